@@ -1,0 +1,26 @@
+// Package stagedoor pins the libraries while the first rooms are built.
+package stagedoor
+import (
+ _ "github.com/mark3labs/mcp-go/server"
+ _ "github.com/mark3labs/mcp-go/client"
+ _ "github.com/getkin/kin-openapi/openapi3"
+ _ "github.com/getkin/kin-openapi/openapi2conv"
+ _ "github.com/knadh/koanf/v2"
+ _ "github.com/knadh/koanf/providers/confmap"
+ _ "github.com/knadh/koanf/providers/env/v2"
+ _ "github.com/spf13/cobra"
+ _ "github.com/gorilla/mux"
+ _ "github.com/jmoiron/sqlx"
+ _ "modernc.org/sqlite"
+ _ "github.com/pressly/goose/v3"
+ _ "github.com/jackc/pgx/v5/stdlib"
+ _ "github.com/santhosh-tekuri/jsonschema/v6"
+ _ "github.com/itchyny/gojq"
+ _ "github.com/prometheus/client_golang/prometheus/promhttp"
+ _ "github.com/bmatcuk/doublestar/v4"
+ _ "github.com/rogpeppe/go-internal/testscript"
+ _ "github.com/speakeasy-api/jsonpath/pkg/jsonpath"
+ _ "golang.org/x/term"
+ _ "go.yaml.in/yaml/v3"
+ _ "github.com/google/go-cmp/cmp"
+)

@@ -1,0 +1,55 @@
+package invoke
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Result is what an action gave back. Exactly one of JSON and Text is set; an
+// empty answer is the JSON {}.
+type Result struct {
+	Status int
+	JSON   json.RawMessage // compact
+	Text   string
+}
+
+// Kind classifies why a call gave no result.
+type Kind string
+
+// Each kind is a tool result with isError in MCP, never a protocol error.
+const (
+	// InvalidArguments: the arguments break the input schema; Message tells a model how to mend them.
+	InvalidArguments Kind = "invalid_arguments"
+	// Rejected: the plugin answered 4xx; Message has what it said.
+	Rejected Kind = "rejected"
+	// Unavailable: the plugin could not be reached, answered 5xx, or with something unreadable.
+	Unavailable Kind = "unavailable"
+	// Timeout: the plugin did not answer in time.
+	Timeout Kind = "timeout"
+	// TooLarge: the answer was over the size cap.
+	TooLarge Kind = "too_large"
+	// Denied: the principal may not call this action.
+	Denied Kind = "denied"
+	// Internal: a fault of the gateway.
+	Internal Kind = "internal"
+)
+
+// Error is the only error of a call. Message is written for the caller and
+// holds no inner host, secret or stack; Err is for the log alone.
+type Error struct {
+	Kind    Kind
+	Status  int // the plugin's HTTP status, 0 when there was none
+	Message string
+	Err     error
+}
+
+// Error gives the log's view: kind, message and cause.
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("%s: %s", e.Kind, e.Message)
+	}
+	return fmt.Sprintf("%s: %s: %v", e.Kind, e.Message, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }

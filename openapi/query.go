@@ -1,0 +1,46 @@
+package openapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/itchyny/gojq"
+)
+
+// Query is a compiled jq program. It sees its input as ".", and the variables
+// $arguments (what the caller sent) and $status (the HTTP status; 0 while a
+// request is being built). Beside jq's own functions it has fromyaml.
+type Query struct {
+	source string
+	code   *gojq.Code
+}
+
+// String is the program's source.
+func (q *Query) String() string { return q.source }
+
+// Run gives the program's first output; nil when it has none or it is null.
+// An error made by the program itself (error("…")) is returned as *QueryError:
+// its text is the document author's word to the caller.
+func (q *Query) Run(ctx context.Context, input, arguments any, status int) (any, error) {
+	out, ok := q.code.RunWithContext(ctx, input, arguments, status).Next()
+	if !ok {
+		return nil, nil
+	}
+	if err, isErr := out.(error); isErr {
+		var halt *gojq.HaltError
+		if errors.As(err, &halt) && halt.Value() == nil {
+			return nil, nil
+		}
+		if v, isValue := err.(gojq.ValueError); isValue {
+			return nil, &QueryError{Message: fmt.Sprint(v.Value())}
+		}
+		return nil, fmt.Errorf("jq %q: %w", q.source, err)
+	}
+	return out, nil
+}
+
+// QueryError is a jq program's own error("message").
+type QueryError struct{ Message string }
+
+func (e *QueryError) Error() string { return e.Message }
