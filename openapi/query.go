@@ -1,7 +1,9 @@
 package openapi
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -14,6 +16,49 @@ import (
 type Query struct {
 	source string
 	code   *gojq.Code
+}
+
+// compileQuery compiles a jq program. It has no access to files, modules,
+// environment or further inputs.
+func compileQuery(source string) (*Query, error) {
+	parsed, err := gojq.Parse(source)
+	if err != nil {
+		return nil, fmt.Errorf("jq program: %w", err)
+	}
+	code, err := gojq.Compile(parsed,
+		gojq.WithVariables([]string{"$arguments", "$status"}),
+		gojq.WithEnvironLoader(func() []string { return nil }),
+		gojq.WithFunction("fromyaml", 0, 0, fromYAML))
+	if err != nil {
+		return nil, fmt.Errorf("jq program: %w", err)
+	}
+	return &Query{source, code}, nil
+}
+
+// fromYAML is jq's fromjson for YAML, with the bounds of a document.
+func fromYAML(input any, _ []any) any {
+	source, ok := input.(string)
+	if !ok {
+		return errors.New("fromyaml: expected a string")
+	}
+	if len(source) > defaultMaxBytes {
+		return errors.New("fromyaml: text is too long")
+	}
+	root, err := parseTree([]byte(source))
+	if err != nil {
+		return fmt.Errorf("fromyaml: %w", err)
+	}
+	t := &resolver{}
+	if root = t.resolve(root, 0); t.fatal != nil {
+		return fmt.Errorf("fromyaml: %s", t.fatal.Message)
+	}
+	dec := json.NewDecoder(bytes.NewReader(rawJSON(value(root))))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return fmt.Errorf("fromyaml: %w", err)
+	}
+	return v
 }
 
 // String is the program's source.

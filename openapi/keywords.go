@@ -1,0 +1,256 @@
+package openapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// keyword translates one keyword's value into out. Values that are no valid
+// 2020-12 are left out with a finding: the schema then admits more, never less,
+// and always compiles.
+type keyword func(s *schemas, out *object, name string, v *yaml.Node)
+
+// keywordOf gives the translation of each keyword of JSON Schema 2020-12 that
+// bears on a value or explains it; nil for all others (xml, discriminator,
+// externalDocs, x-…), which are dropped.
+func keywordOf(name string) keyword {
+	switch name {
+	case "title", "description", "format", "contentEncoding", "contentMediaType":
+		return textKeyword
+	case "default", "const":
+		return valueKeyword
+	case "examples":
+		return listKeyword
+	case "enum":
+		return enumKeyword
+	case "type":
+		return typeKeyword
+	case "pattern":
+		return patternKeyword
+	case "deprecated", "uniqueItems":
+		return boolKeyword
+	case "multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum":
+		return numberKeyword
+	case "minLength", "maxLength", "minItems", "maxItems", "minContains", "maxContains", "minProperties", "maxProperties":
+		return countKeyword
+	case "required":
+		return requiredKeyword
+	case "dependentRequired":
+		return dependentRequiredKeyword
+	case "properties", "dependentSchemas":
+		return schemaMapKeyword
+	case "patternProperties":
+		return patternPropertiesKeyword
+	case "additionalProperties", "unevaluatedProperties", "propertyNames", "unevaluatedItems", "contains", "not", "if", "then", "else":
+		return schemaKeyword
+	case "items":
+		return itemsKeyword
+	case "prefixItems", "allOf", "anyOf", "oneOf":
+		return schemaListKeyword
+	}
+	return nil
+}
+
+// annotations explain a value and constrain nothing.
+var annotations = map[string]bool{
+	"title": true, "description": true, "default": true, "examples": true, "deprecated": true, "format": true,
+}
+
+func (s *schemas) invalid(name string, v *yaml.Node, expected string) {
+	s.schemaFinding("schema-keyword-invalid", v,
+		fmt.Sprintf("schema keyword %q is left out: expected %s", name, expected), "")
+}
+
+func textKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if v.Kind != yaml.ScalarNode {
+		s.invalid(name, v, "a string")
+		return
+	}
+	if t := cleanText(v.Value); t != "" {
+		out.set(name, t)
+	}
+}
+
+func valueKeyword(_ *schemas, out *object, name string, v *yaml.Node) { out.set(name, value(v)) }
+
+func listKeyword(_ *schemas, out *object, name string, v *yaml.Node) {
+	if isSequence(v) { // a map of Example Objects, as media types have, means nothing here
+		out.set(name, value(v))
+	}
+}
+
+func boolKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if !isBool(v) {
+		s.invalid(name, v, "true or false")
+		return
+	}
+	if isTrue(v) {
+		out.set(name, true)
+	}
+}
+
+func numberKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if isBool(v) && strings.HasPrefix(name, "exclusive") {
+		return // 3.0's form, see from30
+	}
+	if !isNumber(v) || name == "multipleOf" && strings.HasPrefix(scalarJSON(v), "-") {
+		s.invalid(name, v, "a number")
+		return
+	}
+	out.set(name, json.RawMessage(scalarJSON(v)))
+}
+
+var countPattern = regexp.MustCompile(`^[0-9]{1,18}(\.0+)?$`)
+
+func countKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if !isNumber(v) || !countPattern.MatchString(v.Value) {
+		s.invalid(name, v, "a count")
+		return
+	}
+	whole, _, _ := strings.Cut(v.Value, ".")
+	out.set(name, json.RawMessage(scalarJSON(&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: whole})))
+}
+
+var jsonTypes = []string{"null", "boolean", "object", "array", "number", "string", "integer"}
+
+func typeKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	var types []any
+	for _, t := range append(slices.Clone(items(v)), v) {
+		switch {
+		case t.Kind != yaml.ScalarNode, slices.Contains(types, any(t.Value)):
+		case slices.Contains(jsonTypes, t.Value):
+			types = append(types, t.Value)
+		case t.Value == "file": // Swagger's
+			types = append(types, "string")
+		default:
+			s.invalid(name, t, "one of "+strings.Join(jsonTypes, ", "))
+			return
+		}
+	}
+	switch len(types) {
+	case 0:
+	case 1:
+		out.set(name, types[0])
+	default:
+		out.set(name, types)
+	}
+}
+
+// enumKeyword keeps the values; scalars of a string enum that YAML read as
+// numbers or booleans are the strings that the author wrote.
+func enumKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if !isSequence(v) || len(v.Content) == 0 {
+		s.invalid(name, v, "a list of values")
+		return
+	}
+	values := make([]any, 0, len(v.Content))
+	for _, c := range v.Content {
+		if out.get("type") == "string" && c.Kind == yaml.ScalarNode && c.ShortTag() != "!!null" {
+			values = append(values, json.RawMessage(quote(c.Value)))
+		} else {
+			values = append(values, value(c))
+		}
+	}
+	out.set(name, values)
+}
+
+func patternKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if !isString(v) {
+		s.invalid(name, v, "a regular expression")
+		return
+	}
+	if _, err := regexp.Compile(v.Value); err != nil {
+		s.schemaFinding("pattern-unsupported", v,
+			fmt.Sprintf("pattern %q is not checked by the gateway (RE2 cannot express it)", v.Value), "the plugin still checks it")
+		description, _ := out.get("description").(string)
+		out.set("description", strings.TrimSpace(description+" Matches the regular expression "+cleanText(v.Value)))
+		return
+	}
+	out.set(name, v.Value)
+}
+
+func requiredKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if !isSequence(v) {
+		if !isBool(v) { // 3.0 authors write required: true on a property; it means nothing there
+			s.invalid(name, v, "a list of names")
+		}
+		return
+	}
+	if names := uniqueNames(v); len(names) > 0 {
+		out.set(name, names)
+	}
+}
+
+func uniqueNames(v *yaml.Node) []any {
+	var names []any
+	for _, c := range items(v) {
+		if c.Kind == yaml.ScalarNode && !slices.Contains(names, any(c.Value)) {
+			names = append(names, c.Value)
+		}
+	}
+	return names
+}
+
+func dependentRequiredKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	o := newObject()
+	for k, names := range pairs(v) {
+		if isSequence(names) {
+			o.set(k.Value, append([]any{}, uniqueNames(names)...))
+		}
+	}
+	out.set(name, o)
+}
+
+func schemaKeyword(s *schemas, out *object, name string, v *yaml.Node) { out.set(name, s.translate(v)) }
+
+func schemaListKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if !isSequence(v) || len(v.Content) == 0 {
+		s.invalid(name, v, "a list of schemas")
+		return
+	}
+	parts := make([]any, 0, len(v.Content))
+	for _, c := range v.Content {
+		parts = append(parts, s.translate(c))
+	}
+	out.set(name, parts)
+}
+
+func schemaMapKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if !isMapping(v) {
+		s.invalid(name, v, "an object of schemas")
+		return
+	}
+	o := newObject()
+	for k, c := range pairs(v) {
+		o.set(k.Value, s.translate(c))
+	}
+	out.set(name, o)
+}
+
+func patternPropertiesKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	o := newObject()
+	for k, c := range pairs(v) {
+		if _, err := regexp.Compile(k.Value); err != nil {
+			s.invalid(name, k, "a regular expression that RE2 can express")
+			return
+		}
+		o.set(k.Value, s.translate(c))
+	}
+	out.set(name, o)
+}
+
+// itemsKeyword takes the tuple form of older drafts as prefixItems.
+func itemsKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if isSequence(v) {
+		if len(v.Content) > 0 {
+			schemaListKeyword(s, out, "prefixItems", v)
+		}
+		return
+	}
+	out.set(name, s.translate(v))
+}

@@ -1,0 +1,244 @@
+package openapi
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Bounds of a document. Real documents nest about 30 deep; the bounds keep
+// hostile ones from costing more than their bytes.
+const (
+	defaultMaxBytes = 32 << 20
+	maxDepth        = 200
+	maxNodes        = 4_000_000 // counted with every alias expanded
+)
+
+// parse turns a JSON or YAML document into a tree of nodes that know their
+// line and column. Aliases are resolved (shared, not copied) and merge keys
+// applied. The findings say why there is no tree, or what was odd in it.
+func parse(src Source, maxBytes int) (*yaml.Node, []Finding) {
+	refuse := func(line, column int, message, hint string) (*yaml.Node, []Finding) {
+		return nil, []Finding{{
+			Severity: SeverityError, Code: "document-unreadable",
+			Location: Location{src.Name, line, column}, Message: message, Hint: hint,
+		}}
+	}
+	if maxBytes <= 0 {
+		maxBytes = defaultMaxBytes
+	}
+	data := bytes.TrimPrefix(src.Data, []byte("\xef\xbb\xbf"))
+	switch {
+	case len(data) > maxBytes:
+		return refuse(0, 0, fmt.Sprintf("document has %d bytes, more than the limit of %d", len(data), maxBytes), "split it, or leave out what the actions do not need")
+	case len(bytes.TrimSpace(data)) == 0:
+		return refuse(0, 0, "document is empty", "it has to be an OpenAPI document in JSON or YAML")
+	case bytes.IndexByte(data, 0) >= 0:
+		return refuse(0, 0, "document is binary", "it has to be an OpenAPI document in JSON or YAML")
+	case !utf8.Valid(data):
+		line, column := firstInvalidUTF8(data)
+		return refuse(line, column, "document is not UTF-8", "save it as UTF-8")
+	}
+
+	root, err := parseTree(data)
+	if err != nil {
+		var at *syntaxError
+		if errors.As(err, &at) {
+			return refuse(at.line, at.column, at.message, "")
+		}
+		return refuse(0, 0, err.Error(), "")
+	}
+	t := &resolver{file: src.Name}
+	root = t.resolve(root, 0)
+	if t.fatal != nil {
+		return nil, []Finding{*t.fatal}
+	}
+	if root == nil || root.Kind != yaml.MappingNode {
+		return refuse(1, 1, "document is not an object", "an OpenAPI document begins with openapi: 3.1.0, info: …")
+	}
+	return root, t.findings
+}
+
+// syntaxError is a fault of JSON or YAML syntax with its place.
+type syntaxError struct {
+	line, column int
+	message      string
+}
+
+func (e *syntaxError) Error() string { return fmt.Sprintf("%d:%d: %s", e.line, e.column, e.message) }
+
+// parseTree reads JSON where the text begins like JSON, and YAML otherwise or
+// when a flow mapping only looked like JSON.
+func parseTree(data []byte) (*yaml.Node, error) {
+	start := bytes.TrimLeft(data, " \t\r\n")
+	if len(start) > 0 && (start[0] == '{' || start[0] == '[') {
+		root, jsonErr := parseJSON(data)
+		if jsonErr == nil {
+			return root, nil
+		}
+		var at *syntaxError
+		if errors.As(jsonErr, &at) && at.message == tooDeep {
+			return nil, jsonErr
+		}
+		if root, err := parseYAML(data); err == nil {
+			return root, nil
+		}
+		return nil, jsonErr
+	}
+	return parseYAML(data)
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+func parseYAML(data []byte) (*yaml.Node, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		m := yamlLine.FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " "))
+		if m == nil {
+			return nil, &syntaxError{1, 1, "YAML: " + err.Error()}
+		}
+		line, _ := strconv.Atoi(m[1])
+		return nil, &syntaxError{max(line, 1), 1, "YAML: " + m[2]}
+	}
+	if len(doc.Content) == 0 {
+		return nil, errors.New("document is empty")
+	}
+	return doc.Content[0], nil
+}
+
+// resolver replaces aliases by what they stand for and applies merge keys,
+// within the bounds of depth and expanded size.
+type resolver struct {
+	file     string
+	findings []Finding
+	fatal    *Finding
+	size     map[*yaml.Node]int // expanded size of shared nodes; -1 while being walked
+	total    int
+}
+
+const tooDeep = "document nests deeper than 200 levels"
+
+func (t *resolver) fail(n *yaml.Node, message, hint string) {
+	if t.fatal == nil {
+		t.fatal = &Finding{
+			Severity: SeverityError, Code: "document-unreadable", Location: t.at(n), Message: message, Hint: hint,
+		}
+	}
+}
+
+func (t *resolver) at(n *yaml.Node) Location { return Location{t.file, n.Line, n.Column} }
+
+func (t *resolver) resolve(n *yaml.Node, depth int) *yaml.Node {
+	if t.fatal != nil {
+		return n
+	}
+	if depth > maxDepth {
+		t.fail(n, tooDeep, "")
+		return n
+	}
+	if t.total++; t.total > maxNodes {
+		t.fail(n, fmt.Sprintf("document has more than %d nodes once its aliases are expanded", maxNodes), "write out less, or use $ref instead of YAML aliases")
+		return n
+	}
+	if n.Kind == yaml.AliasNode {
+		return t.alias(n, depth)
+	}
+	if n.Anchor != "" {
+		if t.size == nil {
+			t.size = map[*yaml.Node]int{}
+		}
+		t.size[n] = -1
+		before := t.total
+		defer func() { t.size[n] = t.total - before + 1 }()
+	}
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			continue
+		}
+		n.Content[i] = t.resolve(c, depth+1)
+	}
+	if n.Kind == yaml.MappingNode {
+		t.mapping(n)
+	}
+	return n
+}
+
+// alias gives the node that an alias stands for. It is shared, not copied, but
+// counted in full, which is what bounds an alias bomb.
+func (t *resolver) alias(n *yaml.Node, depth int) *yaml.Node {
+	size, known := t.size[n.Alias]
+	switch {
+	case known && size < 0:
+		t.fail(n, fmt.Sprintf("alias *%s stands inside its own anchor", n.Value), "use $ref for recursion")
+	case known:
+		t.total += size
+	default: // an anchor that was not walked: a mapping key's
+		return t.resolve(n.Alias, depth)
+	}
+	return n.Alias
+}
+
+// mapping applies "<<" and reports keys that stand twice (the last one counts,
+// as in JSON).
+func (t *resolver) mapping(n *yaml.Node) {
+	seen := make(map[string]int, len(n.Content)/2)
+	out := n.Content[:0:len(n.Content)]
+	var merges []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if key.Kind == yaml.AliasNode {
+			key = key.Alias
+		}
+		if key.Tag == "!!merge" {
+			merges = append(merges, value)
+			continue
+		}
+		if at, twice := seen[key.Value]; twice {
+			t.findings = append(t.findings, Finding{
+				Severity: SeverityWarning, Code: "duplicate-key", Location: t.at(key),
+				Message: fmt.Sprintf("key %q stands twice; the last one counts", key.Value), Hint: "remove one",
+			})
+			out[at+1] = value
+			continue
+		}
+		seen[key.Value] = len(out)
+		out = append(out, key, value)
+	}
+	for _, m := range merges {
+		parts := []*yaml.Node{m}
+		if m.Kind == yaml.SequenceNode {
+			parts = m.Content
+		}
+		for _, part := range parts {
+			for k, v := range pairs(part) {
+				if _, own := seen[k.Value]; !own {
+					seen[k.Value] = len(out)
+					out = append(out, k, v)
+				}
+			}
+		}
+	}
+	n.Content = out
+}
+
+func firstInvalidUTF8(data []byte) (line, column int) {
+	line, column = 1, 1
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		column += size
+		if r == '\n' {
+			line, column = line+1, 1
+		}
+		data = data[size:]
+	}
+	return line, column
+}

@@ -1,0 +1,213 @@
+package openapi
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// slot is one value that a request can carry: a parameter, a member of the
+// body, or the body. Arguments, constants and jq programs fill slots.
+type slot struct {
+	target      target
+	argument    string       // its name as an argument
+	schemas     []*yaml.Node // all apply; none: anything goes
+	newDialect  bool         // schemas are 2020-12 whatever the document is
+	required    bool         // the request is wrong without it
+	title       string
+	description string
+	deprecated  bool
+	example     *yaml.Node
+	parameter   *parameter
+
+	defaultValue *yaml.Node
+	hidden       bool
+	fixed        *yaml.Node
+	query        *Query
+	omit         [][]string // members that are slots of their own
+	virtual      bool       // an argument that only jq programs read
+}
+
+// shown tells whether a caller sees the slot as an argument.
+func (s *slot) shown() bool { return !s.hidden && s.fixed == nil && s.query == nil }
+
+// slots lists what an operation's request can carry, in the document's order,
+// each with its default argument name. Names are given out in the order path,
+// query, header, cookie, body; who comes second gets its location as a suffix,
+// so that adding a parameter never renames one of a location before it.
+func (r *reader) slots(o *operation) []*slot {
+	var slots []*slot
+	for i := range o.parameters {
+		p := &o.parameters[i]
+		slots = append(slots, &slot{
+			target: target{in: In(p.In), name: p.Name}, schemas: present(p.schema), required: p.Required,
+			description: cleanText(p.Description), deprecated: p.Deprecated, example: get(p.node, "example"), parameter: p,
+		})
+	}
+	slots = append(slots, r.bodySlots(o.body)...)
+	taken := map[string]bool{}
+	for _, in := range []In{InPath, InQuery, InHeader, InCookie, InBody} {
+		for _, s := range slots {
+			if s.target.in == in {
+				s.argument = argumentFor(s.target, taken)
+				taken[s.argument] = true
+			}
+		}
+	}
+	return slots
+}
+
+func present(n *yaml.Node) []*yaml.Node {
+	if n == nil {
+		return nil
+	}
+	return []*yaml.Node{n}
+}
+
+var argumentUnsafe = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
+
+// argumentFor is the name of a target as an argument: what model providers
+// refuse becomes "_".
+func argumentFor(t target, taken map[string]bool) string {
+	name := t.name
+	if t.in == InBody {
+		name = "body"
+		if len(t.path) > 0 {
+			name = t.path[len(t.path)-1]
+		}
+	}
+	name = strings.Trim(argumentUnsafe.ReplaceAllString(name, "_"), "_")
+	if name == "" {
+		name = string(t.in)
+	}
+	name = name[:min(len(name), 64)]
+	suffixed := name
+	for i := 1; taken[suffixed]; i++ {
+		suffix := "_" + string(t.in)
+		if i > 1 {
+			suffix = fmt.Sprintf("%s_%d", suffix, i)
+		}
+		suffixed = name[:min(len(name), 64-len(suffix))] + suffix
+	}
+	return suffixed
+}
+
+// bodySlots gives the members of a body that is a plain object, or else the
+// body as one slot.
+func (r *reader) bodySlots(b *requestBody) []*slot {
+	if b == nil {
+		return nil
+	}
+	f := flattener{reader: r, required: map[string]bool{}}
+	if b.schema != nil && f.plain(b.schema, 0) && len(f.members) > 0 {
+		slots := make([]*slot, 0, len(f.members))
+		for _, m := range f.members {
+			slots = append(slots, &slot{
+				target: target{in: InBody, path: []string{m.name}}, schemas: m.schemas, required: f.required[m.name],
+			})
+		}
+		return slots
+	}
+	return []*slot{{
+		target: target{in: InBody}, schemas: present(b.schema), required: b.required, description: cleanText(b.description),
+	}}
+}
+
+// flattener gathers the members of an object schema whose meaning is just that
+// of its members taken one by one.
+type flattener struct {
+	*reader
+	members  []member
+	required map[string]bool
+	parts    int
+}
+
+type member struct {
+	name    string
+	schemas []*yaml.Node
+}
+
+// plain tells whether a schema says nothing but which members there are. allOf
+// of plain schemas is plain; choices, maps and discriminators are not.
+func (f *flattener) plain(n *yaml.Node, depth int) bool {
+	if f.parts++; f.parts > 200 || depth > 16 || !isMapping(n) {
+		return false
+	}
+	for k, v := range pairs(n) {
+		switch k.Value {
+		case "$ref":
+			target, _, _ := f.local(v.Value)
+			if target == nil || !f.plain(target, depth+1) {
+				return false
+			}
+		case "allOf":
+			for _, part := range items(v) {
+				if !f.plain(part, depth+1) {
+					return false
+				}
+			}
+		case "type":
+			if v.Value != "object" {
+				return false
+			}
+		case "additionalProperties":
+			if !isBool(v) || isTrue(v) {
+				return false
+			}
+		case "properties":
+			f.properties(v)
+		case "required":
+			for _, c := range items(v) {
+				f.required[c.Value] = true
+			}
+		case "nullable", "readOnly", "writeOnly":
+			if isTrue(v) {
+				return false
+			}
+		case "title", "description", "example", "examples", "default", "deprecated", "externalDocs", "xml", "format", "$schema", "$comment":
+		default:
+			if !strings.HasPrefix(k.Value, "x-") {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (f *flattener) properties(n *yaml.Node) {
+	s := f.schemas(input)
+	for k, v := range pairs(n) {
+		if s.travelsOtherWay(v) {
+			continue
+		}
+		i := slices.IndexFunc(f.members, func(m member) bool { return m.name == k.Value })
+		if i < 0 {
+			f.members = append(f.members, member{k.Value, []*yaml.Node{v}})
+		} else if !slices.Contains(f.members[i].schemas, v) {
+			f.members[i].schemas = append(f.members[i].schemas, v)
+		}
+	}
+}
+
+// property finds a member's schema in a schema, through $ref and allOf.
+func (r *reader) property(n *yaml.Node, name string, depth int) (schema *yaml.Node, required bool) {
+	n = r.deref(n)
+	if depth > 8 {
+		return nil, false
+	}
+	schema = get(get(n, "properties"), name)
+	for _, c := range items(get(n, "required")) {
+		required = required || c.Value == name
+	}
+	for _, part := range items(get(n, "allOf")) {
+		s, req := r.property(part, name, depth+1)
+		required = required || req
+		if schema == nil {
+			schema = s
+		}
+	}
+	return schema, required
+}
