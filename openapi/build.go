@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
@@ -245,13 +246,22 @@ func pathParts(template string, parameters map[string]*Parameter) []PathPart {
 	last := 0
 	for _, at := range templateExpression.FindAllStringSubmatchIndex(template, -1) {
 		if at[0] > last {
-			parts = append(parts, PathPart{Literal: template[last:at[0]]})
+			parts = append(parts, literalPart(template[last:at[0]]))
 		}
 		parts = append(parts, PathPart{Parameter: parameters[template[at[2]:at[3]]]})
 		last = at[1]
 	}
 	if last < len(template) {
-		parts = append(parts, PathPart{Literal: template[last:]})
+		parts = append(parts, literalPart(template[last:]))
 	}
 	return parts
+}
+
+// literalPart is template text as a URL carries it.
+func literalPart(text string) PathPart {
+	decoded, err := url.PathUnescape(text)
+	if err != nil {
+		decoded = text
+	}
+	return PathPart{Literal: (&url.URL{Path: decoded, RawPath: text}).EscapedPath()}
 }

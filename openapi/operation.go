@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -176,6 +177,10 @@ func (r *reader) checkPath(o *operation, path *yaml.Node) bool {
 		r.report(SeverityError, "path-invalid", path, "path does not begin with /", "")
 		return false
 	}
+	if fault := templateFault(o.path); fault != "" {
+		r.report(SeverityError, "path-invalid", path, "path "+fault, "")
+		return false
+	}
 	ok := true
 	names := templateNames(o.path)
 	for _, name := range names {
@@ -198,6 +203,26 @@ func (r *reader) checkPath(o *operation, path *yaml.Node) bool {
 }
 
 var templateExpression = regexp.MustCompile(`\{([^{}]*)\}`)
+
+// templateFault says why a path template could not become one path below the
+// base URL, whatever the arguments.
+func templateFault(path string) string {
+	literal := templateExpression.ReplaceAllString(path, "x")
+	switch {
+	case strings.ContainsAny(literal, "{}"):
+		return "has a brace without its partner"
+	case strings.ContainsAny(literal, "?#"):
+		return "has a query or a fragment, which paths of OpenAPI do not have; describe query parameters"
+	case strings.ContainsAny(literal, "\\\x00"):
+		return "has a backslash or NUL"
+	}
+	for segment := range strings.SplitSeq(literal, "/") {
+		if decoded, err := url.PathUnescape(segment); err != nil || decoded == "." || decoded == ".." {
+			return fmt.Sprintf("has the segment %q", segment)
+		}
+	}
+	return ""
+}
 
 func templateNames(path string) []string {
 	var names []string

@@ -1,12 +1,20 @@
 package registry
 
-import "github.com/stagedoor/stagedoor/openapi"
+import (
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
-// Action is an action of a plugin as the registry knows it.
+	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/openapi"
+)
+
+// Action is an action of a plugin as the registry knows it. It is immutable.
 type Action struct {
 	openapi.Action
 	ID     string // "plugin:name"
 	Plugin string
+
+	arguments *jsonschema.Schema
+	client    *invoke.Client
 }
 
 // Principal is who calls: a user, a service, or a plugin acting for a user.
@@ -23,11 +31,62 @@ type Tool struct {
 }
 
 // Server is a named MCP server with its allowlist resolved: exactly these
-// tools, in this order.
+// tools, ordered by name.
 type Server struct {
 	Name         string
 	Title        string
 	Version      string
 	Instructions string
 	Tools        []Tool
+}
+
+// Plugin is what the registry needs of one plugin.
+type Plugin struct {
+	Name    string
+	Actions []openapi.Action
+	Client  *invoke.Client
+	// Attributes are the operator's word on actions, by name glob. It counts
+	// more than the document's, in both directions.
+	Attributes []AttributeRule
+}
+
+// AttributeRule sets attributes of the actions that a glob on their names
+// matches; nil fields leave them as they are.
+type AttributeRule struct {
+	Path       string // where it stands in the config
+	Actions    string // glob on action names
+	Attributes AttributeSet
+}
+
+// AttributeSet is a choice of attributes: nil means "not said".
+type AttributeSet struct {
+	ReadOnly, Destructive, Idempotent, OpenWorld *bool
+}
+
+// Rule picks actions for an allowlist. All that is said must hold.
+type Rule struct {
+	Path       string // where it stands in the config, "servers.sales.actions.include[0]"
+	ID         string // glob on ids, "*" matches any run of characters
+	Attributes AttributeSet
+	Tags       []string // the action has each of them
+	Plugin     string
+}
+
+// ServerSpec is a named server before its allowlist is resolved.
+type ServerSpec struct {
+	Name         string
+	Title        string
+	Version      string
+	Instructions string
+	ToolNames    string // template, "{plugin}_{action}" by default
+	Include      []Rule
+	Exclude      []Rule
+}
+
+// Fault is something in the config that the actions do not bear out. Path is
+// where it stands: "servers.sales.actions.include[0]".
+type Fault struct {
+	Path    string
+	Message string
+	Hint    string
 }

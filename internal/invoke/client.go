@@ -1,0 +1,190 @@
+package invoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/stagedoor/stagedoor/openapi"
+)
+
+// Options of a [Client].
+type Options struct {
+	// BaseURL is the plugin's, an absolute http or https URL; a path in it is
+	// a prefix of every action's path.
+	BaseURL string
+	// Transport carries the requests; nil makes a pool of the plugin's own.
+	Transport http.RoundTripper
+	// Timeout bounds a call that its action does not bound; 0 means 30 s.
+	Timeout time.Duration
+	// MaxResponse bounds a decoded response body; 0 means 1 MiB.
+	MaxResponse int64
+	// Credentials gives the headers that prove who calls, for each request
+	// anew; nil: none. Their values never appear in results or errors.
+	Credentials func() (http.Header, error)
+	UserAgent   string
+}
+
+// Client calls the actions of one plugin. It is safe for concurrent use.
+type Client struct {
+	base        *url.URL
+	http        *http.Client
+	timeout     time.Duration
+	maxResponse int64
+	credentials func() (http.Header, error)
+	userAgent   string
+}
+
+// New makes a client, or says what is wrong with the base URL.
+func New(o Options) (*Client, error) {
+	base, err := url.Parse(o.BaseURL)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.Fragment != "" {
+		return nil, errors.New("base URL: expected an absolute http or https URL, for example https://billing.internal/api")
+	}
+	if base.User != nil {
+		return nil, errors.New("base URL: credentials do not belong in a URL; give them under auth")
+	}
+	c := &Client{
+		base: base, timeout: o.Timeout, maxResponse: o.MaxResponse, credentials: o.Credentials, userAgent: o.UserAgent,
+		http: &http.Client{
+			Transport: o.Transport,
+			// A redirect would take credentials and arguments to another place.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+	if c.http.Transport == nil {
+		c.http.Transport = newPool()
+	}
+	if c.timeout <= 0 {
+		c.timeout = 30 * time.Second
+	}
+	if c.maxResponse <= 0 {
+		c.maxResponse = 1 << 20
+	}
+	if c.userAgent == "" {
+		c.userAgent = "stagedoor"
+	}
+	return c, nil
+}
+
+// newPool is a plugin's own connections, so that a slow plugin holds up no
+// other.
+func newPool() *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           256,
+		MaxIdleConnsPerHost:    256,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    5 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+}
+
+// Close releases idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Invoke calls an action with arguments that fit its input schema. The error
+// is always an *Error.
+func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[string]any) (*Result, error) {
+	timeout := c.timeout
+	if a.Timeout > 0 {
+		timeout = a.Timeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	req, err := c.Request(ctx, a, arguments)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.authorize(req); err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, unreachable(ctx, timeout, err)
+	}
+	defer resp.Body.Close()
+	body, err := c.read(resp)
+	if err != nil {
+		var known *Error
+		if errors.As(err, &known) {
+			return nil, err
+		}
+		return nil, unreachable(ctx, timeout, err)
+	}
+	return c.result(ctx, a, arguments, resp, body)
+}
+
+func (c *Client) authorize(req *http.Request) error {
+	if c.credentials == nil {
+		return nil
+	}
+	header, err := c.credentials()
+	if err != nil {
+		return &Error{Kind: Unavailable, Message: "the gateway has no credentials for this plugin", Err: err}
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	return nil
+}
+
+// Masked replaces the values of credentials, for showing a request.
+func (c *Client) Masked(req *http.Request) error {
+	if err := c.authorize(req); err != nil {
+		return err
+	}
+	if c.credentials == nil {
+		return nil
+	}
+	header, err := c.credentials()
+	for name := range header {
+		req.Header[name] = []string{"[redacted]"}
+	}
+	return err
+}
+
+// read takes the decoded body up to the cap.
+func (c *Client) read(resp *http.Response) ([]byte, error) {
+	limited := io.LimitReader(resp.Body, c.maxResponse+1)
+	var body []byte
+	var err error
+	if n := resp.ContentLength; n > 0 && n <= c.maxResponse {
+		body = make([]byte, n)
+		_, err = io.ReadFull(limited, body)
+	} else {
+		body, err = io.ReadAll(limited)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(body)) > c.maxResponse {
+		return nil, &Error{
+			Kind: TooLarge, Status: resp.StatusCode,
+			Message: fmt.Sprintf("the answer is larger than %d bytes; ask for less, for example with a filter, fewer fields or a smaller page", c.maxResponse),
+		}
+	}
+	return body, nil
+}
+
+// unreachable classifies a call that got no answer.
+func unreachable(ctx context.Context, timeout time.Duration, err error) *Error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &Error{Kind: Timeout, Message: fmt.Sprintf("the plugin did not answer within %v", timeout), Err: err}
+	case errors.Is(ctx.Err(), context.Canceled):
+		return &Error{Kind: Unavailable, Message: "the call was cancelled", Err: err}
+	}
+	return &Error{Kind: Unavailable, Message: "the plugin cannot be reached", Err: err}
+}
+
+func internal(err error) *Error {
+	return &Error{Kind: Internal, Message: "the gateway could not build the request", Err: err}
+}

@@ -1,0 +1,194 @@
+package invoke
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// The functions here serialise values by OpenAPI's styles (3.1 §4.8.12.4),
+// which follow RFC 6570. Values are those of encoding/json with json.Number.
+// Members of objects go out in alphabetical order.
+
+// escaper percent-encodes a string for the place it goes to.
+type escaper func(string) string
+
+const upperHex = "0123456789ABCDEF"
+
+func percentEncode(s string, keep func(byte) bool) string {
+	clean := true
+	for i := range len(s) {
+		if !keep(s[i]) {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s) + 16)
+	for i := range len(s) {
+		if c := s[i]; keep(c) {
+			b.WriteByte(c)
+		} else {
+			b.WriteByte('%')
+			b.WriteByte(upperHex[c>>4])
+			b.WriteByte(upperHex[c&15])
+		}
+	}
+	return b.String()
+}
+
+// escape keeps RFC 3986's unreserved characters only.
+func escape(s string) string { return percentEncode(s, isUnreserved) }
+
+// escapeReserved also keeps the reserved characters that cannot end or split a
+// query (OpenAPI 3.1.1 §4.8.12.2, allowReserved).
+func escapeReserved(s string) string {
+	return percentEncode(s, func(c byte) bool {
+		return isUnreserved(c) || strings.IndexByte(":/?@!$'()*,;=", c) >= 0
+	})
+}
+
+func isUnreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		c == '-' || c == '.' || c == '_' || c == '~'
+}
+
+// scalar is a value as text; what has no form of its own in a style (an object
+// inside a list, say) goes as JSON.
+func scalar(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	case bool:
+		if v {
+			return "true"
+		}
+		return "false"
+	case nil:
+		return "null"
+	}
+	text, err := marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(text)
+}
+
+// escapedList is a list's members, or an object's names and values, escaped.
+// joiner stands between an object's name and value.
+func escapedList(v any, esc escaper, joiner string) []string {
+	switch v := v.(type) {
+	case []any:
+		out := make([]string, 0, len(v))
+		for _, item := range v {
+			if item != nil {
+				out = append(out, esc(scalar(item)))
+			}
+		}
+		return out
+	case map[string]any:
+		out := make([]string, 0, len(v))
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			if v[k] != nil {
+				out = append(out, esc(k)+joiner+esc(scalar(v[k])))
+			}
+		}
+		return out
+	}
+	return []string{esc(scalar(v))}
+}
+
+// pathValue serialises a path parameter: simple, label or matrix.
+func pathValue(name, style string, explode bool, v any) string {
+	_, isObject := v.(map[string]any)
+	_, isList := v.([]any)
+	joiner := ","
+	if explode {
+		joiner = "="
+	}
+	parts := escapedList(v, escape, joiner)
+	switch style {
+	case "label":
+		separator := ","
+		if explode {
+			separator = "."
+		}
+		return "." + strings.Join(parts, separator)
+	case "matrix":
+		switch {
+		case explode && isObject:
+			return ";" + strings.Join(parts, ";")
+		case explode && isList:
+			return ";" + escape(name) + "=" + strings.Join(parts, ";"+escape(name)+"=")
+		case len(parts) == 1 && parts[0] == "":
+			return ";" + escape(name)
+		}
+		return ";" + escape(name) + "=" + strings.Join(parts, ",")
+	}
+	return strings.Join(parts, ",")
+}
+
+// queryPairs serialises a query parameter, or a form field, as name=value
+// pairs that are ready to be joined with "&".
+func queryPairs(name, style string, explode bool, v any, esc escaper) []string {
+	key := esc(name)
+	object, isObject := v.(map[string]any)
+	list, isList := v.([]any)
+	switch {
+	case v == nil, isObject && len(object) == 0, isList && len(list) == 0:
+		return nil // RFC 6570 §2.3: undefined
+	case !isObject && !isList:
+		return []string{key + "=" + esc(scalar(v))}
+	case style == "deepObject":
+		return deepObject(nil, key, v, esc)
+	case style == "spaceDelimited" && !explode:
+		return []string{key + "=" + strings.Join(escapedList(v, esc, "%20"), "%20")}
+	case style == "pipeDelimited" && !explode:
+		return []string{key + "=" + strings.Join(escapedList(v, esc, "%7C"), "%7C")}
+	case !explode:
+		return []string{key + "=" + strings.Join(escapedList(v, esc, ","), ",")}
+	case isObject:
+		return escapedList(v, esc, "=")
+	}
+	pairs := escapedList(v, esc, "")
+	for i, p := range pairs {
+		pairs[i] = key + "=" + p
+	}
+	return pairs
+}
+
+// deepObject writes color[R]=100; deeper members, which OpenAPI leaves open,
+// get one more pair of brackets, and lists repeat their key.
+func deepObject(pairs []string, key string, v any, esc escaper) []string {
+	switch v := v.(type) {
+	case nil:
+		return pairs
+	case map[string]any:
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			pairs = deepObject(pairs, key+"%5B"+esc(k)+"%5D", v[k], esc)
+		}
+		return pairs
+	case []any:
+		for _, item := range v {
+			pairs = deepObject(pairs, key, item, esc)
+		}
+		return pairs
+	}
+	return append(pairs, key+"="+esc(scalar(v)))
+}
+
+// headerValue serialises a header parameter: simple, unescaped.
+func headerValue(explode bool, v any) string {
+	joiner := ","
+	if explode {
+		joiner = "="
+	}
+	return strings.Join(escapedList(v, func(s string) string { return s }, joiner), ",")
+}

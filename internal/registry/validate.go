@@ -1,0 +1,125 @@
+package registry
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
+	"github.com/stagedoor/stagedoor/internal/suggest"
+)
+
+// nothingLoads refuses to load whatever a schema points at: schemas come from
+// plugins, and must not make the gateway open files or URLs.
+type nothingLoads struct{}
+
+func (nothingLoads) Load(url string) (any, error) {
+	return nil, fmt.Errorf("schema refers to %s, which is not loaded", url)
+}
+
+// compile compiles a JSON Schema 2020-12.
+func compile(id string, schema json.RawMessage) (*jsonschema.Schema, error) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
+	if err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.UseLoader(nothingLoads{})
+	const url = "stagedoor:input"
+	if err := c.AddResource(url, doc); err != nil {
+		return nil, err
+	}
+	return c.Compile(url)
+}
+
+// maxComplaints bounds how many faults of one call are told at once.
+const maxComplaints = 8
+
+// decodeArguments reads and validates arguments. The error says, argument by
+// argument, what was expected, so that a model can mend its call.
+func (a *Action) decodeArguments(raw json.RawMessage) (map[string]any, error) {
+	if len(bytes.TrimSpace(raw)) == 0 || bytes.Equal(bytes.TrimSpace(raw), []byte("null")) {
+		raw = json.RawMessage("{}")
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		return nil, fmt.Errorf("arguments are not JSON: %w", err)
+	}
+	arguments, ok := v.(map[string]any)
+	if !ok {
+		return nil, errors.New("arguments have to be an object")
+	}
+	err = a.arguments.Validate(v)
+	var invalid *jsonschema.ValidationError
+	if errors.As(err, &invalid) {
+		return nil, errors.New(a.complaint(invalid))
+	}
+	return arguments, err
+}
+
+// complaint lists the leaves of a validation error, each with its argument.
+func (a *Action) complaint(err *jsonschema.ValidationError) string {
+	var lines []string
+	a.collect(err, &lines)
+	lines = slices.Compact(lines)
+	if len(lines) > maxComplaints {
+		lines = append(lines[:maxComplaints], fmt.Sprintf("and %d more", len(lines)-maxComplaints))
+	}
+	return "invalid arguments: " + strings.Join(lines, "; ")
+}
+
+func (a *Action) collect(err *jsonschema.ValidationError, lines *[]string) {
+	if len(err.Causes) > 0 {
+		for _, cause := range err.Causes {
+			a.collect(cause, lines)
+		}
+		return
+	}
+	english := message.NewPrinter(language.English)
+	switch k := err.ErrorKind.(type) {
+	case *kind.Required:
+		for _, name := range k.Missing {
+			*lines = append(*lines, fmt.Sprintf("%s is missing", place(append(slices.Clone(err.InstanceLocation), name))))
+		}
+	case *kind.AdditionalProperties:
+		for _, name := range k.Properties {
+			line := place(append(slices.Clone(err.InstanceLocation), name)) + " is not known here"
+			if len(err.InstanceLocation) == 0 {
+				if hint := suggest.Hint(name, slices.Collect(maps.Keys(a.arguments.Properties))); hint != "" {
+					line += " (" + hint + ")"
+				}
+			}
+			*lines = append(*lines, line)
+		}
+	default:
+		*lines = append(*lines, place(err.InstanceLocation)+": "+err.ErrorKind.LocalizedString(english))
+	}
+}
+
+// place writes an instance location as a person would: orderFields[0].order.
+func place(location []string) string {
+	if len(location) == 0 {
+		return "arguments"
+	}
+	var b strings.Builder
+	for i, token := range location {
+		switch {
+		case token != "" && strings.Trim(token, "0123456789") == "":
+			b.WriteString("[" + token + "]")
+		case i > 0:
+			b.WriteString("." + token)
+		default:
+			b.WriteString(token)
+		}
+	}
+	return b.String()
+}
