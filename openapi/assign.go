@@ -49,7 +49,7 @@ func (b *builder) assign() bool {
 	for i := range b.x.input {
 		ok = b.input(&b.x.input[i]) && ok
 	}
-	return ok && b.only() && b.complete() && b.distinct()
+	return ok && b.only() && b.complete() && b.distinct() && b.order()
 }
 
 // slot finds the slot of a target, or makes one for a member inside a body.
@@ -133,7 +133,7 @@ func (b *builder) input(in *xInput) bool {
 		if !*in.required && s.required && in.defaultValue == nil && !s.virtual {
 			return b.fault(in.node, fmt.Sprintf("argument %q cannot be optional: the operation requires %s", in.name, s.target), "give it a default")
 		}
-		s.required = *in.required
+		s.required, s.insisted = *in.required, *in.required
 	}
 	return true
 }
@@ -222,8 +222,34 @@ func (b *builder) bodySent() bool {
 		return b.o.body != nil
 	}
 	return slices.ContainsFunc(b.slots, func(s *slot) bool {
-		return s.target.in == InBody && !s.virtual && (s.fixed != nil || s.defaultValue != nil)
+		return s.target.in == InBody && !s.virtual && (s.fixed != nil || s.defaultValue != nil || s.insisted)
 	})
+}
+
+// order puts the arguments in the order of "only", else of "input"; what
+// neither names comes after, in the document's order.
+func (b *builder) order() bool {
+	rank := map[string]int{}
+	for _, in := range b.x.input {
+		rank[in.name] = len(rank) + 1
+	}
+	for i, n := range b.x.only {
+		rank[n.Value] = i - len(b.x.only)
+	}
+	slices.SortStableFunc(b.slots, func(s, t *slot) int {
+		i, listed := rank[s.argument]
+		j, alsoListed := rank[t.argument]
+		switch {
+		case listed && alsoListed:
+			return i - j
+		case listed:
+			return -1
+		case alsoListed:
+			return 1
+		}
+		return 0
+	})
+	return true
 }
 
 // distinct refuses two arguments of one name.

@@ -44,7 +44,10 @@ func (b *builder) inputSchema() json.RawMessage {
 	if len(bodyRequired) > 0 && len(bodyArguments) > 1 { // an optional body: all that it requires, or nothing
 		dependent := newObject()
 		for _, argument := range bodyArguments {
-			dependent.set(argument.(string), bodyRequired)
+			others := slices.DeleteFunc(slices.Clone(bodyRequired), func(name any) bool { return name == argument })
+			if len(others) > 0 {
+				dependent.set(argument.(string), others)
+			}
 		}
 		root.set("dependentRequired", dependent)
 	}

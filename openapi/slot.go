@@ -17,6 +17,7 @@ type slot struct {
 	schemas     []*yaml.Node // all apply; none: anything goes
 	newDialect  bool         // schemas are 2020-12 whatever the document is
 	required    bool         // the request is wrong without it
+	insisted    bool         // x-action says so, not the operation
 	title       string
 	description string
 	deprecated  bool
