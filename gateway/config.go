@@ -1,0 +1,129 @@
+package gateway
+
+import (
+	"net/http"
+	"time"
+)
+
+// Config is a whole gateway: what the YAML file says, or what a Go program
+// builds. Start from [DefaultConfig]. The koanf tags are the YAML keys; the doc
+// tags are the config reference, the JSON Schema and the editors' help.
+type Config struct {
+	Listen         string            `koanf:"listen" doc:"Address to listen on. Other than loopback needs authentication."`
+	PublicURL      string            `koanf:"publicURL" doc:"URL that clients reach the gateway by, without a path. Default: http:// and the address it listens on."`
+	Auth           string            `koanf:"auth" enum:"none" doc:"How callers prove who they are. \"none\" lets everybody call, and only starts on a loopback address."`
+	AllowedOrigins []string          `koanf:"allowedOrigins" doc:"Origins of web pages that may call, beside the gateway's own, for example https://inspector.example.com."`
+	Database       Database          `koanf:"database" doc:"Where MCP sessions and the built-in catalog are kept."`
+	Log            Log               `koanf:"log" doc:"The log on standard error."`
+	Limits         Limits            `koanf:"limits" doc:"Bounds on what callers send."`
+	Plugins        map[string]Plugin `koanf:"plugins" doc:"The services whose actions the gateway offers, by name ([a-z0-9][a-z0-9-]*)."`
+	Servers        map[string]Server `koanf:"servers" doc:"The MCP servers, by name: each is served at /mcp/{name}."`
+}
+
+// Database says where state is kept.
+type Database struct {
+	URL Secret `koanf:"url" doc:"sqlite:PATH (created on first start) or postgres://user:password@host/name."`
+}
+
+// Log says how the log looks.
+type Log struct {
+	Format string `koanf:"format" enum:"auto,json,text" doc:"auto is text on a terminal and JSON elsewhere."`
+	Level  string `koanf:"level" enum:"debug,info,warn,error" doc:"The least severe level that is logged."`
+}
+
+// Limits bound what one caller can cost.
+type Limits struct {
+	RequestBody Size          `koanf:"requestBody" doc:"Largest request body of an MCP client."`
+	SessionTTL  time.Duration `koanf:"sessionTTL" doc:"How long an MCP session lives without being used."`
+}
+
+// Plugin is one service with an OpenAPI document.
+type Plugin struct {
+	Embedded string `koanf:"embedded" enum:"catalog" doc:"A plugin that ships in the binary and is called in process, instead of spec."`
+	Spec     string `koanf:"spec" doc:"Where the OpenAPI document is: a URL, a file or a glob of files. Relative to the config file."`
+	// Document is the OpenAPI document itself, for plugins given in Go.
+	Document []byte `koanf:"-"`
+	// Handler serves the plugin's API in process, for plugins given in Go.
+	Handler     http.Handler             `koanf:"-"`
+	Overlays    []string                 `koanf:"overlays" doc:"OpenAPI Overlay 1.0 documents (files) that annotate the document, applied in order."`
+	BaseURL     string                   `koanf:"baseURL" doc:"URL that the document's paths are below. Default: where the document came from, when that is a URL. The document's own servers are never used."`
+	Actions     string                   `koanf:"actions" enum:"annotated,all" doc:"Which operations become actions: those with x-action, or every one."`
+	Refresh     time.Duration            `koanf:"refresh" doc:"How often the document (or, for the embedded catalog, its locations) is read again. 0: only at start and reload."`
+	Timeout     time.Duration            `koanf:"timeout" doc:"How long a call may take, unless its action says otherwise."`
+	MaxResponse Size                     `koanf:"maxResponse" doc:"Largest response body, decoded."`
+	Auth        PluginAuth               `koanf:"auth" doc:"The gateway's own credentials for the plugin. A caller's token is never passed on."`
+	Attributes  map[string]AttributeRule `koanf:"attributes" doc:"The operator's word on attributes, by action name (or glob). It counts more than the document's, which cannot call an action less dangerous than its HTTP method."`
+	Locations   []string                 `koanf:"locations" doc:"Embedded catalog only: catalog-info.yaml files, globs and URLs to load; embedded:example is the example organisation."`
+	AllowedURLs []string                 `koanf:"allowedURLs" doc:"Embedded catalog only: URL prefixes from which entities may be registered although they are on a private network."`
+}
+
+// PluginAuth is one kind of credentials; set one.
+type PluginAuth struct {
+	Bearer Secret     `koanf:"bearer" doc:"Sent as Authorization: Bearer."`
+	Basic  BasicAuth  `koanf:"basic" doc:"Sent as Authorization: Basic."`
+	Header HeaderAuth `koanf:"header" doc:"Sent as a header of your choice."`
+}
+
+// BasicAuth is RFC 7617's user and password.
+type BasicAuth struct {
+	Username string `koanf:"username" doc:"User name."`
+	Password Secret `koanf:"password" doc:"Password."`
+}
+
+// HeaderAuth is an API key in a header.
+type HeaderAuth struct {
+	Name  string `koanf:"name" doc:"Header name, for example X-API-Key."`
+	Value Secret `koanf:"value" doc:"Header value."`
+}
+
+// AttributeRule sets attributes; nil leaves one as it is.
+type AttributeRule struct {
+	ReadOnly    *bool `koanf:"readOnly" doc:"The action changes nothing."`
+	Destructive *bool `koanf:"destructive" doc:"The action may destroy or overwrite something."`
+	Idempotent  *bool `koanf:"idempotent" doc:"Repeating the call changes nothing more."`
+	OpenWorld   *bool `koanf:"openWorld" doc:"The action reaches beyond the company's own systems."`
+}
+
+// Server is one named MCP server.
+type Server struct {
+	Title        string    `koanf:"title" doc:"Name for people. Default: the server's name."`
+	Version      string    `koanf:"version" doc:"Version that clients are told. Default: the gateway's."`
+	Instructions string    `koanf:"instructions" doc:"What a model should know before it uses the tools."`
+	ToolNames    string    `koanf:"toolNames" doc:"Template of tool names, with {plugin} and {action}. \"{plugin}.{action}\" gives Backstage's names."`
+	Actions      Allowlist `koanf:"actions" doc:"Which actions are the server's tools. Nothing is shown that is not included."`
+}
+
+// Allowlist picks actions: what an include rule matches and no exclude rule
+// does.
+type Allowlist struct {
+	Include []Rule `koanf:"include" doc:"Rules of which one has to match. A rule that matches no action is an error."`
+	Exclude []Rule `koanf:"exclude" doc:"Rules of which none may match."`
+}
+
+// Rule matches actions of which all that it says is true. In YAML a plain
+// string is the id glob.
+type Rule struct {
+	ID         string        `koanf:"id" doc:"Glob on action ids, for example catalog:* or billing:get-*."`
+	Plugin     string        `koanf:"plugin" doc:"Name of a plugin."`
+	Tags       []string      `koanf:"tags" doc:"Tags that the action has, all of them."`
+	Attributes AttributeRule `koanf:"attributes" doc:"Attributes that the action has."`
+}
+
+// DefaultConfig is what holds where a config says nothing.
+func DefaultConfig() Config {
+	return Config{
+		Listen:   "127.0.0.1:8080",
+		Auth:     "none",
+		Database: Database{URL: SecretValue("sqlite:stagedoor.db")},
+		Log:      Log{Format: "auto", Level: "info"},
+		Limits:   Limits{RequestBody: 4 << 20, SessionTTL: 24 * time.Hour},
+	}
+}
+
+// DefaultPlugin is what holds where a plugin says nothing.
+func DefaultPlugin() Plugin {
+	return Plugin{Actions: "annotated", Timeout: 30 * time.Second, MaxResponse: 1 << 20}
+}
+
+// DefaultServer is what holds where a server says nothing.
+func DefaultServer() Server { return Server{ToolNames: "{plugin}_{action}"} }

@@ -1,0 +1,215 @@
+package gateway
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/stagedoor/stagedoor/internal/registry"
+)
+
+// Fault is one thing that is wrong with a config. Path says where:
+// "servers.sales.actions.include[0]".
+type Fault struct {
+	Path    string
+	Message string
+	Hint    string
+}
+
+func (f Fault) String() string {
+	s := f.Message
+	if f.Path != "" {
+		s = f.Path + ": " + s
+	}
+	if f.Hint != "" {
+		s += " (" + f.Hint + ")"
+	}
+	return s
+}
+
+// Faults is all that is wrong with a config, as one error.
+type Faults []Fault
+
+func (fs Faults) Error() string {
+	lines := make([]string, 0, len(fs))
+	for _, f := range fs {
+		lines = append(lines, f.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (fs *Faults) add(path, hint, format string, args ...any) {
+	*fs = append(*fs, Fault{Path: path, Message: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+// Validate finds what is wrong with a config by itself, before any document is
+// read. It changes nothing.
+func (c Config) Validate() Faults {
+	var fs Faults
+	c.validateListen(&fs)
+	if c.PublicURL != "" && !isOrigin(c.PublicURL) {
+		fs.add("publicURL", "for example https://stagedoor.example.com", "expected an http or https URL without a path, got %q", c.PublicURL)
+	}
+	for i, o := range c.AllowedOrigins {
+		if !isOrigin(o) {
+			fs.add(fmt.Sprintf("allowedOrigins[%d]", i), "for example https://inspector.example.com", "expected an origin, got %q", o)
+		}
+	}
+	oneOf(&fs, "log.format", c.Log.Format, "auto", "json", "text")
+	oneOf(&fs, "log.level", c.Log.Level, "debug", "info", "warn", "error")
+	if c.Limits.RequestBody <= 0 {
+		fs.add("limits.requestBody", "", "has to be more than 0")
+	}
+	if c.Limits.SessionTTL <= 0 {
+		fs.add("limits.sessionTTL", "", "has to be more than 0")
+	}
+	for _, n := range slices.Sorted(maps.Keys(c.Plugins)) {
+		c.Plugins[n].validate(&fs, n)
+	}
+	for _, n := range slices.Sorted(maps.Keys(c.Servers)) {
+		c.Servers[n].validate(&fs, n, c.Plugins)
+	}
+	if len(c.Servers) == 0 {
+		fs.add("servers", "name at least one: each is an MCP endpoint with an allowlist", "no server is defined")
+	}
+	return fs
+}
+
+// validateListen keeps a gateway without authentication off the network.
+func (c Config) validateListen(fs *Faults) {
+	if c.Auth != "none" {
+		fs.add("auth", `"none" is all there is so far`, "unknown authentication %q", c.Auth)
+	}
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil || port == "" {
+		fs.add("listen", "for example 127.0.0.1:8080", "expected host:port, got %q", c.Listen)
+		return
+	}
+	if c.Auth == "none" && !isLoopback(host) {
+		fs.add("listen", "listen on 127.0.0.1 and put a proxy that authenticates in front of it",
+			"%q is reachable from other machines, and auth: none lets everybody call", c.Listen)
+	}
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
+		strings.TrimSuffix(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
+}
+
+func oneOf(fs *Faults, path, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		fs.add(path, "", "expected one of %s, got %q", strings.Join(allowed, ", "), value)
+	}
+}
+
+func (p Plugin) validate(fs *Faults, plugin string) {
+	path := "plugins." + plugin
+	if !namePattern.MatchString(plugin) {
+		fs.add(path, "", "plugin name %q does not match %s", plugin, namePattern)
+	}
+	given := 0
+	for _, is := range []bool{p.Embedded != "", p.Spec != "", p.Document != nil} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		fs.add(path, "spec is a URL, a file or a glob; embedded: catalog is the built-in catalog", "needs either spec or embedded")
+	}
+	if p.Embedded != "" && p.Embedded != "catalog" {
+		fs.add(path+".embedded", "there is: catalog", "unknown embedded plugin %q", p.Embedded)
+	}
+	if p.Embedded == "" && (len(p.Locations) > 0 || len(p.AllowedURLs) > 0) {
+		fs.add(path+".locations", "", "is for the embedded catalog only")
+	}
+	oneOf(fs, path+".actions", p.Actions, "annotated", "all")
+	if p.BaseURL != "" && p.Embedded != "" {
+		fs.add(path+".baseURL", "use spec: for a catalog elsewhere", "an embedded plugin is called in process")
+	}
+	if p.Timeout <= 0 {
+		fs.add(path+".timeout", "", "has to be more than 0")
+	}
+	if p.MaxResponse <= 0 {
+		fs.add(path+".maxResponse", "", "has to be more than 0")
+	}
+	if p.Refresh < 0 {
+		fs.add(path+".refresh", "", "cannot be negative")
+	}
+	p.Auth.validate(fs, path+".auth")
+}
+
+func (a PluginAuth) validate(fs *Faults, path string) {
+	kinds := 0
+	for _, set := range []bool{a.Bearer.IsSet(), a.Basic != BasicAuth{}, a.Header != HeaderAuth{}} {
+		if set {
+			kinds++
+		}
+	}
+	if kinds > 1 {
+		fs.add(path, "", "give one of bearer, basic and header")
+	}
+	if (a.Basic != BasicAuth{}) && (a.Basic.Username == "" || !a.Basic.Password.IsSet()) {
+		fs.add(path+".basic", "", "needs username and password")
+	}
+	if (a.Header != HeaderAuth{}) && (a.Header.Name == "" || !a.Header.Value.IsSet()) {
+		fs.add(path+".header", "", "needs name and value")
+	}
+	for _, s := range []struct {
+		path   string
+		secret Secret
+	}{{path + ".bearer", a.Bearer}, {path + ".basic.password", a.Basic.Password}, {path + ".header.value", a.Header.Value}} {
+		if s.secret.IsSet() {
+			if _, err := s.secret.Reveal(); err != nil {
+				fs.add(s.path, "", "%v", err)
+			}
+		}
+	}
+}
+
+func (s Server) validate(fs *Faults, server string, plugins map[string]Plugin) {
+	path := "servers." + server
+	if !namePattern.MatchString(server) {
+		fs.add(path, "", "server name %q does not match %s", server, namePattern)
+	}
+	if !strings.Contains(s.ToolNames, "{action}") {
+		fs.add(path+".toolNames", `for example "{plugin}_{action}"`, "template %q has no {action}", s.ToolNames)
+	}
+	if len(s.Actions.Include) == 0 {
+		fs.add(path+".actions", `include: ["catalog:*"] shows all actions of the plugin catalog`, "nothing is included, so the server would have no tools")
+	}
+	for i, r := range s.Actions.Include {
+		r.validate(fs, fmt.Sprintf("%s.actions.include[%d]", path, i), plugins)
+	}
+	for i, r := range s.Actions.Exclude {
+		r.validate(fs, fmt.Sprintf("%s.actions.exclude[%d]", path, i), plugins)
+	}
+}
+
+func (r Rule) validate(fs *Faults, path string, plugins map[string]Plugin) {
+	if r.ID == "" && r.Plugin == "" && len(r.Tags) == 0 && r.Attributes == (AttributeRule{}) {
+		fs.add(path, "say id, plugin, tags or attributes", "rule is empty")
+	}
+	if _, known := plugins[r.Plugin]; r.Plugin != "" && !known {
+		fs.add(path+".plugin", "", "unknown plugin %q", r.Plugin)
+	}
+}
+
+func fromRegistry(faults []registry.Fault) Faults {
+	out := make(Faults, 0, len(faults))
+	for _, f := range faults {
+		out = append(out, Fault(f))
+	}
+	return out
+}
