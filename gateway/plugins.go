@@ -1,0 +1,220 @@
+package gateway
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/internal/source"
+	"github.com/stagedoor/stagedoor/openapi"
+	"github.com/stagedoor/stagedoor/specs"
+)
+
+// inProcessURL is the base URL of plugins that have no socket.
+const inProcessURL = "http://plugin.invalid"
+
+// build reads all documents and makes the next snapshot beside the current
+// one. With any fault there is no snapshot, and the faults are all of them.
+func (g *Gateway) build(ctx context.Context, cfg Config) (*registry.Snapshot, []openapi.Finding, error) {
+	var faults Faults
+	var findings []openapi.Finding
+	var plugins []registry.Plugin
+	for i, name := range slices.Sorted(maps.Keys(cfg.Plugins)) {
+		g.progress(i, len(cfg.Plugins), name)
+		plugin, found, err := g.plugin(ctx, name, cfg.Plugins[name])
+		findings = append(findings, found...)
+		if err != nil {
+			faults = append(faults, err...)
+			continue
+		}
+		plugins = append(plugins, plugin)
+	}
+	g.progress(len(cfg.Plugins), len(cfg.Plugins), "")
+	if len(faults) > 0 {
+		return nil, findings, faults
+	}
+	snapshot, wrong := registry.Build(plugins, serverSpecs(cfg.Servers))
+	if len(wrong) > 0 {
+		return nil, findings, fromRegistry(wrong)
+	}
+	return snapshot, findings, nil
+}
+
+// plugin reads one plugin's documents and makes its client.
+func (g *Gateway) plugin(ctx context.Context, name string, p Plugin) (registry.Plugin, []openapi.Finding, Faults) {
+	path := "plugins." + name
+	fault := func(key string, err error) Faults {
+		return Faults{{Path: path + key, Message: err.Error()}}
+	}
+	out := registry.Plugin{Name: name, Attributes: attributeRules(path, p.Attributes)}
+	credentials := p.Auth.credentials()
+	sources, err := p.documents(ctx, credentials)
+	if err != nil {
+		return out, nil, fault(".spec", err)
+	}
+	overlays := make([]openapi.Source, 0, len(p.Overlays))
+	for i, file := range p.Overlays {
+		overlay, err := source.File(file)
+		if err != nil {
+			return out, nil, fault(fmt.Sprintf(".overlays[%d]", i), err)
+		}
+		overlays = append(overlays, overlay)
+	}
+	var findings []openapi.Finding
+	var faults Faults
+	for _, src := range sources {
+		doc := openapi.Read(src, openapi.Options{
+			Mode: openapi.Mode(p.Actions), Overlays: overlays, TrustAttributes: p.Embedded != "", MaxBytes: source.MaxDocument,
+		})
+		findings = append(findings, doc.Findings...)
+		out.Actions = append(out.Actions, doc.Actions...)
+		faults = append(faults, unusable(path, doc)...)
+	}
+	if len(faults) > 0 {
+		return out, findings, faults
+	}
+	if out.Client, err = g.client(name, p, credentials); err != nil {
+		return out, findings, fault(".baseURL", err)
+	}
+	return out, findings, nil
+}
+
+// unusable turns the errors of a document that gave nothing at all into
+// faults. A document with some good operations serves those.
+func unusable(path string, doc *openapi.Document) Faults {
+	if len(doc.Actions) > 0 {
+		return nil
+	}
+	var faults Faults
+	for _, f := range doc.Findings {
+		if f.Severity == openapi.SeverityError {
+			faults = append(faults, Fault{Path: path, Message: f.Location.String() + ": " + f.Message, Hint: f.Hint})
+		}
+	}
+	if len(faults) == 0 {
+		faults.add(path, "add x-action: true to an operation, or set actions: all", "%s has no action", doc.Source)
+	}
+	return faults
+}
+
+func (p Plugin) documents(ctx context.Context, credentials func() (http.Header, error)) ([]openapi.Source, error) {
+	switch {
+	case p.Embedded != "":
+		return []openapi.Source{{Name: "embedded:" + p.Embedded, Data: specs.Catalog()}}, nil
+	case p.Document != nil:
+		return []openapi.Source{{Name: "document", Data: p.Document}}, nil
+	}
+	var header http.Header
+	if credentials != nil && p.sameOrigin() {
+		var err error
+		if header, err = credentials(); err != nil {
+			return nil, err
+		}
+	}
+	return source.Read(ctx, p.Spec, header)
+}
+
+// sameOrigin tells whether the document comes from the plugin itself, which is
+// the only place that its credentials go.
+func (p Plugin) sameOrigin() bool {
+	return p.BaseURL == "" || strings.HasPrefix(p.Spec, strings.TrimSuffix(p.BaseURL, "/")+"/")
+}
+
+// client makes the way to a plugin: its own pool of connections, or a handler
+// in this process.
+func (g *Gateway) client(name string, p Plugin, credentials func() (http.Header, error)) (*invoke.Client, error) {
+	o := invoke.Options{
+		BaseURL: p.BaseURL, Timeout: p.Timeout, MaxResponse: int64(p.MaxResponse), Credentials: credentials,
+		UserAgent: "stagedoor/" + Version,
+	}
+	handler := p.Handler
+	if p.Embedded == "catalog" {
+		handler = g.catalogs[name]
+	}
+	switch {
+	case p.Embedded != "" || handler != nil:
+		o.BaseURL = inProcessURL
+		o.Transport = invoke.InProcess(handler, o.MaxResponse)
+	case o.BaseURL == "" && source.IsURL(p.Spec):
+		o.BaseURL = originOf(p.Spec)
+	case o.BaseURL == "":
+		return nil, fmt.Errorf("is needed: the document of plugin %s came from a file, which does not say where the API is", name)
+	}
+	return invoke.New(o)
+}
+
+// credentials gives the headers that the plugin wants; nil: none.
+func (a PluginAuth) credentials() func() (http.Header, error) {
+	switch {
+	case a.Bearer.IsSet():
+		return headerFrom("Authorization", "Bearer ", a.Bearer)
+	case a.Header.Name != "":
+		return headerFrom(http.CanonicalHeaderKey(a.Header.Name), "", a.Header.Value)
+	case a.Basic.Username != "":
+		return func() (http.Header, error) {
+			password, err := a.Basic.Password.Reveal()
+			if err != nil {
+				return nil, err
+			}
+			pair := base64.StdEncoding.EncodeToString([]byte(a.Basic.Username + ":" + password))
+			return http.Header{"Authorization": {"Basic " + pair}}, nil
+		}
+	}
+	return nil
+}
+
+func headerFrom(name, prefix string, secret Secret) func() (http.Header, error) {
+	return func() (http.Header, error) {
+		value, err := secret.Reveal()
+		if err != nil {
+			return nil, err
+		}
+		return http.Header{name: {prefix + value}}, nil
+	}
+}
+
+func attributeRules(path string, rules map[string]AttributeRule) []registry.AttributeRule {
+	var out []registry.AttributeRule
+	for _, actions := range slices.Sorted(maps.Keys(rules)) {
+		out = append(out, registry.AttributeRule{
+			Path: path + ".attributes." + actions, Actions: actions, Attributes: registry.AttributeSet(rules[actions]),
+		})
+	}
+	return out
+}
+
+func serverSpecs(servers map[string]Server) []registry.ServerSpec {
+	out := make([]registry.ServerSpec, 0, len(servers))
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		s := servers[name]
+		spec := registry.ServerSpec{
+			Name: name, Title: s.Title, Version: s.Version, Instructions: s.Instructions, ToolNames: s.ToolNames,
+			Include: rules("servers."+name+".actions.include", s.Actions.Include),
+			Exclude: rules("servers."+name+".actions.exclude", s.Actions.Exclude),
+		}
+		if spec.Title == "" {
+			spec.Title = name
+		}
+		if spec.Version == "" {
+			spec.Version = Version
+		}
+		out = append(out, spec)
+	}
+	return out
+}
+
+func rules(path string, in []Rule) []registry.Rule {
+	out := make([]registry.Rule, 0, len(in))
+	for i, r := range in {
+		out = append(out, registry.Rule{
+			Path: fmt.Sprintf("%s[%d]", path, i), ID: r.ID, Plugin: r.Plugin, Tags: r.Tags, Attributes: registry.AttributeSet(r.Attributes),
+		})
+	}
+	return out
+}
