@@ -7,16 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
 	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
-	_ "modernc.org/sqlite" // driver "sqlite"
 )
 
 // ErrNotFound is returned where a row that was asked for by key is not there.
@@ -29,6 +24,9 @@ var migrations embed.FS
 type DB struct {
 	db      *sqlx.DB
 	dialect goose.Dialect
+	name    string // for messages, without password
+
+	lookup *sql.Stmt // every MCP request of a session asks this
 }
 
 // Open connects to the database that the URL names, creates it where it is a
@@ -36,59 +34,37 @@ type DB struct {
 // "sqlite:path" ("sqlite::memory:" for tests) and "postgres://…".
 // Errors never contain the URL's password.
 func Open(ctx context.Context, rawURL string) (*DB, error) {
-	scheme, rest, found := strings.Cut(rawURL, ":")
-	var d *DB
-	var err error
-	switch {
-	case found && scheme == "sqlite":
-		d, err = openSQLite(rest)
-	case found && (scheme == "postgres" || scheme == "postgresql"):
-		d, err = openPostgres(rawURL)
-	default:
-		return nil, errors.New(`database URL: expected "sqlite:path" or "postgres://user:password@host/name"`)
-	}
+	d, err := connect(ctx, rawURL)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.migrate(ctx); err != nil {
-		return nil, errors.Join(err, d.Close())
+	if err := d.prepare(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("database %s: %w", d.name, err), d.Close())
 	}
 	return d, nil
 }
 
-func openSQLite(path string) (*DB, error) {
-	if path == "" {
-		return nil, errors.New(`database URL: "sqlite:" needs a path, for example "sqlite:stagedoor.db"`)
+func connect(ctx context.Context, rawURL string) (*DB, error) {
+	scheme, rest, found := strings.Cut(rawURL, ":")
+	switch {
+	case found && scheme == "sqlite":
+		return openSQLite(ctx, rest)
+	case found && (scheme == "postgres" || scheme == "postgresql"):
+		return openPostgres(ctx, rawURL)
+	default:
+		return nil, errors.New(`database URL: expected "sqlite:path" or "postgres://user:password@host/name"`)
 	}
-	memory := path == ":memory:"
-	if !memory {
-		if dir := filepath.Dir(path); dir != "." {
-			if err := os.MkdirAll(dir, 0o750); err != nil {
-				return nil, fmt.Errorf("database folder %s: %w", dir, err)
-			}
-		}
-	}
-	query := url.Values{}
-	for _, pragma := range []string{"journal_mode(WAL)", "synchronous(NORMAL)", "busy_timeout(5000)", "foreign_keys(1)"} {
-		query.Add("_pragma", pragma)
-	}
-	query.Set("_txlock", "immediate")
-	db, err := sqlx.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+query.Encode())
-	if err != nil {
-		return nil, fmt.Errorf("database %s: %w", path, err)
-	}
-	if memory {
-		db.SetMaxOpenConns(1) // each connection would be a database of its own
-	}
-	return &DB{db: db, dialect: goose.DialectSQLite3}, nil
 }
 
-func openPostgres(rawURL string) (*DB, error) {
-	db, err := sqlx.Open("pgx", rawURL)
-	if err != nil {
-		return nil, errors.New("database URL: not a Postgres URL (expected postgres://user:password@host:5432/name)")
+// prepare makes the schema current and the statements ready.
+func (d *DB) prepare(ctx context.Context) error {
+	if err := d.migrate(ctx); err != nil {
+		return err
 	}
-	return &DB{db: db, dialect: goose.DialectPostgres}, nil
+	var err error
+	d.lookup, err = d.db.PrepareContext(ctx, d.db.Rebind(`SELECT server, principal, protocol_version,
+		client_info, capabilities, created_at, seen_at FROM sessions WHERE id = ?`))
+	return err
 }
 
 // migrate applies the migrations that the database lacks. Replicas that start
@@ -108,16 +84,21 @@ func (d *DB) migrate(ctx context.Context) error {
 	}
 	provider, err := goose.NewProvider(d.dialect, d.db.DB, files, options...)
 	if err != nil {
-		return fmt.Errorf("database migrations: %w", err)
+		return fmt.Errorf("migrations: %w", err)
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("database migration: %w", err)
+		return fmt.Errorf("migration: %w", err)
 	}
 	return nil
 }
 
 // Ping tells whether the database answers.
-func (d *DB) Ping(ctx context.Context) error { return d.db.PingContext(ctx) }
+func (d *DB) Ping(ctx context.Context) error {
+	if err := d.db.PingContext(ctx); err != nil {
+		return fmt.Errorf("database %s: %w", d.name, err)
+	}
+	return nil
+}
 
 // Close releases all connections.
 func (d *DB) Close() error { return d.db.Close() }

@@ -1,0 +1,81 @@
+package mcpserver
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/stagedoor/stagedoor/internal/session"
+)
+
+// maxBatch bounds how much work one HTTP request can ask for.
+const maxBatch = 100
+
+// serveBatch answers a JSON-RPC batch, which only 2025-03-26 has: the revision
+// before does not name it, the one after removed it.
+func (h *Handler) serveBatch(x *exchange, body []byte) {
+	if fault := checkLegacyVersion(x.r.Header); fault != nil {
+		x.fail(nil, fault)
+		return
+	}
+	if mcp.IsModernProtocol(x.r.Header.Get(versionHeader)) {
+		x.fail(nil, invalidRequest("batches are not part of this protocol version"))
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), h.options.CallTimeout)
+	defer cancel()
+	s, refused := h.session(ctx, x)
+	if refused != nil {
+		x.refuse(refused)
+		return
+	}
+	messages := elements(body)
+	switch {
+	case s.ProtocolVersion != mcp.ProtocolVersion20250326:
+		x.fail(nil, invalidRequest("batches are only part of protocol version 2025-03-26"))
+		return
+	case len(messages) == 0 || len(messages) > maxBatch:
+		x.fail(nil, invalidRequest("a batch has 1 to 100 messages"))
+		return
+	}
+	buffer := h.buffers.get()
+	defer h.buffers.put(buffer)
+	if *buffer = h.appendBatch(ctx, x, s, *buffer, messages); len(*buffer) == 0 {
+		x.accept()
+		return
+	}
+	x.send(http.StatusOK, *buffer)
+}
+
+// appendBatch writes the array of answers, nothing where none is due.
+func (h *Handler) appendBatch(ctx context.Context, x *exchange, s session.Session, dst []byte, messages [][]byte) []byte {
+	start := len(dst)
+	for _, raw := range messages {
+		before := len(dst)
+		dst = append(dst, ',')
+		dst = h.appendBatched(ctx, x, s, dst, raw)
+		if len(dst) == before+1 {
+			dst = dst[:before]
+		}
+	}
+	if len(dst) == start {
+		return dst
+	}
+	dst[start] = '['
+	return append(dst, ']')
+}
+
+func (h *Handler) appendBatched(ctx context.Context, x *exchange, s session.Session, dst, raw []byte) []byte {
+	if !isObject(raw) {
+		return invalidRequest("a message must be an object").append(dst, nil)
+	}
+	m, fault := parseEnvelope(raw)
+	if fault == nil && m.method == string(mcp.MethodInitialize) {
+		fault = invalidRequest("initialize must not be part of a batch")
+	}
+	if fault != nil {
+		return fault.append(dst, m.id)
+	}
+	return h.appendLegacy(ctx, x, s, dst, &m)
+}

@@ -1,0 +1,101 @@
+package mcpserver
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/internal/telemetry"
+)
+
+// appendCall answers tools/call on the straight path.
+func (h *Handler) appendCall(ctx context.Context, x *exchange, dst []byte, e era, m *envelope) []byte {
+	t, ok := x.server.tools[m.name]
+	if !ok {
+		h.observe(ctx, x, telemetry.UnknownTool, outcomeUnknown, 0, nil)
+		return unknownTool(m.name).append(dst, m.id)
+	}
+	arguments, fault := argumentsOf(m.arguments)
+	if fault != nil {
+		h.observe(ctx, x, t.name, outcomeInvalid, 0, nil)
+		return fault.append(dst, m.id)
+	}
+	o := h.call(ctx, x, t, arguments)
+	dst = append(appendHead(dst, m.id), `,"result":`...)
+	dst = o.append(dst, x.server, t, e)
+	return append(dst, '}')
+}
+
+// call invokes the tool's action; both paths come through here.
+func (h *Handler) call(ctx context.Context, x *exchange, t *tool, arguments json.RawMessage) outcome {
+	start := time.Now()
+	result, err := h.invoke(ctx, x.principal, t.action, arguments)
+	o := outcomeOf(result, err, x.ref)
+	h.observe(ctx, x, t.name, o.label, time.Since(start), err)
+	return o
+}
+
+// invoke turns a panic below into an error: one call must not cost the others
+// of its batch, nor the caller an answer.
+func (h *Handler) invoke(
+	ctx context.Context, principal registry.Principal, action *registry.Action, arguments json.RawMessage,
+) (result *invoke.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			result, err = nil, &panicError{value: p, stack: debug.Stack()}
+		}
+	}()
+	return h.options.Invoker.Invoke(ctx, principal, action, arguments)
+}
+
+// panicError is a recovered panic, for the log.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
+
+// observe writes the call's line in the log and counts it.
+func (h *Handler) observe(ctx context.Context, x *exchange, tool, outcome string, d time.Duration, err error) {
+	if h.options.Observe != nil {
+		h.options.Observe(x.server.name, tool, outcome, d)
+	}
+	level := slog.LevelInfo
+	switch invoke.Kind(outcome) {
+	case invoke.Internal:
+		level = slog.LevelError
+	case invoke.Unavailable, invoke.Timeout, invoke.TooLarge:
+		level = slog.LevelWarn
+	}
+	attributes := []slog.Attr{
+		slog.String("server", x.server.name), slog.String("tool", tool), slog.String("principal", x.principal.Subject),
+		slog.String("outcome", outcome), slog.Duration("duration", d), slog.String("ref", x.ref),
+	}
+	if err != nil {
+		attributes = append(attributes, slog.String("error", err.Error()))
+	}
+	h.options.Logger.LogAttrs(ctx, level, "tool call", attributes...)
+}
+
+// argumentsOf gives the arguments object; leaving it out means no arguments.
+func argumentsOf(raw []byte) (json.RawMessage, *rpcError) {
+	switch {
+	case raw == nil, string(raw) == "null":
+		return json.RawMessage(`{}`), nil
+	case !isObject(raw):
+		return nil, invalidParams("arguments must be an object")
+	}
+	return raw, nil
+}
+
+// unknownTool is a protocol error, not a tool's (2025-11-25, server/tools,
+// "Error Handling").
+func unknownTool(name string) *rpcError {
+	return invalidParams("unknown tool: " + quoteShort(name))
+}

@@ -1,0 +1,96 @@
+package mcpserver
+
+import (
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// checkContent makes sure that both sides speak JSON.
+func checkContent(r *http.Request) *refusal {
+	if !isJSON(r.Header.Get("Content-Type")) || r.Header.Get("Content-Encoding") != "" {
+		return &refusal{status: http.StatusUnsupportedMediaType, message: "Content-Type must be application/json, not encoded"}
+	}
+	if !acceptsJSON(r.Header.Values("Accept")) {
+		return &refusal{status: http.StatusNotAcceptable, message: "Accept must admit application/json"}
+	}
+	return nil
+}
+
+func isJSON(contentType string) bool {
+	if contentType == "application/json" {
+		return true
+	}
+	mediaType, params, err := mime.ParseMediaType(contentType)
+	charset, given := params["charset"]
+	return err == nil && mediaType == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
+}
+
+// acceptsJSON reads Accept (RFC 9110, section 12.5.1) as far as one question
+// needs it. An absent header accepts everything.
+func acceptsJSON(values []string) bool {
+	if len(values) == 0 {
+		return true
+	}
+	for _, value := range values {
+		for item := range strings.SplitSeq(value, ",") {
+			mediaType, params, _ := strings.Cut(item, ";")
+			switch strings.ToLower(strings.TrimSpace(mediaType)) {
+			case "application/json", "application/*", "*/*":
+				if !refusedByQuality(params) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// refusedByQuality finds "q=0", "q=0.0" and so on.
+func refusedByQuality(params string) bool {
+	for param := range strings.SplitSeq(params, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(param), "=")
+		if strings.EqualFold(name, "q") && strings.HasPrefix(value, "0") && strings.Trim(value, "0.") == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// checkHost turns DNS rebinding away: behind a loopback listener only a name
+// of this machine, or the public one, can be meant.
+func (h *Handler) checkHost(r *http.Request) *refusal {
+	if !h.options.LoopbackOnly || isLoopback(r.Host) || strings.EqualFold(r.Host, h.publicHost) {
+		return nil
+	}
+	return &refusal{status: http.StatusForbidden, message: "Host is not a name of this machine"}
+}
+
+// isLoopback tells whether "host" or "host:port" names this machine itself.
+func isLoopback(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && addr.IsLoopback()
+}
+
+// one gives the header's only value: two of them would let an intermediary
+// read another one than the gateway does.
+func one(header http.Header, name string) (value string, ok bool) {
+	values := header[name]
+	switch len(values) {
+	case 0:
+		return "", true
+	case 1:
+		return values[0], true
+	default:
+		return "", false
+	}
+}

@@ -1,0 +1,280 @@
+package mcpserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/internal/store"
+	"github.com/stagedoor/stagedoor/internal/store/storetest"
+	"github.com/stagedoor/stagedoor/openapi"
+)
+
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+
+// fakeInvoker answers as its action's name says.
+type fakeInvoker struct {
+	mu   sync.Mutex
+	gate chan struct{} // "wait" waits for it or for its context
+	seen []string      // raw arguments
+}
+
+func (f *fakeInvoker) Invoke(ctx context.Context, p registry.Principal, a *registry.Action, arguments json.RawMessage) (*invoke.Result, error) {
+	f.mu.Lock()
+	f.seen = append(f.seen, string(arguments))
+	f.mu.Unlock()
+	secret := errors.New("dial tcp db.internal:5432: password hunter2")
+	switch a.Name {
+	case "echo":
+		return &invoke.Result{JSON: json.RawMessage(`{"you":"` + p.Subject + `","said":` + string(arguments) + `}`)}, nil
+	case "owners":
+		return &invoke.Result{JSON: json.RawMessage(`["ada","grace \"g\" 日本"]`)}, nil
+	case "maybe":
+		return &invoke.Result{JSON: json.RawMessage(`{"name":"x"}`)}, nil
+	case "note":
+		return &invoke.Result{Text: "line 1\nline 2 <&> \x00 \xff end"}, nil
+	case "typednote":
+		return &invoke.Result{Text: "words"}, nil
+	case "wait":
+		select {
+		case <-f.gate:
+			return &invoke.Result{JSON: json.RawMessage(`{"waited":true}`)}, nil
+		case <-ctx.Done():
+			return nil, &invoke.Error{Kind: invoke.Timeout, Message: "call was cancelled", Err: ctx.Err()}
+		}
+	case "panic":
+		panic("hunter2")
+	case "odd":
+		return nil, secret
+	case "nothing":
+		return nil, nil
+	default:
+		return nil, &invoke.Error{Kind: invoke.Kind(a.Name), Message: "what the caller may know", Err: secret}
+	}
+}
+
+func action(name, output string) *registry.Action {
+	return &registry.Action{ID: "fake:" + name, Plugin: "fake", Action: openapi.Action{
+		Name: name, Title: "The " + name, Description: "Does \"" + name + "\".\nWell.",
+		Attributes:   openapi.Attributes{ReadOnly: name == "echo", OpenWorld: true},
+		InputSchema:  json.RawMessage(`{ "type": "object", "properties": {"z": {"type":"integer"}, "a": {"maximum": 9007199254740993} } }`),
+		OutputSchema: json.RawMessage(output),
+	}}
+}
+
+const ownersSchema = `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"array","items":{"$ref":"#/$defs/Name"},"$defs":{"Name":{"type":"string"}}}`
+
+func testServers() []registry.Server {
+	catalog := registry.Server{Name: "catalog", Title: "Software catalog", Version: "1.2.3", Instructions: "Ask me."}
+	outputs := map[string]string{
+		"echo": `{"type":"object"}`, "owners": ownersSchema, "typednote": `{"type":"string"}`,
+		"maybe": `{"anyOf":[{"type":"object"},{"type":"null"}]}`,
+	}
+	for _, name := range []string{
+		"owners", "echo", "maybe", "note", "typednote", "wait", "panic", "odd", "nothing",
+		"invalid_arguments", "rejected", "unavailable", "timeout", "too_large", "denied", "internal",
+	} {
+		catalog.Tools = append(catalog.Tools, registry.Tool{Name: "fake_" + name, Action: action(name, outputs[name])})
+	}
+	admin := registry.Server{Name: "admin", Version: "0", Tools: []registry.Tool{{Name: "admin.echo", Action: action("echo", "")}}}
+	return []registry.Server{catalog, admin, {Name: "empty", Version: "0"}}
+}
+
+// clock is a time that only moves when told to.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func newClock() *clock { return &clock{now: time.Unix(1_800_000_000, 0)} }
+
+func openStore(t testing.TB) *store.DB {
+	t.Helper()
+	db, err := store.Open(context.Background(), "sqlite::memory:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// newTestHandler fills in what a test does not care about. The principal is
+// whatever the header X-User says.
+func newTestHandler(t testing.TB, o Options) *Handler {
+	t.Helper()
+	if o.Sessions == nil {
+		o.Sessions = openStore(t)
+	}
+	if o.Invoker == nil {
+		o.Invoker = &fakeInvoker{}
+	}
+	if o.Principal == nil {
+		o.Principal = func(r *http.Request) (registry.Principal, error) {
+			if user := r.Header.Get("X-User"); user != "nobody" {
+				return registry.Principal{Subject: user}, nil
+			}
+			return registry.Principal{}, errors.New("token hunter2 is not valid")
+		}
+	}
+	if o.PublicURL == "" {
+		o.PublicURL = "https://mcp.example.com"
+	}
+	h, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.SetServers(testServers()); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+type headers map[string]string
+
+func newRequest(method, path string, h headers, body string) *http.Request {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", "application/json, text/event-stream")
+	}
+	for name, value := range h {
+		switch {
+		case name == "Host":
+			r.Host = value
+		case value == "":
+			r.Header.Del(name)
+		default:
+			r.Header.Set(name, value)
+		}
+	}
+	return r
+}
+
+func serve(h http.Handler, method, path string, hs headers, body string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, newRequest(method, path, hs, body))
+	return w
+}
+
+func initializeBody(version string) string {
+	return `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"` + version +
+		`","capabilities":{"roots":{}},"clientInfo":{"name":"test","version":"1","x-own":true}}}`
+}
+
+// startSession gives the id of a new session.
+func startSession(t testing.TB, h http.Handler, path, version, user string) string {
+	t.Helper()
+	w := serve(h, "POST", path, headers{"X-User": user}, initializeBody(version))
+	id := w.Header().Get("Mcp-Session-Id")
+	if w.Code != 200 || id == "" {
+		t.Fatalf("initialize: %d %s", w.Code, w.Body)
+	}
+	return id
+}
+
+func callBody(id, tool, arguments string) string {
+	return `{"jsonrpc":"2.0","id":` + id + `,"method":"tools/call","params":{"name":"` + tool + `","arguments":` + arguments + `}}`
+}
+
+const modernMeta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"}}`
+
+func modernHeaders(method, name string) headers {
+	hs := headers{"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": method}
+	if name != "" {
+		hs["Mcp-Name"] = name
+	}
+	return hs
+}
+
+func modernCall(id, tool, arguments string) string {
+	return `{"jsonrpc":"2.0","id":` + id + `,"method":"tools/call","params":{"name":"` + tool + `","arguments":` + arguments + `,` + modernMeta + `}}`
+}
+
+// answer is a JSON-RPC answer taken apart.
+type answer struct {
+	ID     json.RawMessage `json:"id"`
+	Result json.RawMessage `json:"result"`
+	Error  *struct {
+		Code    int             `json:"code"`
+		Message string          `json:"message"`
+		Data    json.RawMessage `json:"data"`
+	} `json:"error"`
+}
+
+func (a answer) code() int {
+	if a.Error == nil {
+		return 0
+	}
+	return a.Error.Code
+}
+
+func decode(t testing.TB, body io.Reader) answer {
+	t.Helper()
+	var a answer
+	raw, err := io.ReadAll(body)
+	if err == nil {
+		err = json.Unmarshal(raw, &a)
+	}
+	if err != nil {
+		t.Fatalf("answer %q: %v", raw, err)
+	}
+	return a
+}
+
+// normal is JSON with its keys in order and its references masked.
+func normal(t testing.TB, raw []byte) string {
+	t.Helper()
+	var v any
+	d := json.NewDecoder(strings.NewReader(string(raw)))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		t.Fatalf("%s: %v", raw, err)
+	}
+	out, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return maskRefs(string(out))
+}
+
+func maskRefs(s string) string {
+	return regexp.MustCompile(`\(reference [0-9a-z]{10}\)`).ReplaceAllString(s, "(reference REF)")
+}
+
+func ids(n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprint(i)
+	}
+	return all
+}
+
+func serveRequest(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}

@@ -1,0 +1,223 @@
+package mcpserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/internal/telemetry"
+)
+
+// pathPrefix is where named servers are.
+const pathPrefix = "/mcp/"
+
+// Invoker calls actions. Its error is an [invoke.Error] where the caller may
+// learn of it; of any other the caller learns nothing. It may keep arguments.
+type Invoker interface {
+	Invoke(ctx context.Context, principal registry.Principal, action *registry.Action, arguments json.RawMessage) (*invoke.Result, error)
+}
+
+// Options are what a [Handler] is made of. Sessions and Invoker are required.
+type Options struct {
+	Sessions SessionStore
+	Invoker  Invoker
+	// Principal tells who sends a request; nil makes everybody anonymous.
+	Principal func(*http.Request) (registry.Principal, error)
+	// PublicURL is where clients find the gateway; pages from there may call it.
+	PublicURL string
+	// AllowedOrigins are further web origins ("https://host:port") whose pages may.
+	AllowedOrigins []string
+	// LoopbackOnly says that the listener is on a loopback address, so that
+	// requests must name this machine in Host.
+	LoopbackOnly bool
+	Logger       *slog.Logger // default: none
+	// Observe is told of each tool call; tool is [telemetry.UnknownTool] where
+	// the server has none of that name.
+	Observe     func(server, tool, outcome string, d time.Duration)
+	MaxBody     int64         // default 4 MiB
+	SessionTTL  time.Duration // since a session was last seen; default 24 h
+	CallTimeout time.Duration // of a legacy request, which outlives its connection; default 5 min
+	Now         func() time.Time
+}
+
+// Handler serves all named MCP servers. It is safe for concurrent use.
+type Handler struct {
+	options    Options
+	origins    origins
+	publicHost string
+	sessions   *sessions
+	servers    atomic.Pointer[map[string]*server]
+	inflight   inflight
+	buffers    buffers
+}
+
+var _ http.Handler = (*Handler)(nil)
+
+// New makes a handler without servers; see [Handler.SetServers].
+func New(o Options) (*Handler, error) {
+	if o.Sessions == nil || o.Invoker == nil {
+		return nil, errors.New("mcpserver options: Sessions and Invoker are required")
+	}
+	setDefaults(&o)
+	h := &Handler{options: o, sessions: newSessions(o.Sessions, o.SessionTTL, o.Now)}
+	h.servers.Store(&map[string]*server{})
+	var public *url.URL
+	if o.PublicURL != "" {
+		u, err := url.Parse(o.PublicURL)
+		if err != nil || u.Host == "" || !isWeb(u) {
+			return nil, fmt.Errorf("public URL %q: expected http://host or https://host", o.PublicURL)
+		}
+		public, h.publicHost = u, u.Host
+	}
+	var err error
+	h.origins, err = newOrigins(public, o.AllowedOrigins)
+	return h, err
+}
+
+func setDefaults(o *Options) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = 4 << 20
+	}
+	if o.SessionTTL == 0 {
+		o.SessionTTL = 24 * time.Hour
+	}
+	if o.CallTimeout == 0 {
+		o.CallTimeout = 5 * time.Minute
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
+
+// SetServers puts these servers in the place of those before, all at once or,
+// with an error, not at all. Requests in flight finish on the old ones.
+func (h *Handler) SetServers(servers []registry.Server) error {
+	next := make(map[string]*server, len(servers))
+	var faults []error
+	for _, s := range servers {
+		built, err := h.newServer(s)
+		if err == nil && next[s.Name] != nil {
+			err = fmt.Errorf("server %q: name is taken", s.Name)
+		}
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		next[s.Name] = built
+	}
+	if len(faults) > 0 {
+		return errors.Join(faults...)
+	}
+	h.servers.Store(&next)
+	return nil
+}
+
+// Routes adds the handler's route.
+func (h *Handler) Routes(router *mux.Router) { router.Handle(pathPrefix+"{server}", h) }
+
+// ServeHTTP turns requests away as early as it can: nothing of the body is
+// read before server, origin, host and principal are known to be right.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, ref := telemetry.WithRef(r.Context())
+	x := &exchange{w: w, r: r.WithContext(ctx), ref: ref}
+	w.Header().Set("X-Request-Id", ref)
+	if refused := h.admit(x); refused != nil {
+		x.refuse(refused)
+		return
+	}
+	switch {
+	case r.Method == http.MethodPost:
+		h.post(x)
+	case r.Method == http.MethodDelete && !isModern(r.Header, &envelope{}):
+		h.endSession(x)
+	default: // GET too: there is no stream to listen to
+		x.refuse(notAllowed(r.Header))
+	}
+}
+
+// admit finds out which server is meant and whether this caller may speak to it.
+func (h *Handler) admit(x *exchange) *refusal {
+	name := strings.TrimPrefix(x.r.URL.Path, pathPrefix)
+	x.server = (*h.servers.Load())[name]
+	if x.server == nil {
+		return &refusal{status: http.StatusNotFound, message: "server " + quoteShort(name) + " is unknown"}
+	}
+	if refused := h.origins.check(x.r); refused != nil {
+		return refused
+	}
+	if refused := h.checkHost(x.r); refused != nil {
+		return refused
+	}
+	if h.options.Principal == nil {
+		return nil
+	}
+	var err error
+	if x.principal, err = h.options.Principal(x.r); err != nil {
+		h.options.Logger.LogAttrs(x.r.Context(), slog.LevelInfo, "principal refused",
+			slog.String("server", name), slog.String("ref", x.ref), slog.String("error", err.Error()))
+		return &refusal{status: http.StatusUnauthorized, message: "credentials are missing or not valid",
+			header: [2]string{"WWW-Authenticate", "Bearer"}}
+	}
+	return nil
+}
+
+// post reads the message and gives it to its era.
+func (h *Handler) post(x *exchange) {
+	refused := checkContent(x.r)
+	if refused != nil {
+		x.refuse(refused)
+		return
+	}
+	body, refused := readBody(x.w, x.r, h.options.MaxBody)
+	if refused != nil {
+		x.refuse(refused)
+		return
+	}
+	if fault := checkJSON(body); fault != nil {
+		x.fail(nil, fault)
+		return
+	}
+	switch kind(body) {
+	case '{':
+		h.message(x, body)
+	case '[':
+		h.serveBatch(x, body)
+	default:
+		x.fail(nil, invalidRequest("a message must be an object"))
+	}
+}
+
+func (h *Handler) message(x *exchange, body []byte) {
+	m, fault := parseEnvelope(body)
+	switch {
+	case fault != nil:
+		x.fail(m.id, fault)
+	case isModern(x.r.Header, &m):
+		h.serveModern(x, &m)
+	default:
+		h.serveLegacy(x, &m)
+	}
+}
+
+// notAllowed names the methods that the client's revision has.
+func notAllowed(header http.Header) *refusal {
+	allow := "POST, DELETE"
+	if isModern(header, &envelope{}) {
+		allow = "POST"
+	}
+	return &refusal{status: http.StatusMethodNotAllowed, message: "method is not allowed", header: [2]string{"Allow", allow}}
+}

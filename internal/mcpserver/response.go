@@ -1,0 +1,92 @@
+package mcpserver
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/stagedoor/stagedoor/internal/registry"
+)
+
+// exchange is one HTTP request and the answer in the making.
+type exchange struct {
+	w         http.ResponseWriter
+	r         *http.Request
+	server    *server
+	principal registry.Principal
+	ref       string
+}
+
+// maxPooled keeps one huge answer from living in the pool for ever.
+const maxPooled = 64 << 10
+
+// buffers are where answers are put together.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) get() *[]byte {
+	if buffer, ok := b.pool.Get().(*[]byte); ok {
+		return buffer
+	}
+	buffer := make([]byte, 0, 4<<10)
+	return &buffer
+}
+
+func (b *buffers) put(buffer *[]byte) {
+	if cap(*buffer) <= maxPooled {
+		*buffer = (*buffer)[:0]
+		b.pool.Put(buffer)
+	}
+}
+
+// appendHead starts an answer; the caller adds result or error and the brace.
+func appendHead(dst, id []byte) []byte {
+	dst = append(dst, `{"jsonrpc":"2.0","id":`...)
+	return append(dst, id...)
+}
+
+// send writes the parts as one JSON body.
+func (x *exchange) send(status int, parts ...[]byte) {
+	length := 0
+	for _, part := range parts {
+		length += len(part)
+	}
+	header := x.w.Header()
+	header["Content-Type"] = jsonContentType()
+	header.Set("Content-Length", strconv.Itoa(length))
+	x.w.WriteHeader(status)
+	for _, part := range parts {
+		if _, err := x.w.Write(part); err != nil {
+			return // the client is gone
+		}
+	}
+}
+
+func jsonContentType() []string { return []string{"application/json"} }
+
+// fail answers with a JSON-RPC error.
+func (x *exchange) fail(id []byte, e *rpcError) {
+	status := e.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	x.send(status, e.append(nil, id))
+}
+
+// refuse answers with an HTTP status and a JSON-RPC error that has no id
+// (2025-11-25, basic/transports, "Security Warning" and "Sending Messages").
+func (x *exchange) refuse(f *refusal) {
+	if f.header[0] != "" {
+		x.w.Header().Set(f.header[0], f.header[1])
+	}
+	e := rpcError{code: mcp.INVALID_REQUEST, message: f.message}
+	if f.status >= http.StatusInternalServerError {
+		e.code = mcp.INTERNAL_ERROR
+	}
+	body := append(e.appendBody([]byte(`{"jsonrpc":"2.0","error":`)), '}')
+	x.send(f.status, body)
+}
+
+// accept answers a notification.
+func (x *exchange) accept() { x.w.WriteHeader(http.StatusAccepted) }

@@ -1,0 +1,133 @@
+package mcpserver
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/stagedoor/stagedoor/internal/registry"
+)
+
+// era is how a client speaks: with sessions, or stateless.
+type era int
+
+const (
+	legacy era = iota // up to 2025-11-25
+	modern            // 2026-07-28
+	eras
+)
+
+// tool is an action as one server shows it, ready to be listed and called.
+type tool struct {
+	name   string
+	action *registry.Action
+	// wrap says that results stand in {"result": …} for legacy clients,
+	// because the output schema's root is not an object there.
+	wrap     bool
+	typed    bool // has an output schema
+	mirrored bool // has arguments that modern clients repeat in headers
+	defined  [eras]mcp.Tool
+	listed   [eras][]byte // as tools/list shows it
+}
+
+func newTool(t registry.Tool) (*tool, error) {
+	// MCP allows 128 characters, the clients' model providers 64.
+	if !regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`).MatchString(t.Name) {
+		return nil, errors.New("name must match [a-zA-Z0-9_.-]{1,64}")
+	}
+	if t.Action == nil {
+		return nil, errors.New("action is missing")
+	}
+	input, err := inputSchema(t.Action)
+	if err != nil {
+		return nil, err
+	}
+	built := &tool{name: t.Name, action: t.Action, typed: len(t.Action.OutputSchema) > 0}
+	var outputs [eras][]byte
+	if built.typed {
+		output, err := compact(t.Action.OutputSchema)
+		if err != nil {
+			return nil, fmt.Errorf("output schema: %w", err)
+		}
+		outputs = [eras][]byte{legacy: output, modern: output}
+		if built.wrap = !isObjectSchema(output); built.wrap {
+			outputs[legacy] = wrapSchema(output)
+		}
+	}
+	for e := range eras {
+		built.defined[e] = define(t, input, outputs[e])
+		built.listed[e] = appendTool(nil, &built.defined[e])
+	}
+	if err := mcp.ValidateParamHeaderAnnotations(&built.defined[modern]); err != nil {
+		return nil, fmt.Errorf("input schema: %w", err)
+	}
+	built.mirrored = len(mcp.ExtractParamHeaderBindings(&built.defined[modern])) > 0
+	return built, nil
+}
+
+func inputSchema(a *registry.Action) ([]byte, error) {
+	if len(a.InputSchema) == 0 {
+		return []byte(`{"type":"object","additionalProperties":false}`), nil
+	}
+	input, err := compact(a.InputSchema)
+	if err != nil {
+		return nil, fmt.Errorf("input schema: %w", err)
+	}
+	if !isObjectSchema(input) {
+		return nil, errors.New(`input schema: root must have "type": "object"`)
+	}
+	return input, nil
+}
+
+func define(t registry.Tool, input, output []byte) mcp.Tool {
+	hints := t.Action.Attributes
+	return mcp.Tool{
+		Name:            t.Name,
+		Title:           t.Action.Title,
+		Description:     t.Action.Description,
+		RawInputSchema:  input,
+		RawOutputSchema: output,
+		// All four are explicit: what a client assumes of an absent one differs
+		// from hint to hint.
+		Annotations: mcp.ToolAnnotation{
+			Title:           t.Action.Title, // 2025-03-26 has it only here
+			ReadOnlyHint:    &hints.ReadOnly,
+			DestructiveHint: &hints.Destructive,
+			IdempotentHint:  &hints.Idempotent,
+			OpenWorldHint:   &hints.OpenWorld,
+		},
+	}
+}
+
+// appendTool writes a tool with its schemas as their author ordered them.
+func appendTool(dst []byte, t *mcp.Tool) []byte {
+	dst = appendString(append(dst, `{"name":`...), t.Name)
+	if t.Title != "" {
+		dst = appendString(append(dst, `,"title":`...), t.Title)
+	}
+	if t.Description != "" {
+		dst = appendString(append(dst, `,"description":`...), t.Description)
+	}
+	dst = append(append(dst, `,"inputSchema":`...), t.RawInputSchema...)
+	if t.RawOutputSchema != nil {
+		dst = append(append(dst, `,"outputSchema":`...), t.RawOutputSchema...)
+	}
+	dst = append(dst, `,"annotations":{`...)
+	if t.Annotations.Title != "" {
+		dst = append(appendString(append(dst, `"title":`...), t.Annotations.Title), ',')
+	}
+	dst = appendBool(append(dst, `"readOnlyHint":`...), *t.Annotations.ReadOnlyHint)
+	dst = appendBool(append(dst, `,"destructiveHint":`...), *t.Annotations.DestructiveHint)
+	dst = appendBool(append(dst, `,"idempotentHint":`...), *t.Annotations.IdempotentHint)
+	dst = appendBool(append(dst, `,"openWorldHint":`...), *t.Annotations.OpenWorldHint)
+	return append(dst, `}}`...)
+}
+
+func appendBool(dst []byte, b bool) []byte {
+	if b {
+		return append(dst, "true"...)
+	}
+	return append(dst, "false"...)
+}

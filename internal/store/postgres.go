@@ -1,0 +1,43 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+)
+
+const (
+	// postgresConnections keeps a handful of replicas below a server's usual
+	// limit of 100 connections.
+	postgresConnections = 16
+	postgresIdle        = 5 * time.Minute
+	connectTimeout      = 5 * time.Second
+)
+
+func openPostgres(ctx context.Context, rawURL string) (*DB, error) {
+	config, err := pgx.ParseConfig(rawURL)
+	if err != nil { // its text quotes the URL
+		return nil, errors.New("database URL: not a Postgres URL (expected postgres://user:password@host:5432/name)")
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	db := sqlx.NewDb(stdlib.OpenDB(*config), "pgx")
+	db.SetMaxOpenConns(postgresConnections)
+	db.SetMaxIdleConns(postgresConnections)
+	db.SetConnMaxIdleTime(postgresIdle)
+	name := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))) + "/" + config.Database
+	d := &DB{db: db, dialect: goose.DialectPostgres, name: name}
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("database %s: %w", name, err), db.Close())
+	}
+	return d, nil
+}

@@ -1,0 +1,87 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stagedoor/stagedoor/internal/store"
+)
+
+// required is the environment variable that turns a missing Postgres from a
+// skip into a failure: STAGEDOOR_TEST_POSTGRES=required.
+const required = "STAGEDOOR_TEST_POSTGRES"
+
+// shared is the test binary's one cluster: initdb takes seconds.
+var shared struct {
+	once    sync.Once
+	cluster *cluster
+	err     error
+	count   atomic.Int64
+}
+
+// Main runs a package's tests and stops the Postgres that they started:
+//
+//	func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+func Main(m *testing.M) int {
+	code := m.Run()
+	if shared.cluster != nil {
+		if err := shared.cluster.stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "postgres stop:", err)
+		}
+	}
+	return code
+}
+
+// Each runs the test on SQLite and on Postgres. Every call of open gives
+// another handle of the same fresh database, as another replica would have it;
+// handles are closed when the test ends.
+func Each(t *testing.T, test func(t *testing.T, open func() *store.DB)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { test(t, opener(t, SQLite(t))) })
+	t.Run("postgres", func(t *testing.T) { test(t, opener(t, Postgres(t))) })
+}
+
+// SQLite gives the URL of a fresh SQLite database.
+func SQLite(t testing.TB) string {
+	t.Helper()
+	return "sqlite:" + filepath.Join(t.TempDir(), "test.db")
+}
+
+// Postgres gives the URL of a fresh Postgres database. Without Postgres the
+// test is skipped, or fails where the environment requires it.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	shared.once.Do(func() { shared.cluster, shared.err = startCluster() })
+	if errors.Is(shared.err, errMissing) && os.Getenv(required) != "required" {
+		t.Skip(shared.err)
+	}
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	name := fmt.Sprintf("test%d", shared.count.Add(1))
+	if err := shared.cluster.create(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	return shared.cluster.url(name)
+}
+
+func opener(t *testing.T, url string) func() *store.DB {
+	return func() *store.DB {
+		t.Helper()
+		db, err := store.Open(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return db
+	}
+}
