@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -19,35 +20,8 @@ import (
 // inProcessURL is the base URL of plugins that have no socket.
 const inProcessURL = "http://plugin.invalid"
 
-// build reads all documents and makes the next snapshot beside the current
-// one. With any fault there is no snapshot, and the faults are all of them.
-func (g *Gateway) build(ctx context.Context, cfg Config) (*registry.Snapshot, []openapi.Finding, error) {
-	var faults Faults
-	var findings []openapi.Finding
-	var plugins []registry.Plugin
-	for i, name := range slices.Sorted(maps.Keys(cfg.Plugins)) {
-		g.progress(i, len(cfg.Plugins), name)
-		plugin, found, err := g.plugin(ctx, name, cfg.Plugins[name])
-		findings = append(findings, found...)
-		if err != nil {
-			faults = append(faults, err...)
-			continue
-		}
-		plugins = append(plugins, plugin)
-	}
-	g.progress(len(cfg.Plugins), len(cfg.Plugins), "")
-	if len(faults) > 0 {
-		return nil, findings, faults
-	}
-	snapshot, wrong := registry.Build(plugins, serverSpecs(cfg.Servers))
-	if len(wrong) > 0 {
-		return nil, findings, fromRegistry(wrong)
-	}
-	return snapshot, findings, nil
-}
-
 // plugin reads one plugin's documents and makes its client.
-func (g *Gateway) plugin(ctx context.Context, name string, p Plugin) (registry.Plugin, []openapi.Finding, Faults) {
+func (next *generation) plugin(ctx context.Context, name string, p Plugin) (registry.Plugin, []openapi.Finding, Faults) {
 	path := "plugins." + name
 	fault := func(key string, err error) Faults {
 		return Faults{{Path: path + key, Message: err.Error()}}
@@ -79,7 +53,7 @@ func (g *Gateway) plugin(ctx context.Context, name string, p Plugin) (registry.P
 	if len(faults) > 0 {
 		return out, findings, faults
 	}
-	if out.Client, err = g.client(name, p, credentials); err != nil {
+	if out.Client, err = next.client(name, p, credentials); err != nil {
 		return out, findings, fault(".baseURL", err)
 	}
 	return out, findings, nil
@@ -128,14 +102,14 @@ func (p Plugin) sameOrigin() bool {
 
 // client makes the way to a plugin: its own pool of connections, or a handler
 // in this process.
-func (g *Gateway) client(name string, p Plugin, credentials func() (http.Header, error)) (*invoke.Client, error) {
+func (next *generation) client(name string, p Plugin, credentials func() (http.Header, error)) (*invoke.Client, error) {
 	o := invoke.Options{
 		BaseURL: p.BaseURL, Timeout: p.Timeout, MaxResponse: int64(p.MaxResponse), Credentials: credentials,
 		UserAgent: "stagedoor/" + Version,
 	}
 	handler := p.Handler
 	if p.Embedded == "catalog" {
-		handler = g.catalogs[name]
+		handler = next.catalogs[name]
 	}
 	switch {
 	case p.Embedded != "" || handler != nil:
@@ -217,4 +191,12 @@ func rules(path string, in []Rule) []registry.Rule {
 		})
 	}
 	return out
+}
+
+func originOf(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }

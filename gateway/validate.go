@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/internal/suggest"
 )
 
 // Fault is one thing that is wrong with a config. Path says where:
@@ -72,6 +74,7 @@ func (c Config) Validate() Faults {
 	for _, n := range slices.Sorted(maps.Keys(c.Plugins)) {
 		c.Plugins[n].validate(&fs, n)
 	}
+	c.validateCatalogs(&fs)
 	for _, n := range slices.Sorted(maps.Keys(c.Servers)) {
 		c.Servers[n].validate(&fs, n, c.Plugins)
 	}
@@ -94,6 +97,20 @@ func (c Config) validateListen(fs *Faults) {
 	if c.Auth == "none" && !isLoopback(host) {
 		fs.add("listen", "listen on 127.0.0.1 and put a proxy that authenticates in front of it",
 			"%q is reachable from other machines, and auth: none lets everybody call", c.Listen)
+	}
+}
+
+// validateCatalogs keeps two embedded catalogs from sharing one set of tables.
+func (c Config) validateCatalogs(fs *Faults) {
+	first := ""
+	for _, n := range slices.Sorted(maps.Keys(c.Plugins)) {
+		switch {
+		case c.Plugins[n].Embedded != "catalog":
+		case first == "":
+			first = n
+		default:
+			fs.add("plugins."+n+".embedded", "", "the embedded catalog is already plugin %s", first)
+		}
 	}
 }
 
@@ -212,4 +229,9 @@ func fromRegistry(faults []registry.Fault) Faults {
 		out = append(out, Fault(f))
 	}
 	return out
+}
+
+func unknownServer(server string, known []string) error {
+	f := Fault{Message: fmt.Sprintf("unknown server %q", server), Hint: suggest.Hint(server, known)}
+	return errors.New(f.String())
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -189,6 +190,9 @@ func (b *builder) requestPlan() RequestPlan {
 	}
 	if b.o.body != nil && p.Body == nil && b.o.body.required {
 		p.Body = &Body{MediaType: b.o.body.mediaType, Required: true}
+	}
+	if p.Body != nil { // a member comes after the one that holds it
+		slices.SortStableFunc(p.Body.Members, func(m, n Member) int { return len(m.Path) - len(n.Path) })
 	}
 	p.Path = pathParts(b.o.path, byName)
 	return p

@@ -31,6 +31,7 @@ func (b *builder) inputSchema() json.RawMessage {
 		}
 		switch {
 		case !slot.required || slot.defaultValue != nil:
+		case len(slot.omit) > 0 && !schema.has("required"): // others fill what it has to have
 		case inBody && !b.bodySent():
 			bodyRequired = append(bodyRequired, slot.argument)
 		default:
@@ -135,6 +136,9 @@ func (s *schemas) without(n *yaml.Node, paths [][]string) any {
 		member, _ := s.property(n, name, 0)
 		if schema := asObject(s.without(member, rest)); member != nil {
 			properties.set(name, schema)
+			if !schema.has("required") {
+				s.dropRequired(out, map[string]bool{name: true})
+			}
 		}
 	}
 	return out

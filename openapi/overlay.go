@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/speakeasy-api/jsonpath/pkg/jsonpath"
 	"go.yaml.in/yaml/v3"
@@ -57,7 +58,8 @@ func (r *reader) applyOverlayAction(action *yaml.Node) error {
 	expression := text(get(action, "target"))
 	path, err := jsonpath.NewPath(expression)
 	if err != nil {
-		return fmt.Errorf("target %q is no JSONPath (RFC 9535): %w", expression, err)
+		reason, _, _ := strings.Cut(err.Error(), "\n")
+		return fmt.Errorf("target %q is no JSONPath (RFC 9535): %s", expression, reason)
 	}
 	m := mirror{of: map[*legacy.Node]*yaml.Node{}}
 	targets := path.Query(m.copy(r.root))

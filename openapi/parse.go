@@ -46,7 +46,7 @@ func parse(src Source, maxBytes int) (*yaml.Node, []Finding) {
 		return refuse(line, column, "document is not UTF-8", "save it as UTF-8")
 	}
 
-	root, err := parseTree(data)
+	root, err := parseTree(data, strings.HasSuffix(src.Name, ".json"))
 	if err != nil {
 		var at *syntaxError
 		if errors.As(err, &at) {
@@ -73,9 +73,9 @@ type syntaxError struct {
 
 func (e *syntaxError) Error() string { return fmt.Sprintf("%d:%d: %s", e.line, e.column, e.message) }
 
-// parseTree reads JSON where the text begins like JSON, and YAML otherwise or
-// when a flow mapping only looked like JSON.
-func parseTree(data []byte) (*yaml.Node, error) {
+// parseTree reads JSON where the text begins like JSON, and YAML otherwise or,
+// unless it has to be JSON, when a flow mapping only looked like JSON.
+func parseTree(data []byte, onlyJSON bool) (*yaml.Node, error) {
 	start := bytes.TrimLeft(data, " \t\r\n")
 	if len(start) > 0 && (start[0] == '{' || start[0] == '[') {
 		root, jsonErr := parseJSON(data)
@@ -83,7 +83,7 @@ func parseTree(data []byte) (*yaml.Node, error) {
 			return root, nil
 		}
 		var at *syntaxError
-		if errors.As(jsonErr, &at) && at.message == tooDeep {
+		if onlyJSON || errors.As(jsonErr, &at) && at.message == tooDeep {
 			return nil, jsonErr
 		}
 		if root, err := parseYAML(data); err == nil {

@@ -44,7 +44,7 @@ func fromYAML(input any, _ []any) any {
 	if len(source) > defaultMaxBytes {
 		return errors.New("fromyaml: text is too long")
 	}
-	root, err := parseTree([]byte(source))
+	root, err := parseTree([]byte(source), false)
 	if err != nil {
 		return fmt.Errorf("fromyaml: %w", err)
 	}
@@ -61,8 +61,13 @@ func fromYAML(input any, _ []any) any {
 	return v
 }
 
-// String is the program's source.
-func (q *Query) String() string { return q.source }
+// String is the program's source; that of no program is empty.
+func (q *Query) String() string {
+	if q == nil {
+		return ""
+	}
+	return q.source
+}
 
 // Run gives the program's first output; nil when it has none or it is null.
 // An error made by the program itself (error("…")) is returned as *QueryError:

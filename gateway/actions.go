@@ -1,0 +1,139 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/mcpserver"
+	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/openapi"
+)
+
+// Action is an action of a plugin.
+type Action struct {
+	openapi.Action
+	ID     string // "plugin:name"
+	Plugin string
+}
+
+// Server is a named MCP server as its clients see it.
+type ServerInfo struct {
+	Name  string     `json:"name"`
+	Title string     `json:"title"`
+	Path  string     `json:"path"` // "/mcp/name"
+	Tools []ToolInfo `json:"tools"`
+	// ListBytes is the size of the answer to tools/list, which every client
+	// puts before its model.
+	ListBytes int `json:"listBytes"`
+}
+
+// ToolInfo says which action a tool is.
+type ToolInfo struct {
+	Name   string `json:"name"`
+	Action string `json:"action"`
+}
+
+// Result is what a call gave: JSON, or text where the plugin answered with
+// something else.
+type Result struct {
+	Status int
+	JSON   json.RawMessage
+	Text   string
+}
+
+// CallError says why a call gave no result, in words fit for the caller.
+type CallError struct {
+	Kind    string // "invalid_arguments", "rejected", "unavailable", …
+	Message string
+	cause   error
+}
+
+func (e *CallError) Error() string { return e.Message }
+
+// Unwrap gives the cause, which is not fit for a caller's eyes.
+func (e *CallError) Unwrap() error { return e.cause }
+
+// Actions lists all actions, ordered by id.
+func (g *Gateway) Actions() []Action {
+	var out []Action
+	for _, a := range g.registry.Snapshot().Actions() {
+		out = append(out, Action{a.Action, a.ID, a.Plugin})
+	}
+	return out
+}
+
+// Action is the action of an id; the error says what was probably meant.
+func (g *Gateway) Action(id string) (Action, error) {
+	a, err := g.registry.Snapshot().Action(id)
+	if err != nil {
+		return Action{}, err
+	}
+	return Action{a.Action, a.ID, a.Plugin}, nil
+}
+
+// Servers lists the MCP servers, ordered by name.
+func (g *Gateway) Servers() []ServerInfo {
+	var out []ServerInfo
+	for _, s := range g.registry.Snapshot().Servers() {
+		info := ServerInfo{Name: s.Name, Title: s.Title, Path: "/mcp/" + s.Name, Tools: []ToolInfo{}}
+		for _, t := range s.Tools {
+			info.Tools = append(info.Tools, ToolInfo{t.Name, t.Action.ID})
+		}
+		if list, err := mcpserver.ToolsList(s, ""); err == nil {
+			info.ListBytes = len(list)
+		}
+		out = append(out, info)
+	}
+	return out
+}
+
+// ToolsList is exactly what a server answers to tools/list in the protocol
+// revision, "" being the newest with sessions.
+func (g *Gateway) ToolsList(server, protocolVersion string) (json.RawMessage, error) {
+	var names []string
+	for _, s := range g.registry.Snapshot().Servers() {
+		if s.Name == server {
+			return mcpserver.ToolsList(s, protocolVersion)
+		}
+		names = append(names, s.Name)
+	}
+	return nil, unknownServer(server, names)
+}
+
+// Call invokes an action as a tool call would, save for a server's allowlist.
+// The error is a *CallError, unless the action is unknown.
+func (g *Gateway) Call(ctx context.Context, id string, arguments json.RawMessage) (*Result, error) {
+	a, err := g.registry.Snapshot().Action(id)
+	if err != nil {
+		return nil, err
+	}
+	r, err := g.registry.Invoke(ctx, registry.Principal{}, a, arguments)
+	if err != nil {
+		return nil, callError(err)
+	}
+	return (*Result)(r), nil
+}
+
+// Preview gives the request that Call would send, with credentials masked.
+func (g *Gateway) Preview(ctx context.Context, id string, arguments json.RawMessage) (*http.Request, error) {
+	a, err := g.registry.Snapshot().Action(id)
+	if err != nil {
+		return nil, err
+	}
+	req, err := g.registry.Preview(ctx, registry.Principal{}, a, arguments)
+	if err != nil {
+		return nil, callError(err)
+	}
+	return req, nil
+}
+
+func callError(err error) error {
+	var e *invoke.Error
+	if errors.As(err, &e) {
+		return &CallError{string(e.Kind), e.Message, e}
+	}
+	return &CallError{string(invoke.Internal), "internal error", err}
+}

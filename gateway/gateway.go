@@ -1,0 +1,237 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/mcpserver"
+	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/internal/store"
+	"github.com/stagedoor/stagedoor/internal/telemetry"
+	"github.com/stagedoor/stagedoor/openapi"
+)
+
+// Version of the gateway; servers that have none of their own show it.
+const Version = "0.1.0"
+
+// Gateway is a running gateway: all its plugins, actions and servers. It opens
+// no port. It is safe for concurrent use.
+type Gateway struct {
+	log      *slog.Logger
+	progress func(done, total int, plugin string)
+	offline  bool
+
+	db       *store.DB
+	registry *registry.Registry
+	mcp      *mcpserver.Handler
+	metrics  *telemetry.Metrics
+	handler  http.Handler
+
+	reloading sync.Mutex // held while the next generation is built
+	current   generation
+	stop      context.CancelFunc
+	running   sync.WaitGroup
+}
+
+// Option changes how a gateway is made.
+type Option func(*Gateway)
+
+// WithLogger sets where the gateway logs; the default is nowhere.
+func WithLogger(l *slog.Logger) Option { return func(g *Gateway) { g.log = l } }
+
+// WithProgress is told before each plugin's documents are read, and at the end
+// with done equal to total.
+func WithProgress(f func(done, total int, plugin string)) Option {
+	return func(g *Gateway) { g.progress = f }
+}
+
+// Offline makes a gateway that only shows what a config comes to: its actions,
+// servers, tools and findings. It keeps its state in memory, loads no catalog
+// entities and works on nothing in the background.
+func Offline() Option { return func(g *Gateway) { g.offline = true } }
+
+// New builds a gateway, completely or not at all. What is wrong with the
+// config is one error of type [Faults].
+func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
+	g := &Gateway{
+		log:      slog.New(slog.DiscardHandler),
+		progress: func(int, int, string) {},
+		metrics:  telemetry.NewMetrics(),
+	}
+	for _, o := range options {
+		o(g)
+	}
+	if faults := cfg.Validate(); len(faults) > 0 {
+		return nil, faults
+	}
+	if err := g.open(ctx, cfg); err != nil {
+		return nil, err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	g.stop = stop
+	next, err := g.build(ctx, cfg, generation{})
+	if err == nil {
+		err = g.serve(cfg, next)
+	}
+	if err != nil {
+		next.close(generation{})
+		stop()
+		return nil, errors.Join(err, g.db.Close())
+	}
+	g.run(background, next)
+	return g, nil
+}
+
+// open opens the database.
+func (g *Gateway) open(ctx context.Context, cfg Config) (err error) {
+	url := "sqlite::memory:"
+	if !g.offline {
+		if url, err = cfg.Database.URL.Reveal(); err != nil {
+			return Faults{{Path: "database.url", Message: err.Error()}}
+		}
+	}
+	if g.db, err = store.Open(ctx, url); err != nil {
+		return Faults{{Path: "database.url", Message: err.Error()}}
+	}
+	return nil
+}
+
+// serve makes the registry, the MCP servers and the routes of the first
+// generation.
+func (g *Gateway) serve(cfg Config, next generation) error {
+	g.registry = registry.New(next.snapshot)
+	var err error
+	g.mcp, err = mcpserver.New(mcpserver.Options{
+		Sessions:       g.db,
+		Invoker:        g.registry,
+		PublicURL:      cfg.PublicURL,
+		AllowedOrigins: cfg.AllowedOrigins,
+		LoopbackOnly:   onLoopback(cfg.Listen),
+		Logger:         g.log,
+		Observe:        g.metrics.ToolCall,
+		MaxBody:        int64(cfg.Limits.RequestBody),
+		SessionTTL:     cfg.Limits.SessionTTL,
+	})
+	if err != nil {
+		return err
+	}
+	if err := g.mcp.SetServers(next.snapshot.Servers()); err != nil {
+		return err
+	}
+	g.handler = g.routes()
+	return nil
+}
+
+func onLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	return err == nil && isLoopback(host)
+}
+
+// run starts what goes on in the background.
+func (g *Gateway) run(ctx context.Context, first generation) {
+	g.current = first
+	if g.offline {
+		return
+	}
+	g.running.Go(func() { g.mcp.Run(ctx) })
+	first.run(ctx, g)
+	if every := first.config.refreshEvery(); every > 0 {
+		g.running.Go(func() { g.refresh(ctx, every) })
+	}
+}
+
+// refresh reads the documents again from time to time. What cannot be read
+// changes nothing but the log.
+func (g *Gateway) refresh(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := g.reload(ctx, nil); err != nil && ctx.Err() == nil {
+				g.log.WarnContext(ctx, "refresh: the last good documents stay in use", "error", err)
+			}
+		}
+	}
+}
+
+// Reload replaces the config, plugins and servers as a whole. With any fault
+// all stays as it was. Calls that have begun finish on the old plugins. Listen
+// address and database cannot change.
+func (g *Gateway) Reload(ctx context.Context, cfg Config) error {
+	if faults := cfg.Validate(); len(faults) > 0 {
+		return faults
+	}
+	return g.reload(ctx, &cfg)
+}
+
+// reload builds the next generation, of the given config or of the current
+// one, beside the current generation and swaps them.
+func (g *Gateway) reload(ctx context.Context, cfg *Config) error {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	old := g.current
+	if cfg == nil {
+		cfg = &old.config
+	}
+	if faults := old.config.fixedParts(*cfg); len(faults) > 0 {
+		return faults
+	}
+	next, err := g.build(ctx, *cfg, old)
+	if err == nil {
+		err = g.mcp.SetServers(next.snapshot.Servers())
+	}
+	if err != nil {
+		next.close(old)
+		return err
+	}
+	g.registry.Swap(next.snapshot)
+	g.current = next
+	next.run(context.WithoutCancel(ctx), g)
+	old.close(next)
+	return nil
+}
+
+// fixedParts names what a reload would have to restart for.
+func (c Config) fixedParts(next Config) (fs Faults) {
+	const hint = "restart the gateway to change it"
+	if c.Listen != next.Listen {
+		fs.add("listen", hint, "cannot change while the gateway runs")
+	}
+	if c.Database != next.Database {
+		fs.add("database.url", hint, "cannot change while the gateway runs")
+	}
+	return fs
+}
+
+// Handler serves the gateway's routes.
+func (g *Gateway) Handler() http.Handler { return g.handler }
+
+// Close ends the background work and releases the database. Sessions stay in
+// it. Calls in flight should be finished first, as http.Server.Shutdown does.
+func (g *Gateway) Close() error {
+	g.stop()
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	g.current.close(generation{})
+	g.running.Wait()
+	if err := g.db.Close(); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	return nil
+}
+
+// Findings lists what is noteworthy in the plugins' documents.
+func (g *Gateway) Findings() []openapi.Finding {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	return g.current.findings
+}

@@ -1,0 +1,173 @@
+package openapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+)
+
+var update = flag.Bool("update", false, "write what is as what is wanted")
+
+// TestRead reads each testdata/read/*.txtar: openapi.yaml or openapi.json, its
+// overlays, and what they must come to. The comment's words set options: "all",
+// "trusted".
+func TestRead(t *testing.T) {
+	files, err := filepath.Glob("testdata/read/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no golden pairs", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			options := strings.Fields(strings.SplitN(string(archive.Comment), "\n", 2)[0])
+			got := dump(t, readArchive(archive, options))
+			for i, f := range archive.Files {
+				if f.Name != "want" {
+					continue
+				}
+				if *update {
+					archive.Files[i].Data = got
+					if err := os.WriteFile(file, txtar.Format(archive), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				} else if !bytes.Equal(f.Data, got) {
+					t.Errorf("got:\n%s\nwant:\n%s", got, f.Data)
+				}
+				return
+			}
+			t.Error("the pair has no file \"want\"")
+		})
+	}
+}
+
+func readArchive(archive *txtar.Archive, options []string) *Document {
+	var src Source
+	opts := Options{}
+	for _, o := range options {
+		opts.TrustAttributes = opts.TrustAttributes || o == "trusted"
+		if o == "all" {
+			opts.Mode = All
+		}
+	}
+	for _, f := range archive.Files {
+		switch {
+		case strings.HasPrefix(f.Name, "openapi."):
+			src = Source{f.Name, f.Data}
+		case strings.HasPrefix(f.Name, "overlay"):
+			opts.Overlays = append(opts.Overlays, Source{f.Name, f.Data})
+		}
+	}
+	return Read(src, opts)
+}
+
+// dump writes what a reviewer wants to see of a document.
+func dump(t *testing.T, doc *Document) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	for _, f := range doc.Findings {
+		fmt.Fprintln(&b, f)
+	}
+	fmt.Fprintf(&b, "%d operations, %d unannotated, %d actions\n", doc.Operations, doc.Unannotated, len(doc.Actions))
+	for _, a := range doc.Actions {
+		flags := ""
+		for _, f := range []struct {
+			on   bool
+			name string
+		}{{a.Attributes.ReadOnly, "readOnly"}, {a.Attributes.Destructive, "destructive"}, {a.Attributes.Idempotent, "idempotent"}, {a.Attributes.OpenWorld, "openWorld"}, {a.Deprecated, "deprecated"}} {
+			if f.on {
+				flags += " " + f.name
+			}
+		}
+		fmt.Fprintf(&b, "\n%s: %s (%s)%s\n", a.Name, a.Title, a.Operation, flags)
+		if a.Description != "" && a.Description != a.Title {
+			fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(a.Description, "\n", "\n  "))
+		}
+		for _, extra := range []struct {
+			name  string
+			value any
+			set   bool
+		}{{"tags", a.Tags, len(a.Tags) > 0}, {"scopes", a.Scopes, len(a.Scopes) > 0}, {"timeout", a.Timeout.String(), a.Timeout > 0}, {"examples", a.Examples, len(a.Examples) > 0}} {
+			if extra.set {
+				text, err := json.Marshal(extra.value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				fmt.Fprintf(&b, "  %s: %s\n", extra.name, text)
+			}
+		}
+		fmt.Fprintf(&b, "  input: %s\n", a.InputSchema)
+		mustCompile(t, a.Name, a.InputSchema)
+		if a.OutputSchema != nil {
+			fmt.Fprintf(&b, "  output: %s\n", a.OutputSchema)
+			mustCompile(t, a.Name, a.OutputSchema)
+		}
+		dumpPlan(&b, a)
+	}
+	return b.Bytes()
+}
+
+func dumpPlan(b *bytes.Buffer, a Action) {
+	fmt.Fprintf(b, "  request: %s ", a.Request.Method)
+	for _, part := range a.Request.Path {
+		if part.Parameter == nil {
+			b.WriteString(part.Literal)
+		} else {
+			fmt.Fprintf(b, "{%s}", dumpParameter(*part.Parameter))
+		}
+	}
+	b.WriteByte('\n')
+	for _, p := range a.Request.Parameters {
+		fmt.Fprintf(b, "    %s %s\n", p.In, dumpParameter(p))
+	}
+	if body := a.Request.Body; body != nil {
+		fmt.Fprintf(b, "    body %s required=%v", body.MediaType, body.Required)
+		if body.Whole != nil {
+			fmt.Fprintf(b, " %s", dumpValue(*body.Whole))
+		}
+		b.WriteByte('\n')
+		for _, m := range body.Members {
+			fmt.Fprintf(b, "      %s %s\n", strings.Join(m.Path, "."), dumpValue(m.Value))
+		}
+	}
+	if len(a.Request.Defaults) > 0 {
+		text, _ := json.Marshal(a.Request.Defaults)
+		fmt.Fprintf(b, "    defaults %s\n", text)
+	}
+	fmt.Fprintf(b, "    accept %s\n", a.Request.Accept)
+	if a.Response.Select != nil || len(a.Response.Success) > 0 {
+		fmt.Fprintf(b, "  response: success %v select %s\n", a.Response.Success, a.Response.Select)
+	}
+}
+
+func dumpParameter(p Parameter) string {
+	s := fmt.Sprintf("%s %s explode=%v %s", p.Name, p.Style, p.Explode, dumpValue(p.Value))
+	for _, flag := range []struct {
+		on   bool
+		name string
+	}{{p.Required, "required"}, {p.AllowReserved, "allowReserved"}, {p.AllowEmptyValue, "allowEmptyValue"}, {p.ContentType != "", p.ContentType}} {
+		if flag.on {
+			s += " " + flag.name
+		}
+	}
+	return s
+}
+
+func dumpValue(v Value) string {
+	switch {
+	case v.Fixed != nil:
+		return "= " + string(v.Fixed)
+	case v.Query != nil:
+		return "= jq " + v.Query.String()
+	}
+	return "<- " + v.Argument
+}
