@@ -84,7 +84,7 @@ func (v *validator) kind(entity map[string]any) {
 		}
 		return
 	}
-	if versions := versionsOf(kind); version != "" && !slices.Contains(versions, version) {
+	if versions := versionsOf(kind); isAPIVersion(version) && !slices.Contains(versions, version) {
 		v.add("apiVersion %q is not known for kind %s: expected %s", shorten(version), kind, strings.Join(versions, " or "))
 	}
 	spec, ok := entity["spec"].(map[string]any)
