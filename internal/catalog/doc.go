@@ -1,0 +1,12 @@
+// Package catalog is the built-in software catalog: an http.Handler with the
+// parts of Backstage's catalog API that agents need, described by
+// specs/catalog.yaml.
+//
+// Entities come from catalog-info.yaml files: the locations that the config
+// names, and those that are registered over the API. [Catalog.Refresh] reads
+// them (walk.go, source.go), checks them (decode.go, validate.go) and saves
+// each location in one transaction. Requests are answered from an immutable
+// index in memory (index.go) that is built anew when the database's version
+// has moved, by this replica or another. A file that went bad keeps the
+// entities it last had.
+package catalog
