@@ -261,6 +261,22 @@ func TestCancellation(t *testing.T) {
 	})
 }
 
+// A client that uses an id again while its call runs can still cancel the new one.
+func TestReusedID(t *testing.T) {
+	var f inflight
+	_, firstDone := f.start(t.Context(), "s", []byte("1"))
+	second, secondDone := f.start(t.Context(), "s", []byte("1"))
+	firstDone()
+	f.cancel("s", []byte("1"))
+	if second.Err() == nil {
+		t.Error("the second call is forgotten")
+	}
+	secondDone()
+	if len(f.calls) > 0 {
+		t.Error("the second call is remembered for ever")
+	}
+}
+
 func TestSetServersIsAllOrNothing(t *testing.T) {
 	h := newTestHandler(t, Options{})
 	for name, servers := range map[string][]registry.Server{

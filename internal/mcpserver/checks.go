@@ -94,3 +94,12 @@ func one(header http.Header, name string) (value string, ok bool) {
 		return "", false
 	}
 }
+
+// notAllowed names the methods that the client's revision has.
+func notAllowed(header http.Header) *refusal {
+	allow := "POST, DELETE"
+	if isModern(header, &envelope{}) {
+		allow = "POST"
+	}
+	return &refusal{status: http.StatusMethodNotAllowed, message: "method is not allowed", header: [2]string{"Allow", allow}}
+}

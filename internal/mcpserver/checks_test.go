@@ -43,6 +43,7 @@ func TestChecksBeforeTheBody(t *testing.T) {
 		{"loopback page to v6 loopback", "POST", "/mcp/catalog", headers{"Origin": "http://127.0.0.1:1", "Host": "[::1]:8080"}, 200},
 		{"loopback page to elsewhere", "POST", "/mcp/catalog", headers{"Origin": "http://localhost:6274", "Host": "mcp.example.com"}, 403},
 		{"rebound page to loopback", "POST", "/mcp/catalog", headers{"Origin": "http://evil.example", "Host": "127.0.0.1:8080"}, 403},
+		{"extension named localhost", "POST", "/mcp/catalog", headers{"Origin": "chrome-extension://localhost", "Host": "127.0.0.1:8080"}, 403},
 		{"origin before principal", "POST", "/mcp/catalog", headers{"Origin": "null", "X-User": "nobody"}, 403},
 		{"no principal", "POST", "/mcp/catalog", headers{"X-User": "nobody"}, 401},
 		{"principal before method", "GET", "/mcp/catalog", headers{"X-User": "nobody"}, 401},
@@ -81,6 +82,28 @@ func TestChecksBeforeTheBody(t *testing.T) {
 				t.Error("no reference, or an id from nowhere")
 			}
 		})
+	}
+}
+
+func TestPagesOfAllowedOrigins(t *testing.T) {
+	h := newTestHandler(t, Options{})
+	ask := headers{"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "mcp-method,mcp-param-x", "X-User": "nobody"}
+	ask["Origin"] = "https://mcp.example.com"
+	w := serve(h, "OPTIONS", "/mcp/catalog", ask, "")
+	if w.Code != 204 || w.Header().Get("Access-Control-Allow-Origin") != ask["Origin"] ||
+		w.Header().Get("Access-Control-Allow-Headers") != "mcp-method,mcp-param-x" {
+		t.Errorf("preflight: %d %v", w.Code, w.Header())
+	}
+	ask["Origin"] = "https://evil.example"
+	if w := serve(h, "OPTIONS", "/mcp/catalog", ask, ""); w.Code != 403 || w.Header().Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("evil preflight: %d %v", w.Code, w.Header())
+	}
+	w = serve(h, "POST", "/mcp/catalog", headers{"Origin": "https://mcp.example.com"}, initializeBody("2025-11-25"))
+	if w.Header().Get("Access-Control-Allow-Origin") == "" || !strings.Contains(w.Header().Get("Access-Control-Expose-Headers"), "Mcp-Session-Id") {
+		t.Errorf("answer: %v", w.Header())
+	}
+	if w := serve(h, "POST", "/mcp/catalog", nil, initializeBody("2025-11-25")); w.Header().Get("Vary") != "" {
+		t.Errorf("answer to a program: %v", w.Header())
 	}
 }
 

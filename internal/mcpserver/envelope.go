@@ -1,11 +1,6 @@
 package mcpserver
 
-import (
-	"slices"
-	"strings"
-
-	"github.com/mark3labs/mcp-go/mcp"
-)
+import "github.com/mark3labs/mcp-go/mcp"
 
 // envelope is what the transport needs of a JSON-RPC message, found in one
 // walk; the rest stays as it came.
@@ -143,28 +138,4 @@ func (e *envelope) readMeta(raw []byte) *rpcError {
 			e.capabilities = value
 		}
 	}
-}
-
-// names refuses what two readers of a message could understand differently:
-// a name that matters given twice, or in another case.
-type names struct {
-	known []string
-	seen  uint8
-}
-
-func newNames(known ...string) names { return names{known: known} }
-
-func (n *names) add(name string) *rpcError {
-	i := slices.IndexFunc(n.known, func(known string) bool { return strings.EqualFold(known, name) })
-	if i < 0 {
-		return nil
-	}
-	if n.known[i] != name {
-		return invalidRequest("unknown member " + quoteShort(name) + ", expected " + n.known[i])
-	}
-	if n.seen&(1<<i) != 0 {
-		return invalidRequest("member " + name + " is given twice")
-	}
-	n.seen |= 1 << i
-	return nil
 }

@@ -1,8 +1,6 @@
 package mcpserver
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,46 +8,15 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/gorilla/mux"
 
-	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
 
 // pathPrefix is where named servers are.
 const pathPrefix = "/mcp/"
-
-// Invoker calls actions. Its error is an [invoke.Error] where the caller may
-// learn of it; of any other the caller learns nothing. It may keep arguments.
-type Invoker interface {
-	Invoke(ctx context.Context, principal registry.Principal, action *registry.Action, arguments json.RawMessage) (*invoke.Result, error)
-}
-
-// Options are what a [Handler] is made of. Sessions and Invoker are required.
-type Options struct {
-	Sessions SessionStore
-	Invoker  Invoker
-	// Principal tells who sends a request; nil makes everybody anonymous.
-	Principal func(*http.Request) (registry.Principal, error)
-	// PublicURL is where clients find the gateway; pages from there may call it.
-	PublicURL string
-	// AllowedOrigins are further web origins ("https://host:port") whose pages may.
-	AllowedOrigins []string
-	// LoopbackOnly says that the listener is on a loopback address, so that
-	// requests must name this machine in Host.
-	LoopbackOnly bool
-	Logger       *slog.Logger // default: none
-	// Observe is told of each tool call; tool is [telemetry.UnknownTool] where
-	// the server has none of that name.
-	Observe     func(server, tool, outcome string, d time.Duration)
-	MaxBody     int64         // default 4 MiB
-	SessionTTL  time.Duration // since a session was last seen; default 24 h
-	CallTimeout time.Duration // of a legacy request, which outlives its connection; default 5 min
-	Now         func() time.Time
-}
 
 // Handler serves all named MCP servers. It is safe for concurrent use.
 type Handler struct {
@@ -83,24 +50,6 @@ func New(o Options) (*Handler, error) {
 	var err error
 	h.origins, err = newOrigins(public, o.AllowedOrigins)
 	return h, err
-}
-
-func setDefaults(o *Options) {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.MaxBody == 0 {
-		o.MaxBody = 4 << 20
-	}
-	if o.SessionTTL == 0 {
-		o.SessionTTL = 24 * time.Hour
-	}
-	if o.CallTimeout == 0 {
-		o.CallTimeout = 5 * time.Minute
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 }
 
 // SetServers puts these servers in the place of those before, all at once or,
@@ -140,6 +89,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
+	case isPreflight(r):
+		x.preflight()
 	case r.Method == http.MethodPost:
 		h.post(x)
 	case r.Method == http.MethodDelete && !isModern(r.Header, &envelope{}):
@@ -162,15 +113,27 @@ func (h *Handler) admit(x *exchange) *refusal {
 	if refused := h.checkHost(x.r); refused != nil {
 		return refused
 	}
+	x.allowOrigin()
+	if isPreflight(x.r) { // browsers send it without credentials
+		return nil
+	}
+	return h.identify(x)
+}
+
+// identify finds out who sends the request. The reason why nobody does is for
+// the log.
+func (h *Handler) identify(x *exchange) *refusal {
 	if h.options.Principal == nil {
 		return nil
 	}
 	var err error
 	if x.principal, err = h.options.Principal(x.r); err != nil {
 		h.options.Logger.LogAttrs(x.r.Context(), slog.LevelInfo, "principal refused",
-			slog.String("server", name), slog.String("ref", x.ref), slog.String("error", err.Error()))
-		return &refusal{status: http.StatusUnauthorized, message: "credentials are missing or not valid",
-			header: [2]string{"WWW-Authenticate", "Bearer"}}
+			slog.String("server", x.server.name), slog.String("ref", x.ref), slog.String("error", err.Error()))
+		return &refusal{
+			status: http.StatusUnauthorized, message: "credentials are missing or not valid",
+			header: [2]string{"WWW-Authenticate", "Bearer"},
+		}
 	}
 	return nil
 }
@@ -211,13 +174,4 @@ func (h *Handler) message(x *exchange, body []byte) {
 	default:
 		h.serveLegacy(x, &m)
 	}
-}
-
-// notAllowed names the methods that the client's revision has.
-func notAllowed(header http.Header) *refusal {
-	allow := "POST, DELETE"
-	if isModern(header, &envelope{}) {
-		allow = "POST"
-	}
-	return &refusal{status: http.StatusMethodNotAllowed, message: "method is not allowed", header: [2]string{"Allow", allow}}
 }

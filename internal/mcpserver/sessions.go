@@ -79,12 +79,15 @@ func (s *sessions) find(ctx context.Context, id string) (session.Session, error)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil {
-		if ok && !errors.Is(err, session.ErrNotFound) {
-			return hit.session, nil // the store is away for a moment, the session was well
-		}
+	switch {
+	case errors.Is(err, session.ErrNotFound):
 		delete(s.cached, id)
 		delete(s.seen, id)
+		return session.Session{}, err
+	case err != nil && ok:
+		s.seen[id] = now
+		return hit.session, nil // the store is away for a moment, the session was well
+	case err != nil:
 		return session.Session{}, err
 	}
 	s.seen[id] = now

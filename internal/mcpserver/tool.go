@@ -3,7 +3,7 @@ package mcpserver
 import (
 	"errors"
 	"fmt"
-	"regexp"
+	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
@@ -33,8 +33,7 @@ type tool struct {
 }
 
 func newTool(t registry.Tool) (*tool, error) {
-	// MCP allows 128 characters, the clients' model providers 64.
-	if !regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`).MatchString(t.Name) {
+	if !validName(t.Name) {
 		return nil, errors.New("name must match [a-zA-Z0-9_.-]{1,64}")
 	}
 	if t.Action == nil {
@@ -65,6 +64,13 @@ func newTool(t registry.Tool) (*tool, error) {
 	}
 	built.mirrored = len(mcp.ExtractParamHeaderBindings(&built.defined[modern])) > 0
 	return built, nil
+}
+
+// validName holds names to what MCP and the clients' model providers allow:
+// 64 characters, where MCP alone would allow 128.
+func validName(name string) bool {
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+	return name != "" && len(name) <= 64 && strings.Trim(name, allowed) == ""
 }
 
 func inputSchema(a *registry.Action) ([]byte, error) {

@@ -1,0 +1,59 @@
+package mcpserver
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/registry"
+)
+
+// Invoker calls actions. Its error is an [invoke.Error] where the caller may
+// learn of it; of any other the caller learns nothing. It may keep arguments.
+type Invoker interface {
+	Invoke(ctx context.Context, principal registry.Principal, action *registry.Action, arguments json.RawMessage) (*invoke.Result, error)
+}
+
+// Options are what a [Handler] is made of. Sessions and Invoker are required.
+type Options struct {
+	Sessions SessionStore
+	Invoker  Invoker
+	// Principal tells who sends a request; nil makes everybody anonymous.
+	Principal func(*http.Request) (registry.Principal, error)
+	// PublicURL is where clients find the gateway; pages from there may call it.
+	PublicURL string
+	// AllowedOrigins are further web origins ("https://host:port") whose pages may.
+	AllowedOrigins []string
+	// LoopbackOnly says that the listener is on a loopback address, so that
+	// requests must name this machine in Host.
+	LoopbackOnly bool
+	Logger       *slog.Logger // default: none
+	// Observe is told of each tool call; tool is [telemetry.UnknownTool] where
+	// the server has none of that name.
+	Observe     func(server, tool, outcome string, d time.Duration)
+	MaxBody     int64         // default 4 MiB
+	SessionTTL  time.Duration // since a session was last seen; default 24 h
+	CallTimeout time.Duration // of a legacy request, which outlives its connection; default 5 min
+	Now         func() time.Time
+}
+
+func setDefaults(o *Options) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = 4 << 20
+	}
+	if o.SessionTTL == 0 {
+		o.SessionTTL = 24 * time.Hour
+	}
+	if o.CallTimeout == 0 {
+		o.CallTimeout = 5 * time.Minute
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
