@@ -235,3 +235,16 @@ func (g *Gateway) Findings() []openapi.Finding {
 	defer g.reloading.Unlock()
 	return g.current.findings
 }
+
+// CheckDatabase tells whether the config's database can be opened, without
+// making or changing it.
+func CheckDatabase(ctx context.Context, cfg Config) error {
+	url, err := cfg.Database.URL.Reveal()
+	if err == nil {
+		err = store.Probe(ctx, url)
+	}
+	if err != nil {
+		return Faults{{Path: "database.url", Message: err.Error()}}
+	}
+	return nil
+}

@@ -88,3 +88,29 @@ func (d *DB) checkSQLite(ctx context.Context, memory bool) error {
 	}
 	return nil
 }
+
+// probeSQLite finds out whether a database could be opened, without making one.
+func probeSQLite(ctx context.Context, path string) error {
+	if path == "" || path == ":memory:" {
+		return nil
+	}
+	if _, err := os.Stat(path); err == nil {
+		d, err := openSQLite(ctx, path)
+		if err != nil {
+			return err
+		}
+		return d.Close()
+	}
+	dir := filepath.Dir(path)
+	for {
+		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	file, err := os.CreateTemp(dir, ".stagedoor-probe-*")
+	if err != nil {
+		return fmt.Errorf("database %s: folder %s: %w", path, dir, errors.Unwrap(err))
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
+}

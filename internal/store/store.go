@@ -44,6 +44,19 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 	return d, nil
 }
 
+// Probe finds out whether Open would succeed, and changes nothing: a SQLite
+// file that is not there is not made, and no schema is touched.
+func Probe(ctx context.Context, rawURL string) error {
+	if path, ok := strings.CutPrefix(rawURL, "sqlite:"); ok {
+		return probeSQLite(ctx, path)
+	}
+	d, err := connect(ctx, rawURL)
+	if err != nil {
+		return err
+	}
+	return d.Close()
+}
+
 func connect(ctx context.Context, rawURL string) (*DB, error) {
 	scheme, rest, found := strings.Cut(rawURL, ":")
 	switch {

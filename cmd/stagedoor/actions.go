@@ -1,0 +1,332 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stagedoor/stagedoor/gateway"
+	"github.com/stagedoor/stagedoor/internal/source"
+	"github.com/stagedoor/stagedoor/openapi"
+)
+
+// where says which actions are meant: those of a config, of one document, or
+// the tools of a running server.
+type where struct {
+	config  string
+	spec    string
+	baseURL string
+	url     string
+}
+
+// id lets the only plugin of a single document go unnamed.
+func (w *where) id(id string) string {
+	if w.spec != "" && !strings.Contains(id, ":") {
+		return "spec:" + id
+	}
+	return id
+}
+
+func (p *program) actions() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "actions",
+		Short: "List, show and call actions",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var w where
+	flags := cmd.PersistentFlags()
+	flags.StringVarP(&w.config, "config", "c", "config.yaml", "config `file`")
+	flags.StringVar(&w.spec, "spec", "", "one OpenAPI `document` (file, glob or URL) instead of a config: all its operations, as plugin:name with plugin \"spec\"")
+	flags.StringVar(&w.baseURL, "base-url", "", "`URL` that the document's paths are below (with --spec)")
+	flags.StringVar(&w.url, "url", "", "`URL` of a running MCP server, for example http://127.0.0.1:8080/mcp/catalog, instead of a config")
+	cmd.MarkFlagsMutuallyExclusive("spec", "url")
+	cmd.MarkFlagsMutuallyExclusive("config", "spec")
+	cmd.MarkFlagsMutuallyExclusive("config", "url")
+	cmd.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if w.baseURL != "" && w.spec == "" {
+			return errors.New("--base-url goes with --spec")
+		}
+		return nil
+	}
+	cmd.AddCommand(p.actionsList(&w), p.actionsShow(&w), p.actionsCall(&w))
+	return cmd
+}
+
+// actionView is an action as the command line shows it.
+type actionView struct {
+	ID           string             `json:"id"`
+	Title        string             `json:"title"`
+	Description  string             `json:"description"`
+	Attributes   openapi.Attributes `json:"attributes"`
+	Operation    string             `json:"operation,omitempty"`
+	Tags         []string           `json:"tags,omitempty"`
+	Deprecated   bool               `json:"deprecated,omitempty"`
+	InputSchema  json.RawMessage    `json:"inputSchema"`
+	OutputSchema json.RawMessage    `json:"outputSchema,omitempty"`
+	Examples     []openapi.Example  `json:"examples,omitempty"`
+}
+
+func viewOf(a gateway.Action) actionView {
+	return actionView{
+		ID: a.ID, Title: a.Title, Description: a.Description, Attributes: a.Attributes, Operation: a.Operation,
+		Tags: a.Tags, Deprecated: a.Deprecated, InputSchema: a.InputSchema, OutputSchema: a.OutputSchema, Examples: a.Examples,
+	}
+}
+
+func (p *program) actionsList(w *where) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List actions",
+		Example: "  stagedoor actions list --config config.yaml\n  stagedoor actions list --spec openapi.yaml --base-url https://billing.internal",
+		Args:    cobra.NoArgs,
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
+		views, err := p.views(cmd.Context(), w)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return p.printJSON(views)
+		}
+		table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(table, "ID\tATTRIBUTES\tTITLE")
+		for _, v := range views {
+			fmt.Fprintf(table, "%s\t%s\t%s\n", v.ID, attributeWords(v.Attributes), v.Title)
+		}
+		return table.Flush()
+	})
+	return cmd
+}
+
+func attributeWords(a openapi.Attributes) string {
+	var words []string
+	for _, f := range []struct {
+		on   bool
+		word string
+	}{{a.ReadOnly, "readOnly"}, {a.Destructive, "destructive"}, {a.Idempotent, "idempotent"}, {a.OpenWorld, "openWorld"}} {
+		if f.on {
+			words = append(words, f.word)
+		}
+	}
+	return strings.Join(words, ",")
+}
+
+func (p *program) views(ctx context.Context, w *where) ([]actionView, error) {
+	if w.url != "" {
+		return newRemote(w.url).list(ctx)
+	}
+	g, err := p.gatewayOf(ctx, w, gateway.Offline())
+	if err != nil {
+		return nil, err
+	}
+	defer g.Close()
+	views := []actionView{}
+	for _, a := range g.Actions() {
+		views = append(views, viewOf(a))
+	}
+	return views, nil
+}
+
+// gatewayOf makes a gateway of a config, or of one document with no config.
+func (p *program) gatewayOf(ctx context.Context, w *where, options ...gateway.Option) (*gateway.Gateway, error) {
+	if w.spec == "" {
+		g, _, err := p.open(ctx, w.config, options...)
+		return g, err
+	}
+	plugin := gateway.DefaultPlugin()
+	plugin.Spec, plugin.BaseURL, plugin.Actions = w.spec, w.baseURL, string(openapi.All)
+	if plugin.BaseURL == "" && !source.IsURL(w.spec) {
+		plugin.BaseURL = "http://base-url.invalid" // enough to list; a call needs the real one
+	}
+	server := gateway.DefaultServer()
+	server.Actions.Include = []gateway.Rule{{ID: "spec:*"}}
+	cfg := gateway.DefaultConfig()
+	cfg.Plugins = map[string]gateway.Plugin{"spec": plugin}
+	cfg.Servers = map[string]gateway.Server{"spec": server}
+	return gateway.New(ctx, cfg, gateway.Offline())
+}
+
+func (p *program) actionsShow(w *where) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "show ID",
+		Short:   "Show one action: what a model sees, and what it calls",
+		Example: "  stagedoor actions show catalog:get-catalog-entity",
+		Args:    cobra.ExactArgs(1),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
+		v, err := p.view(cmd.Context(), w, args[0])
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return p.printJSON(v)
+		}
+		fmt.Fprintf(p.stdout, "%s: %s\n%s (%s)\n\n%s\n\ninput:\n", v.ID, v.Title, v.Operation, attributeWords(v.Attributes), v.Description)
+		if err := p.printJSON(v.InputSchema); err != nil {
+			return err
+		}
+		if v.OutputSchema != nil {
+			fmt.Fprintln(p.stdout, "\noutput:")
+			err = p.printJSON(v.OutputSchema)
+		}
+		return err
+	})
+	return cmd
+}
+
+func (p *program) view(ctx context.Context, w *where, id string) (actionView, error) {
+	if w.url != "" {
+		return newRemote(w.url).find(ctx, id)
+	}
+	g, err := p.gatewayOf(ctx, w, gateway.Offline())
+	if err != nil {
+		return actionView{}, err
+	}
+	defer g.Close()
+	a, err := g.Action(w.id(id))
+	return viewOf(a), err
+}
+
+func (p *program) actionsCall(w *where) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "call ID",
+		Short: "Call an action, or show the request that it would send",
+		Example: `  stagedoor actions call catalog:get-catalog-entity --input '{"name":"checkout-service"}'
+  stagedoor actions call spec:get-pet --spec openapi.yaml --base-url https://pets.internal --input @pet.json --dry-run`,
+		Args: cobra.ExactArgs(1),
+	}
+	asJSON := jsonFlag(cmd)
+	input := cmd.Flags().String("input", "{}", "arguments as `JSON`; @file reads a file, - standard input")
+	dryRun := cmd.Flags().Bool("dry-run", false, "print the request instead of sending it; secrets are masked")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if *dryRun && w.url != "" {
+			return errors.New("--dry-run needs --config or --spec: a running server does not show its requests")
+		}
+		if w.spec != "" && w.baseURL == "" && !source.IsURL(w.spec) {
+			return errors.New("--base-url is needed: a document in a file does not say where its API is")
+		}
+		return nil
+	}
+	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
+		arguments, err := p.readInput(*input)
+		if err != nil {
+			return err
+		}
+		if w.url != "" {
+			result, text, err := newRemote(w.url).call(cmd.Context(), args[0], arguments)
+			if err != nil {
+				return err
+			}
+			return p.printResult(result, text, *asJSON)
+		}
+		var options []gateway.Option
+		if *dryRun {
+			options = append(options, gateway.Offline())
+		}
+		g, err := p.gatewayOf(cmd.Context(), w, options...)
+		if err != nil {
+			return err
+		}
+		defer g.Close()
+		if *dryRun {
+			req, err := g.Preview(cmd.Context(), w.id(args[0]), arguments)
+			if err != nil {
+				return err
+			}
+			return p.printRequest(req, *asJSON)
+		}
+		result, err := g.Call(cmd.Context(), w.id(args[0]), arguments)
+		if err != nil {
+			return err
+		}
+		return p.printResult(result.JSON, result.Text, *asJSON)
+	})
+	return cmd
+}
+
+// readInput gives the arguments of --input.
+func (p *program) readInput(input string) (json.RawMessage, error) {
+	var data []byte
+	var err error
+	switch {
+	case input == "-":
+		data, err = io.ReadAll(p.stdin)
+	case strings.HasPrefix(input, "@"):
+		data, err = os.ReadFile(input[1:])
+	default:
+		data = []byte(input)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
+	}
+	var v any
+	if err := json.Unmarshal(data, &v); err != nil {
+		return nil, fmt.Errorf("input is not JSON: %w", err)
+	}
+	return data, nil
+}
+
+// requestView is a request as --dry-run shows it: the body as it would be
+// sent, in base64 where it is not UTF-8.
+type requestView struct {
+	Method     string            `json:"method"`
+	URL        string            `json:"url"`
+	Headers    map[string]string `json:"headers"`
+	Body       *string           `json:"body,omitempty"`
+	BodyBase64 *string           `json:"bodyBase64,omitempty"`
+}
+
+func (p *program) printRequest(req *http.Request, asJSON bool) error {
+	v := requestView{Method: req.Method, URL: req.URL.String(), Headers: map[string]string{}}
+	for name, values := range req.Header {
+		v.Headers[name] = strings.Join(values, ", ")
+	}
+	if req.Body != nil {
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			return err
+		}
+		if text := string(body); utf8.ValidString(text) {
+			v.Body = &text
+		} else {
+			text = base64.StdEncoding.EncodeToString(body)
+			v.BodyBase64 = &text
+		}
+	}
+	if asJSON {
+		return p.printJSON(v)
+	}
+	fmt.Fprintf(p.stdout, "%s %s\n", v.Method, v.URL)
+	if err := req.Header.Write(p.stdout); err != nil {
+		return err
+	}
+	if v.Body != nil {
+		fmt.Fprintf(p.stdout, "\n%s\n", *v.Body)
+	}
+	return nil
+}
+
+// printResult prints JSON, indented, or text: as it is, or as a JSON string.
+func (p *program) printResult(result json.RawMessage, text string, asJSON bool) error {
+	switch {
+	case result != nil:
+		return p.printJSON(result)
+	case asJSON:
+		return p.printJSON(text)
+	}
+	_, err := fmt.Fprintln(p.stdout, text)
+	return err
+}

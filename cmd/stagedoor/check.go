@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stagedoor/stagedoor/gateway"
+	"github.com/stagedoor/stagedoor/internal/config"
+	"github.com/stagedoor/stagedoor/openapi"
+)
+
+func (p *program) check() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "check",
+		Short:   "Find everything that serve would refuse",
+		Long:    "Loads the config and all documents as serve does, opens no port, and prints the servers with their tools, or all faults with their places.",
+		Example: "  stagedoor check --config config.yaml",
+		Args:    cobra.NoArgs,
+	}
+	path, asJSON := configFlag(cmd), jsonFlag(cmd)
+	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
+		report, err := p.runCheck(cmd.Context(), *path)
+		if !*asJSON {
+			if err == nil {
+				p.printReport(*path, report)
+			}
+			return err
+		}
+		if report.Issues = issuesOf(err); err != nil && report.Issues == nil {
+			return err
+		}
+		if printErr := p.printJSON(report); printErr != nil || err == nil {
+			return printErr
+		}
+		return errSilent
+	})
+	return cmd
+}
+
+// report is what check found; "issues" is empty where serve would start.
+type report struct {
+	Servers  []gateway.ServerInfo `json:"servers"`
+	Findings []openapi.Finding    `json:"findings"`
+	Issues   config.Issues        `json:"issues"`
+}
+
+func (p *program) runCheck(ctx context.Context, path string) (report, error) {
+	empty := report{Servers: []gateway.ServerInfo{}, Findings: []openapi.Finding{}}
+	file, err := config.Load(path, p.environ)
+	if err != nil {
+		return empty, err
+	}
+	databaseErr := gateway.CheckDatabase(ctx, file.Config)
+	g, err := gateway.New(ctx, file.Config, gateway.Offline(), gateway.WithProgress(p.progress()))
+	if err = located(file, errors.Join(joinFaults(databaseErr, err))); err != nil {
+		return empty, err
+	}
+	r := report{Servers: g.Servers(), Findings: append(empty.Findings, g.Findings()...)}
+	return r, g.Close()
+}
+
+// joinFaults makes one list of two.
+func joinFaults(errs ...error) error {
+	var all gateway.Faults
+	for _, err := range errs {
+		var faults gateway.Faults
+		switch {
+		case err == nil:
+		case errors.As(err, &faults):
+			all = append(all, faults...)
+		default:
+			return err
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}
+
+func issuesOf(err error) config.Issues {
+	var issues config.Issues
+	if errors.As(err, &issues) {
+		return issues
+	}
+	return nil
+}
+
+func (p *program) printReport(path string, r report) {
+	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "SERVER\tTOOLS\tBYTES\tPATH")
+	for _, s := range r.Servers {
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", s.Name, len(s.Tools), s.ListBytes, s.Path)
+		for _, t := range s.Tools {
+			fmt.Fprintf(table, "  %s\t\t\t%s\n", t.Name, t.Action)
+		}
+	}
+	_ = table.Flush()
+	for _, f := range r.Findings {
+		if f.Severity != openapi.SeverityInfo {
+			fmt.Fprintln(p.stdout, f)
+		}
+	}
+	fmt.Fprintf(p.stdout, "%s is fine\n", path)
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/stagedoor/stagedoor/gateway"
+	"github.com/stagedoor/stagedoor/internal/suggest"
+	"github.com/stagedoor/stagedoor/openapi"
+)
+
+// remote is a running MCP server, spoken to without a session (2026-07-28).
+type remote struct {
+	url  string
+	http *http.Client
+}
+
+const protocolVersion = "2026-07-28"
+
+const maxAnswer = 64 << 20
+
+func newRemote(url string) *remote {
+	return &remote{url: url, http: &http.Client{Timeout: 2 * time.Minute}}
+}
+
+// remoteTool is a tool as tools/list shows it.
+type remoteTool struct {
+	Name         string          `json:"name"`
+	Title        string          `json:"title"`
+	Description  string          `json:"description"`
+	InputSchema  json.RawMessage `json:"inputSchema"`
+	OutputSchema json.RawMessage `json:"outputSchema"`
+	Annotations  struct {
+		ReadOnly    bool `json:"readOnlyHint"`
+		Destructive bool `json:"destructiveHint"`
+		Idempotent  bool `json:"idempotentHint"`
+		OpenWorld   bool `json:"openWorldHint"`
+	} `json:"annotations"`
+}
+
+// list gives the server's tools, under their tool names.
+func (r *remote) list(ctx context.Context) ([]actionView, error) {
+	var result struct {
+		Tools []remoteTool `json:"tools"`
+	}
+	if err := r.ask(ctx, "tools/list", "", map[string]any{}, &result); err != nil {
+		return nil, err
+	}
+	views := []actionView{}
+	for _, t := range result.Tools {
+		views = append(views, actionView{
+			ID: t.Name, Title: t.Title, Description: t.Description, Attributes: openapi.Attributes(t.Annotations),
+			InputSchema: t.InputSchema, OutputSchema: t.OutputSchema,
+		})
+	}
+	return views, nil
+}
+
+// find gives the tool of a name, or of an action id under the usual templates
+// of tool names.
+func (r *remote) find(ctx context.Context, id string) (actionView, error) {
+	views, err := r.list(ctx)
+	if err != nil {
+		return actionView{}, err
+	}
+	var names []string
+	for _, v := range views {
+		if v.ID == id || v.ID == strings.Replace(id, ":", "_", 1) || v.ID == strings.Replace(id, ":", ".", 1) {
+			return v, nil
+		}
+		names = append(names, v.ID)
+	}
+	return actionView{}, fmt.Errorf("the server has no tool %q (%s)", id, suggest.Hint(strings.Replace(id, ":", "_", 1), names))
+}
+
+// call calls a tool: its result is JSON wherever the plugin's answer was.
+func (r *remote) call(ctx context.Context, id string, arguments json.RawMessage) (result json.RawMessage, text string, err error) {
+	tool, err := r.find(ctx, id)
+	if err != nil {
+		return nil, "", err
+	}
+	var answer struct {
+		Content []struct {
+			Text string `json:"text"`
+		} `json:"content"`
+		StructuredContent json.RawMessage `json:"structuredContent"`
+		IsError           bool            `json:"isError"`
+	}
+	params := map[string]any{"name": tool.ID, "arguments": arguments}
+	if err := r.ask(ctx, "tools/call", tool.ID, params, &answer); err != nil {
+		return nil, "", err
+	}
+	parts := make([]string, 0, len(answer.Content))
+	for _, c := range answer.Content {
+		parts = append(parts, c.Text)
+	}
+	text = strings.Join(parts, "\n")
+	if answer.IsError {
+		return nil, "", errors.New(text)
+	}
+	return answer.StructuredContent, text, nil
+}
+
+// ask sends one JSON-RPC request and reads its answer.
+func (r *remote) ask(ctx context.Context, method, name string, params map[string]any, result any) error {
+	params["_meta"] = map[string]any{
+		"io.modelcontextprotocol/protocolVersion":    protocolVersion,
+		"io.modelcontextprotocol/clientInfo":         map[string]string{"name": "stagedoor", "version": gateway.Version},
+		"io.modelcontextprotocol/clientCapabilities": map[string]any{},
+	}
+	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("--url: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json, text/event-stream")
+	req.Header.Set("MCP-Protocol-Version", protocolVersion)
+	req.Header.Set("Mcp-Method", method)
+	if name != "" {
+		req.Header.Set("Mcp-Name", name)
+	}
+	resp, err := r.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	return decodeAnswer(resp.StatusCode, data, result)
+}
+
+func decodeAnswer(status int, data []byte, result any) error {
+	var answer struct {
+		Result json.RawMessage `json:"result"`
+		Error  *struct {
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal(data, &answer); err != nil || answer.Result == nil && answer.Error == nil {
+		return fmt.Errorf("server: HTTP %d, and the answer is not MCP; is the URL that of a server, such as http://127.0.0.1:8080/mcp/catalog?", status)
+	}
+	if answer.Error != nil {
+		return fmt.Errorf("server: %s", answer.Error.Message)
+	}
+	return json.Unmarshal(answer.Result, result)
+}
