@@ -172,7 +172,7 @@ func sameShape(path, template string) bool {
 		return false
 	}
 	for segment := range strings.SplitSeq(path, "/") {
-		for range 3 {
+		for range 10 {
 			if segment == "." || segment == ".." {
 				return false
 			}
