@@ -30,6 +30,10 @@ func (h *Handler) session(ctx context.Context, x *exchange) (session.Session, *r
 
 // endSession is the DELETE of 2025-03-26 and later ("Session Management").
 func (h *Handler) endSession(x *exchange) {
+	if fault := checkLegacyVersion(x.r.Header); fault != nil {
+		x.fail(nil, fault)
+		return
+	}
 	s, refused := h.session(x.r.Context(), x)
 	if refused == nil {
 		if err := h.sessions.end(x.r.Context(), s.ID); err != nil && !errors.Is(err, session.ErrNotFound) {

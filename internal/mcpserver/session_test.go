@@ -114,6 +114,9 @@ func TestLegacyVersionHeader(t *testing.T) {
 			t.Errorf("%q: %d, want %d", version, w.Code, want)
 		}
 	}
+	if w := serve(h, "DELETE", "/mcp/catalog", headers{"Mcp-Session-Id": s, "Mcp-Protocol-Version": "1999-01-01"}, ""); w.Code != 400 {
+		t.Errorf("DELETE of another version: %d", w.Code)
+	}
 }
 
 func TestBatches(t *testing.T) {
