@@ -71,16 +71,16 @@ func New(o Options) (*Catalog, error) {
 	if o.Store == nil {
 		return nil, errors.New("catalog: a store is missing")
 	}
-	for _, prefix := range o.AllowedURLs {
+	for i, prefix := range o.AllowedURLs {
 		if _, err := parseURL(prefix); err != nil {
-			return nil, fmt.Errorf("catalog: allowed URL: %w", err)
+			return nil, fmt.Errorf("catalog: allowedURLs.%d: %w", i, err)
 		}
 	}
 	c := &Catalog{store: o.Store, sources: newSources(o), interval: o.Interval, log: o.Logger, reading: make(chan struct{}, readers)}
-	for _, l := range o.Locations {
+	for i, l := range o.Locations {
 		p, err := configPlace(l)
-		if err != nil {
-			return nil, fmt.Errorf("catalog: location %q: %w", shorten(l), err)
+		if err != nil { // its text may hold a password
+			return nil, fmt.Errorf("catalog: locations.%d: %w", i, err)
 		}
 		c.locations = append(c.locations, p)
 	}

@@ -3,6 +3,7 @@ package catalog
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/stagedoor/stagedoor/internal/catalog/record"
 )
@@ -23,6 +24,7 @@ type index struct {
 	items     []*item // by uid
 	byRef     map[string]*item
 	byUID     map[string]*item
+	byName    map[string][]*item // lower-case metadata.name, by uid
 	locations []record.Location
 }
 
@@ -32,6 +34,7 @@ func newIndex(c *record.Catalog) (*index, error) {
 		items:     make([]*item, len(c.Entities)),
 		byRef:     make(map[string]*item, len(c.Entities)),
 		byUID:     make(map[string]*item, len(c.Entities)),
+		byName:    make(map[string][]*item, len(c.Entities)),
 		locations: c.Locations,
 	}
 	entities := make([]map[string]any, len(c.Entities))
@@ -47,6 +50,8 @@ func newIndex(c *record.Catalog) (*index, error) {
 			return nil, err
 		}
 		ix.items[i], ix.byRef[it.ref], ix.byUID[it.uid] = it, it, it
+		name := strings.ToLower(row.Name)
+		ix.byName[name] = append(ix.byName[name], it)
 	}
 	return ix, nil
 }
@@ -66,6 +71,19 @@ func newItem(row record.Entity, entity map[string]any, relations []relation) (*i
 	}
 	row.Document = ""
 	return &item{ref: row.Ref, uid: row.UID, entity: entity, json: text, terms: termsOf(entity, relations), row: row}, nil
+}
+
+// candidates are the items that a filter can match at all: those of a name,
+// when it wants one, which is what most calls do.
+func (ix *index) candidates(f filter) []*item {
+	if len(f) == 1 {
+		for _, c := range f[0] {
+			if c.Key == "metadata.name" && len(c.Values) == 1 {
+				return ix.byName[c.Values[0]]
+			}
+		}
+	}
+	return ix.items
 }
 
 func (ix *index) location(id string) (record.Location, bool) {

@@ -73,7 +73,7 @@ func (ix *index) find(q *query) ([]ranked, error) {
 	}
 	fields := q.searched()
 	var all []ranked
-	for _, it := range ix.items {
+	for _, it := range ix.candidates(q.Filter) {
 		if q.Filter.match(it.terms) && matches(it) && (q.Text == "" || it.terms.contain(fields, q.Text)) {
 			all = append(all, ranked{it, q.keys(it)})
 		}

@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -176,97 +173,4 @@ func readLimited(r io.Reader) ([]byte, error) {
 		return nil, errTooLarge()
 	}
 	return data, nil
-}
-
-func (s *sources) readURL(ctx context.Context, p place) ([]byte, error) {
-	u, err := parseURL(p.target)
-	if err != nil {
-		return nil, err
-	}
-	client := s.guarded
-	if p.trusted || allowed(u, s.allowedURLs) {
-		client = s.trusted
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL(u).String(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("%q is not a URL", shorten(p.target))
-	}
-	request.Header.Set("Accept", "application/yaml, text/yaml, text/plain, */*;q=0.5")
-	request.Header.Set("User-Agent", "stagedoor-catalog")
-	response, err := client.Do(request)
-	if err != nil {
-		return nil, describe(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("its server answered %d %s", response.StatusCode, http.StatusText(response.StatusCode))
-	}
-	return readLimited(response.Body)
-}
-
-// describe says why a request failed without telling addresses.
-func describe(err error) error {
-	var timeout net.Error
-	var dns *net.DNSError
-	var through *url.Error
-	switch {
-	case errors.Is(err, errForbiddenAddress):
-		return errForbiddenAddress
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return errors.New("its server did not answer in time")
-	case errors.As(err, &dns):
-		return errors.New("its host is not known")
-	case errors.As(err, &through) && strings.HasPrefix(through.Err.Error(), "it redirects"):
-		return through.Err
-	}
-	return errors.New("its server could not be reached")
-}
-
-// relative resolves a target that a file at p names. typ is what the file says
-// the target is, "" when it does not.
-func (s *sources) relative(p place, typ, target string) (place, error) {
-	isURL := strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "https://")
-	if isURL {
-		return s.followURL(p, target)
-	}
-	if typ == "" || typ == p.typ || !path.IsAbs(target) {
-		typ = p.typ
-	}
-	switch typ {
-	case typeURL:
-		base, err := parseURL(p.target)
-		if err != nil {
-			return place{}, err
-		}
-		u, err := base.Parse(target)
-		if err != nil {
-			return place{}, fmt.Errorf("target %q is not a URL or path", shorten(target))
-		}
-		return s.followURL(p, u.String())
-	case typeFile:
-		if p.typ != typeFile {
-			return place{}, fmt.Errorf("target %q: only a file may lead to another file", shorten(target))
-		}
-		if path.IsAbs(target) {
-			return place{typeFile, path.Clean(target), p.trusted}, nil
-		}
-		return place{typeFile, path.Join(path.Dir(filepath.ToSlash(p.target)), target), p.trusted}, nil
-	case typeEmbedded:
-		return place{typeEmbedded, path.Join(path.Dir(p.target), target), true}, nil
-	}
-	return place{}, fmt.Errorf("target %q: locations of type %q are not read", shorten(target), shorten(typ))
-}
-
-// followURL trusts a URL that a trusted file names, but a trusted URL only
-// with its own host: whoever writes there need not be the operator.
-func (s *sources) followURL(p place, target string) (place, error) {
-	u, err := parseURL(target)
-	if err != nil {
-		return place{}, err
-	}
-	trusted := p.trusted
-	if from, err := url.Parse(p.target); p.typ == typeURL && (err != nil || from.Scheme != u.Scheme || from.Host != u.Host) {
-		trusted = false
-	}
-	return place{typeURL, u.String(), trusted}, nil
 }
