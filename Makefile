@@ -1,0 +1,59 @@
+# The gates are listed in CONTRIBUTING.md; .ci/run runs them all.
+# Goals that read from the network install into the caches of go and npm only.
+
+GO ?= go
+FUZZTIME ?= 10s
+GOLANGCI_VERSION := $(shell sed -n 's/^golangci_version=//p' .ci/run)
+GOLANGCI := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stagedoor/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint fuzz bench golden docs check smoke sdk clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## a static binary: bin/stagedoor
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/stagedoor ./cmd/stagedoor
+
+test: ## all tests (those on Postgres run where it is installed)
+	$(GO) test ./...
+
+race: ## all tests with the race detector
+	$(GO) test -race ./...
+
+lint: $(GOLANGCI) ## golangci-lint, as .golangci.yml says
+	$(GOLANGCI) run
+
+$(GOLANGCI):
+	GOBIN=$(dir $@) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sort | while IFS=: read -r file match; do \
+		echo "$${file%/*} $${match#func }"; \
+		$(GO) test -run='^$$' -fuzz="^$${match#func }\$$" -fuzztime=$(FUZZTIME) "$${file%/*}" || exit 1; \
+	done
+
+bench: ## benchmarks; write them to files and compare with benchstat
+	$(GO) test -run='^$$' -bench=. -benchmem -count=5 ./...
+
+golden: ## write all golden files, overlays and docs/config.md anew; then read the diff
+	$(GO) test $$(grep -rl --include='*_test.go' '"update"' . | xargs -n1 dirname | sort -u) -update
+
+docs: ## hold the documents to the code
+	$(GO) test -count=1 ./docs ./specs ./internal/config
+
+check: ## what every commit should pass
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(GO) mod tidy -diff
+	$(MAKE) lint test
+
+smoke: build ## start the binary with the example config and make real calls
+	.ci/smoke bin/stagedoor
+
+sdk: build ## drive the binary with MCP's official TypeScript client
+	npm ci --prefix test/sdk --no-audit --no-fund --loglevel=error
+	node test/sdk/smoke.mjs bin/stagedoor config.example.yaml
+
+clean: ## remove what was built here
+	rm -rf bin test/sdk/node_modules
