@@ -34,7 +34,7 @@ func compile(id string, schema json.RawMessage) (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.UseLoader(nothingLoads{})
-	const url = "stagedoor:input"
+	const url = "stagedoor:///input"
 	if err := c.AddResource(url, doc); err != nil {
 		return nil, err
 	}
