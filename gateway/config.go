@@ -7,7 +7,9 @@ import (
 
 // Config is a whole gateway: what the YAML file says, or what a Go program
 // builds. Start from [DefaultConfig]. The koanf tags are the YAML keys; the doc
-// tags are the config reference, the JSON Schema and the editors' help.
+// tags are the config reference, the JSON Schema and the editors' help, with the
+// values (enum) and names (names) that are allowed; a plain string in the place
+// of a section stands for its field with the plain tag.
 type Config struct {
 	Listen         string            `koanf:"listen" doc:"Address to listen on. Other than loopback needs authentication."`
 	PublicURL      string            `koanf:"publicURL" doc:"URL that clients reach the gateway by, without a path. Default: http:// and the address it listens on."`
@@ -16,13 +18,13 @@ type Config struct {
 	Database       Database          `koanf:"database" doc:"Where MCP sessions and the built-in catalog are kept."`
 	Log            Log               `koanf:"log" doc:"The log on standard error."`
 	Limits         Limits            `koanf:"limits" doc:"Bounds on what callers send."`
-	Plugins        map[string]Plugin `koanf:"plugins" doc:"The services whose actions the gateway offers, by name ([a-z0-9][a-z0-9-]*)."`
-	Servers        map[string]Server `koanf:"servers" doc:"The MCP servers, by name: each is served at /mcp/{name}."`
+	Plugins        map[string]Plugin `koanf:"plugins" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"The services whose actions the gateway offers, by name ([a-z0-9][a-z0-9-]*)."`
+	Servers        map[string]Server `koanf:"servers" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"The MCP servers, by name: each is served at /mcp/{name}."`
 }
 
 // Database says where state is kept.
 type Database struct {
-	URL Secret `koanf:"url" doc:"sqlite:PATH (created on first start) or postgres://user:password@host/name."`
+	URL Secret `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name."`
 }
 
 // Log says how the log looks.
@@ -45,7 +47,7 @@ type Plugin struct {
 	Document []byte `koanf:"-"`
 	// Handler serves the plugin's API in process, for plugins given in Go.
 	Handler     http.Handler             `koanf:"-"`
-	Overlays    []string                 `koanf:"overlays" doc:"OpenAPI Overlay 1.0 documents (files) that annotate the document, applied in order."`
+	Overlays    []string                 `koanf:"overlays" doc:"OpenAPI Overlay 1.0 documents (files, relative to the config file) that annotate the document, applied in order."`
 	BaseURL     string                   `koanf:"baseURL" doc:"URL that the document's paths are below. Default: where the document came from, when that is a URL. The document's own servers are never used."`
 	Actions     string                   `koanf:"actions" enum:"annotated,all" doc:"Which operations become actions: those with x-action, or every one."`
 	Refresh     time.Duration            `koanf:"refresh" doc:"How often the document (or, for the embedded catalog, its locations) is read again. 0: only at start and reload."`
@@ -53,7 +55,7 @@ type Plugin struct {
 	MaxResponse Size                     `koanf:"maxResponse" doc:"Largest response body, decoded."`
 	Auth        PluginAuth               `koanf:"auth" doc:"The gateway's own credentials for the plugin. A caller's token is never passed on."`
 	Attributes  map[string]AttributeRule `koanf:"attributes" doc:"The operator's word on attributes, by action name (or glob). It counts more than the document's, which cannot call an action less dangerous than its HTTP method."`
-	Locations   []string                 `koanf:"locations" doc:"Embedded catalog only: catalog-info.yaml files, globs and URLs to load; embedded:example is the example organisation."`
+	Locations   []string                 `koanf:"locations" doc:"Embedded catalog only: catalog-info.yaml files, globs (both relative to the config file) and URLs to load; embedded:example is the example organisation."`
 	AllowedURLs []string                 `koanf:"allowedURLs" doc:"Embedded catalog only: URL prefixes from which entities may be registered although they are on a private network."`
 }
 
@@ -103,7 +105,7 @@ type Allowlist struct {
 // Rule matches actions of which all that it says is true. In YAML a plain
 // string is the id glob.
 type Rule struct {
-	ID         string        `koanf:"id" doc:"Glob on action ids, for example catalog:* or billing:get-*."`
+	ID         string        `koanf:"id" plain:"true" doc:"Glob on action ids, for example catalog:* or billing:get-*."`
 	Plugin     string        `koanf:"plugin" doc:"Name of a plugin."`
 	Tags       []string      `koanf:"tags" doc:"Tags that the action has, all of them."`
 	Attributes AttributeRule `koanf:"attributes" doc:"Attributes that the action has."`

@@ -92,10 +92,10 @@ func sameCatalog(a, b Plugin) bool {
 	return slices.Equal(a.Locations, b.Locations) && slices.Equal(a.AllowedURLs, b.AllowedURLs) && a.Refresh == b.Refresh
 }
 
-// run starts the catalogs that do not run yet.
+// run starts the catalogs that are to be refreshed and do not run yet.
 func (next *generation) run(ctx context.Context, g *Gateway) {
 	for _, c := range next.catalogs {
-		if c.stop == nil {
+		if c.stop == nil && c.options.Refresh > 0 {
 			var running context.Context
 			running, c.stop = context.WithCancel(ctx)
 			g.running.Go(func() { c.Run(running) })

@@ -98,18 +98,18 @@ func New(o Options) (*Catalog, error) {
 // such as /entities/by-query.
 func (c *Catalog) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
 
-// Run refreshes the catalog now and at every interval, until ctx is done.
+// Run refreshes the catalog at every interval, until ctx is done.
 func (c *Catalog) Run(ctx context.Context) {
 	ticker := time.NewTicker(c.interval)
 	defer ticker.Stop()
 	for {
-		if err := c.Refresh(ctx); err != nil && ctx.Err() == nil {
-			c.log.ErrorContext(ctx, "catalog refresh", "error", err)
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		if err := c.Refresh(ctx); err != nil && ctx.Err() == nil {
+			c.log.ErrorContext(ctx, "catalog refresh", "error", err)
 		}
 	}
 }

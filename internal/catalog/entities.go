@@ -42,13 +42,9 @@ func (c *Catalog) named(r *http.Request) (*index, *item, error) {
 }
 
 func (c *Catalog) deleteEntity(w http.ResponseWriter, r *http.Request) error {
-	uid := pathVar(r, "uid")
-	found, err := c.store.DeleteEntity(r.Context(), uid)
-	switch {
-	case err != nil:
+	// One that is not there is as good as deleted, as in Backstage.
+	if _, err := c.store.DeleteEntity(r.Context(), pathVar(r, "uid")); err != nil {
 		return err
-	case !found:
-		return notFoundError("no entity with uid %s", shorten(uid))
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -116,7 +112,7 @@ func (c *Catalog) entitiesByRefs(w http.ResponseWriter, r *http.Request) error {
 	for i, text := range body.EntityRefs {
 		ref, err := ParseRef(text, "", defaultNamespace)
 		if err != nil {
-			return inputError("entityRefs.%d: %v", i, err)
+			continue // names nothing
 		}
 		if it := ix.byRef[ref.String()]; it != nil && wanted.match(it.terms) && matches(it) {
 			if items[i], err = keep.of(it); err != nil {

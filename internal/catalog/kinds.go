@@ -54,7 +54,7 @@ func specFields(kind string) ([]specField, bool) {
 	case "Group":
 		return []specField{kindOf, {"children", refs, required}, {"parent", aRef, optional}, {"members", refs, optional}, profile}, true
 	case "User":
-		return []specField{{"memberOf", refs, optional}, profile}, true
+		return []specField{{"memberOf", refs, required}, profile}, true
 	case "Location":
 		return []specField{{"type", aText, optional}, {"target", aText, optional}, {"targets", texted, optional}, {"presence", aText, optional}}, true
 	case "Template":

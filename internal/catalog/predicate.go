@@ -79,10 +79,7 @@ func logical(operator string, operand any, depth int) (predicate, error) {
 				return nil, err
 			}
 		}
-		switch {
-		case len(parts) == 0: // an empty list matches nothing, in Backstage too
-			return func(*item) bool { return false }, nil
-		case operator == "$all":
+		if operator == "$all" {
 			return every(parts), nil
 		}
 		return some(parts), nil

@@ -303,7 +303,7 @@ func TestRun(t *testing.T) {
 		go func() { c.Run(ctx); close(done) }()
 		time.Sleep(150 * time.Second)
 		synctest.Wait()
-		if saves := s.loads / 100; saves != 3 {
+		if saves := s.loads / 100; saves != 2 {
 			t.Errorf("%d refreshes in 150 s at one a minute", saves)
 		}
 		cancel()

@@ -33,8 +33,9 @@ func TestValidate(t *testing.T) {
 		"domain":          {head("Domain") + "spec: {owner: c, subdomainOf: d}", ""},
 		"resource":        {head("Resource") + "spec: {type: db, owner: c, dependsOn: ['component:x']}", ""},
 		"group":           {head("Group") + "spec: {type: team, children: []}", ""},
-		"user":            {head("User") + "spec: {memberOf: [a], profile: {displayName: A}}", ""},
-		"user of none":    {head("User") + "spec: {}", ""},
+		"user and more":   {head("User") + "spec: {memberOf: [a], profile: {displayName: A}}", ""},
+		"user of none":    {head("User") + "spec: {memberOf: []}", ""},
+		"user":            {head("User") + "spec: {}", "spec.memberOf is missing"},
 		"location":        {head("Location") + "spec: {targets: [./a.yaml]}", ""},
 		"template":        {"apiVersion: scaffolder.backstage.io/v1beta3\nkind: Template\nmetadata: {name: a}\nspec: {type: service, steps: []}", ""},
 		"everything":      {meta("{name: a-b_c.D, namespace: n-1, title: T, description: '', labels: {x.example.com/y: v, z: ''}, annotations: {a.b/c: 'any thing'}, tags: [go, a-1], links: [{url: 'https://x.example.com', title: X, icon: web}]}"), ""},
@@ -75,7 +76,7 @@ func TestValidate(t *testing.T) {
 		"refs item":       {head("Component") + "spec: {type: a, lifecycle: b, owner: c, dependsOn: [1]}", "spec.dependsOn.0 must be text"},
 		"definition":      {head("API") + "spec: {type: a, lifecycle: b, owner: c, definition: {a: 1}}", "spec.definition must be text, not an object"},
 		"presence":        {head("Location") + "spec: {presence: maybe}", "spec.presence must be"},
-		"profile":         {head("User") + "spec: {profile: {email: ' '}}", "spec.profile.email is not valid"},
+		"profile":         {head("User") + "spec: {memberOf: [], profile: {email: ' '}}", "spec.profile.email is not valid"},
 		"case twins":      {head("System") + "spec: {owner: a, foo: 1, Foo: 2}", "fields differ only in case: Foo and foo"},
 	} {
 		got := validate(parseOne(t, c.yaml))

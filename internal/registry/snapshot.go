@@ -74,17 +74,17 @@ func (e *UnknownActionError) Error() string {
 
 func (s *Snapshot) addPlugin(p Plugin) (faults []Fault) {
 	used := make([]bool, len(p.Attributes))
-	for _, source := range p.Actions {
-		a := &Action{Action: source, ID: p.Name + ":" + source.Name, Plugin: p.Name, client: p.Client}
-		for i, rule := range p.Attributes {
+	schemas, errs := compileAll(p.Actions)
+	for i, source := range p.Actions {
+		if errs[i] != nil {
+			faults = append(faults, Fault{Path: "plugins." + p.Name, Message: fmt.Sprintf("action %q: input schema: %v", source.Name, errs[i])})
+		}
+		a := &Action{Action: source, ID: p.Name + ":" + source.Name, Plugin: p.Name, arguments: schemas[i], client: p.Client}
+		for j, rule := range p.Attributes {
 			if glob(rule.Actions, a.Name) {
-				used[i] = true
+				used[j] = true
 				rule.Attributes.apply(&a.Attributes)
 			}
-		}
-		var err error
-		if a.arguments, err = compile(a.ID, a.InputSchema); err != nil {
-			faults = append(faults, Fault{Path: "plugins." + p.Name, Message: fmt.Sprintf("action %q: input schema: %v", a.ID, err)})
 		}
 		if other, taken := s.actions[a.ID]; taken {
 			faults = append(faults, Fault{

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -15,6 +17,7 @@ import (
 	"golang.org/x/text/message"
 
 	"github.com/stagedoor/stagedoor/internal/suggest"
+	"github.com/stagedoor/stagedoor/openapi"
 )
 
 // nothingLoads refuses to load whatever a schema points at: schemas come from
@@ -25,8 +28,29 @@ func (nothingLoads) Load(url string) (any, error) {
 	return nil, fmt.Errorf("schema refers to %s, which is not loaded", url)
 }
 
+// compileAll compiles the input schemas of many actions on all processors: of
+// all that happens to a large document, this takes longest.
+func compileAll(actions []openapi.Action) ([]*jsonschema.Schema, []error) {
+	schemas, errs := make([]*jsonschema.Schema, len(actions)), make([]error, len(actions))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := range next {
+				schemas[i], errs[i] = compile(actions[i].InputSchema)
+			}
+		})
+	}
+	for i := range actions {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return schemas, errs
+}
+
 // compile compiles a JSON Schema 2020-12.
-func compile(id string, schema json.RawMessage) (*jsonschema.Schema, error) {
+func compile(schema json.RawMessage) (*jsonschema.Schema, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
 	if err != nil {
 		return nil, err
@@ -34,7 +58,7 @@ func compile(id string, schema json.RawMessage) (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.UseLoader(nothingLoads{})
-	const url = "stagedoor:input"
+	const url = "stagedoor:///input"
 	if err := c.AddResource(url, doc); err != nil {
 		return nil, err
 	}

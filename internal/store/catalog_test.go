@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -9,27 +9,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stagedoor/stagedoor/internal/catalog/record"
+	"github.com/stagedoor/stagedoor/internal/store"
+	"github.com/stagedoor/stagedoor/internal/store/storetest"
 )
 
-func TestCatalogSQLite(t *testing.T) {
-	testCatalog(t, func(t *testing.T) *DB {
-		db, err := Open(t.Context(), "sqlite:"+t.TempDir()+"/catalog.db")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = db.Close() })
-		return db
-	})
-}
-
-// testCatalog is what every database has to do for the catalog.
-func testCatalog(t *testing.T, open func(t *testing.T) *DB) {
-	t.Run("SaveAndLoad", func(t *testing.T) { testCatalogSave(t, open(t)) })
-	t.Run("Modes", func(t *testing.T) { testCatalogModes(t, open(t)) })
-	t.Run("Conflicts", func(t *testing.T) { testCatalogConflicts(t, open(t)) })
-	t.Run("Delete", func(t *testing.T) { testCatalogDelete(t, open(t)) })
-	t.Run("NeverHalf", func(t *testing.T) { testCatalogNeverHalf(t, open(t)) })
-	t.Run("Concurrent", func(t *testing.T) { testCatalogConcurrent(t, open(t)) })
+// TestCatalog is what every database has to do for the catalog.
+func TestCatalog(t *testing.T) {
+	for name, test := range map[string]func(*testing.T, *store.DB){
+		"SaveAndLoad": testCatalogSave, "Modes": testCatalogModes, "Conflicts": testCatalogConflicts,
+		"Delete": testCatalogDelete, "NeverHalf": testCatalogNeverHalf, "Concurrent": testCatalogConcurrent,
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, open func() *store.DB) { test(t, open()) })
+		})
+	}
 }
 
 func location(id string) record.Location {
@@ -43,7 +36,7 @@ func entity(name, etag string) record.Entity {
 	}
 }
 
-func save(t *testing.T, db *DB, l record.Location, mode record.Mode, entities ...record.Entity) record.Saved {
+func save(t *testing.T, db *store.DB, l record.Location, mode record.Mode, entities ...record.Entity) record.Saved {
 	t.Helper()
 	saved, err := db.SaveLocation(t.Context(), l, entities, mode)
 	if err != nil {
@@ -52,7 +45,7 @@ func save(t *testing.T, db *DB, l record.Location, mode record.Mode, entities ..
 	return saved
 }
 
-func load(t *testing.T, db *DB) *record.Catalog {
+func load(t *testing.T, db *store.DB) *record.Catalog {
 	t.Helper()
 	c, err := db.LoadCatalog(t.Context())
 	if err != nil {
@@ -72,7 +65,7 @@ func refs(c *record.Catalog) (refs []string) {
 	return refs
 }
 
-func testCatalogSave(t *testing.T, db *DB) {
+func testCatalogSave(t *testing.T, db *store.DB) {
 	before := load(t, db).Version
 	if saved := save(t, db, location("l"), record.Create, entity("a", "1"), entity("b", "1")); !saved.Changed {
 		t.Error("a new location changes nothing")
@@ -110,7 +103,7 @@ func testCatalogSave(t *testing.T, db *DB) {
 	}
 }
 
-func testCatalogModes(t *testing.T, db *DB) {
+func testCatalogModes(t *testing.T, db *store.DB) {
 	if saved := save(t, db, location("l"), record.Update, entity("a", "1")); !saved.Gone || saved.Changed {
 		t.Errorf("update of nothing: %+v", saved)
 	}
@@ -130,7 +123,7 @@ func testCatalogModes(t *testing.T, db *DB) {
 	}
 }
 
-func testCatalogConflicts(t *testing.T, db *DB) {
+func testCatalogConflicts(t *testing.T, db *store.DB) {
 	save(t, db, location("l"), record.Create, entity("a", "1"))
 	theirs := entity("a", "2")
 	theirs.UID = "theirs"
@@ -149,7 +142,7 @@ func testCatalogConflicts(t *testing.T, db *DB) {
 	}
 }
 
-func testCatalogDelete(t *testing.T, db *DB) {
+func testCatalogDelete(t *testing.T, db *store.DB) {
 	save(t, db, location("l"), record.Create, entity("a", "1"), entity("b", "1"))
 	before := load(t, db).Version
 	found, err := db.DeleteEntity(t.Context(), "uid-a")
@@ -173,7 +166,7 @@ func testCatalogDelete(t *testing.T, db *DB) {
 	}
 }
 
-func testCatalogNeverHalf(t *testing.T, db *DB) {
+func testCatalogNeverHalf(t *testing.T, db *store.DB) {
 	save(t, db, location("l"), record.Create, entity("a", "1"))
 	before := load(t, db)
 	twin := entity("c", "1")
@@ -194,7 +187,7 @@ func testCatalogNeverHalf(t *testing.T, db *DB) {
 	}
 }
 
-func testCatalogConcurrent(t *testing.T, db *DB) {
+func testCatalogConcurrent(t *testing.T, db *store.DB) {
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets the scripts run this program as the command "stagedoor".
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"stagedoor": main})
+}
+
+// TestScripts runs testdata/script/*.txtar.
+func TestScripts(t *testing.T) {
+	example, err := os.ReadFile(filepath.Join("..", "..", "config.example.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serving": serving, "plugin": plugin, "jsonvalid": jsonvalid,
+		},
+		Setup: func(env *testscript.Env) error {
+			return os.WriteFile(filepath.Join(env.WorkDir, "config.example.yaml"), example, 0o600)
+		},
+		RequireExplicitExec: true,
+	})
+}
+
+// plugin VAR starts a plugin on loopback that answers with what it was asked,
+// and sets VAR to its URL.
+func plugin(ts *testscript.TestScript, _ bool, args []string) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if strings.HasSuffix(r.URL.Path, "/missing") {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write([]byte(`{"message":"no such pet"}`))
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]string{"asked": r.Method + " " + r.URL.EscapedPath()})
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv(args[0], server.URL)
+}
+
+// jsonvalid FILE... checks that each line or the whole of a file is JSON.
+func jsonvalid(ts *testscript.TestScript, neg bool, args []string) {
+	for _, file := range args {
+		if json.Valid([]byte(ts.ReadFile(file))) == neg {
+			ts.Fatalf("%s: JSON valid is %v", file, neg)
+		}
+	}
+}
+
+// serving VAR CONFIG starts "stagedoor serve" and sets VAR to its address, as
+// its log tells it.
+func serving(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	read, write, err := os.Pipe()
+	ts.Check(err)
+	p := &program{stdin: strings.NewReader(""), stdout: write, stderr: write, environ: []string{}}
+	exit := make(chan int, 1)
+	go func() {
+		exit <- p.run(ctx, []string{"serve", "--config", ts.MkAbs(args[1])})
+		_ = write.Close()
+	}()
+	ts.Defer(func() { cancel(); <-exit })
+	address := make(chan string, 1)
+	go func() {
+		for lines := bufio.NewScanner(read); lines.Scan(); {
+			var line struct{ Msg, Address string }
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "serving" {
+				address <- line.Address
+			}
+		}
+	}()
+	select {
+	case a := <-address:
+		ts.Setenv(args[0], "http://"+a)
+	case code := <-exit:
+		exit <- code
+		ts.Fatalf("serve ended with %d", code)
+	}
+}

@@ -1,0 +1,375 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stagedoor/stagedoor/gateway"
+)
+
+// petDocument describes the plugin of pets; %s is room for one more operation.
+const petDocument = `
+openapi: 3.1.0
+info: {title: Pets, version: "1"}
+paths:
+  /pets/{id}:
+    parameters: [{name: id, in: path, required: true, schema: {type: string}}]
+    get:
+      operationId: get-pet
+      description: Gives a pet.
+      x-action: {tags: [read]}
+      responses: {"200": {description: ok, content: {application/json: {schema: {type: object}}}}}
+    delete:
+      operationId: delete-pet
+      description: Removes a pet.
+      x-action: true
+      responses: {"204": {description: gone}}
+%s
+`
+
+func pets(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprintf(w, `{"method":%q,"path":%q,"authorization":%q}`, r.Method, r.URL.EscapedPath(), r.Header.Get("Authorization"))
+}
+
+// petConfig is a gateway of pets: "all" shows everything, "safe" only what
+// destroys nothing.
+func petConfig(t *testing.T, more string) gateway.Config {
+	t.Helper()
+	plugin := gateway.DefaultPlugin()
+	plugin.Document, plugin.Handler = fmt.Appendf(nil, petDocument, more), http.HandlerFunc(pets)
+	yes := true
+	all, safe := gateway.DefaultServer(), gateway.DefaultServer()
+	all.Actions.Include = []gateway.Rule{{Plugin: "pets"}}
+	safe.Actions = gateway.Allowlist{
+		Include: []gateway.Rule{{ID: "pets:*"}},
+		Exclude: []gateway.Rule{{Attributes: gateway.AttributeRule{Destructive: &yes}}},
+	}
+	cfg := gateway.DefaultConfig()
+	cfg.Database.URL = gateway.SecretValue("sqlite:" + filepath.Join(t.TempDir(), "test.db"))
+	cfg.Plugins = map[string]gateway.Plugin{"pets": plugin}
+	cfg.Servers = map[string]gateway.Server{"all": all, "safe": safe}
+	return cfg
+}
+
+func start(t *testing.T, cfg gateway.Config, options ...gateway.Option) *gateway.Gateway {
+	t.Helper()
+	g, err := gateway.New(context.Background(), cfg, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
+func toolNames(g *gateway.Gateway) string {
+	var parts []string
+	for _, s := range g.Servers() {
+		part := s.Name + ":"
+		for _, tool := range s.Tools {
+			part += " " + tool.Name
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, "; ")
+}
+
+func TestServersShowWhatTheyAllow(t *testing.T) {
+	g := start(t, petConfig(t, ""))
+	if got, want := toolNames(g), "all: pets_delete-pet pets_get-pet; safe: pets_get-pet"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// rpc posts one stateless MCP request.
+func rpc(t *testing.T, url, method, name, params string) (int, string) {
+	t.Helper()
+	meta := `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}`
+	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":{%s%s}}`, method, params, meta)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range map[string]string{"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method} {
+		req.Header.Set(k, v)
+	}
+	if name != "" {
+		req.Header.Set("Mcp-Name", name)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(answer)
+}
+
+func TestCallOverHTTP(t *testing.T) {
+	g := start(t, petConfig(t, ""))
+	server := httptest.NewServer(g.Handler())
+	defer server.Close()
+	status, answer := rpc(t, server.URL+"/mcp/safe", "tools/call", "pets_get-pet", `"name":"pets_get-pet","arguments":{"id":"a/b"},`)
+	if status != 200 || !strings.Contains(answer, `"path":"/pets/a%2Fb"`) {
+		t.Errorf("got %d %s", status, answer)
+	}
+	_, answer = rpc(t, server.URL+"/mcp/safe", "tools/call", "pets_delete-pet", `"name":"pets_delete-pet","arguments":{"id":"x"},`)
+	if !strings.Contains(answer, "-32602") {
+		t.Errorf("a tool outside the allowlist was called: %s", answer)
+	}
+	status, _ = rpc(t, server.URL+"/mcp/nobody", "tools/list", "", "")
+	if status != http.StatusNotFound {
+		t.Errorf("unknown server: %d", status)
+	}
+}
+
+func TestRoutes(t *testing.T) {
+	g := start(t, petConfig(t, ""))
+	server := httptest.NewServer(g.Handler())
+	defer server.Close()
+	rpc(t, server.URL+"/mcp/all", "tools/call", "pets_get-pet", `"name":"pets_get-pet","arguments":{"id":"x"},`)
+	for path, want := range map[string]string{
+		"/healthz":   `{"status":"ok"}`,
+		"/readyz":    `{"status":"ready","plugins":[{"name":"pets","actions":2}]}`,
+		"/metrics":   `stagedoor_tool_calls_total{outcome="ok",server="all",tool="pets_get-pet"} 1`,
+		"/":          `nothing is served here`,
+		"//mcp/all":  `nothing is served here`,
+		"/mcp/all/x": `nothing is served here`,
+	} {
+		resp, err := http.Get(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %d %s, want %s", path, resp.StatusCode, body, want)
+		}
+	}
+}
+
+func TestReload(t *testing.T) {
+	cfg := petConfig(t, "")
+	g := start(t, cfg)
+	more := petConfig(t, `
+  /toys: {get: {operationId: list-toys, x-action: true, responses: {}}}`)
+	more.Database = cfg.Database
+	if err := g.Reload(context.Background(), more); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := toolNames(g), "all: pets_delete-pet pets_get-pet pets_list-toys; safe: pets_get-pet pets_list-toys"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for name, change := range map[string]func(*gateway.Config){
+		"no server": func(c *gateway.Config) { c.Servers = nil },
+		"unknown action": func(c *gateway.Config) {
+			s := gateway.DefaultServer()
+			s.Actions.Include = []gateway.Rule{{ID: "pets:get-pett"}}
+			c.Servers = map[string]gateway.Server{"x": s}
+		},
+		"broken document": func(c *gateway.Config) {
+			p := c.Plugins["pets"]
+			p.Document = []byte("openapi: 3.1.0\npaths: []")
+			c.Plugins = map[string]gateway.Plugin{"pets": p}
+		},
+		"another address":  func(c *gateway.Config) { c.Listen = "127.0.0.1:1" },
+		"another database": func(c *gateway.Config) { c.Database.URL = gateway.SecretValue("sqlite:other.db") },
+	} {
+		bad := more
+		change(&bad)
+		var faults gateway.Faults
+		if err := g.Reload(context.Background(), bad); !errors.As(err, &faults) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if got := toolNames(g); !strings.Contains(got, "list-toys") {
+			t.Errorf("%s: the old config is gone: %s", name, got)
+		}
+	}
+}
+
+// TestCallsFinishOnTheOldGeneration: a call that began before a reload is
+// answered by the plugin that it began with.
+func TestCallsFinishOnTheOldGeneration(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	cfg := petConfig(t, "")
+	plugin := cfg.Plugins["pets"]
+	plugin.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-release
+		_, _ = io.WriteString(w, `"old"`)
+	})
+	cfg.Plugins = map[string]gateway.Plugin{"pets": plugin}
+	g := start(t, cfg)
+	answer := make(chan string)
+	go func() {
+		r, err := g.Call(context.Background(), "pets:get-pet", json.RawMessage(`{"id":"x"}`))
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		answer <- string(r.JSON)
+	}()
+	<-entered
+	next := petConfig(t, "")
+	next.Database = cfg.Database
+	if err := g.Reload(context.Background(), next); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	if got := <-answer; got != `"old"` {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestNewReportsAllFaults(t *testing.T) {
+	cfg := petConfig(t, "")
+	bad := gateway.DefaultPlugin()
+	bad.Spec = filepath.Join(t.TempDir(), "missing.yaml")
+	cfg.Plugins["lost"], cfg.Plugins["Bad_Name"] = bad, bad
+	s := cfg.Servers["all"]
+	s.Actions.Include = append(s.Actions.Include, gateway.Rule{}, gateway.Rule{Plugin: "zzz"})
+	s.ToolNames = "x"
+	cfg.Servers["all"] = s
+	cfg.Listen = "0.0.0.0:8080"
+	cfg.Log.Format = "xml"
+	_, err := gateway.New(context.Background(), cfg)
+	var faults gateway.Faults
+	if !errors.As(err, &faults) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`listen: "0.0.0.0:8080" is reachable from other machines`, "log.format:", "plugins.Bad_Name:", "servers.all.toolNames:",
+		"servers.all.actions.include[1]: rule is empty", `servers.all.actions.include[2].plugin: unknown plugin "zzz"`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not reported in:\n%v", want, err)
+		}
+	}
+}
+
+func TestAllowlistFaults(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*gateway.Server)
+		want   string
+	}{
+		"unknown id":      {func(s *gateway.Server) { s.Actions.Include = []gateway.Rule{{ID: "pets:get-pett"}} }, `servers.all.actions.include[0]: unknown action "pets:get-pett" (did you mean "pets:get-pet"?)`},
+		"glob of nothing": {func(s *gateway.Server) { s.Actions.Include = []gateway.Rule{{ID: "dogs:*"}} }, "servers.all.actions.include[0]: rule matches no action"},
+		"bad glob":        {func(s *gateway.Server) { s.Actions.Include = []gateway.Rule{{ID: "pets:[a"}} }, `"pets:[a" is not a glob`},
+		"unknown exclude": {func(s *gateway.Server) { s.Actions.Exclude = []gateway.Rule{{ID: "pets:delete"}} }, `servers.all.actions.exclude[0]: unknown action "pets:delete"`},
+		"unknown tag":     {func(s *gateway.Server) { s.Actions.Include = []gateway.Rule{{Tags: []string{"red"}}} }, "rule matches no action"},
+		"one name":        {func(s *gateway.Server) { s.ToolNames = "{plugin}{action}"; s.ToolNames = "x{action}" }, ""},
+		"bad template":    {func(s *gateway.Server) { s.ToolNames = "{plugin}/{action}" }, `servers.all.toolNames: action "pets:delete-pet" would become the tool "pets/delete-pet", which is not a tool name`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := petConfig(t, "")
+			s := cfg.Servers["all"]
+			tt.change(&s)
+			cfg.Servers["all"] = s
+			g, err := gateway.New(context.Background(), cfg, gateway.Offline())
+			if tt.want == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = g.Close()
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestToolNameCollision(t *testing.T) {
+	cfg := petConfig(t, "")
+	cfg.Plugins["cats"] = cfg.Plugins["pets"]
+	s := cfg.Servers["all"]
+	s.ToolNames, s.Actions.Include = "{action}", []gateway.Rule{{ID: "*"}}
+	cfg.Servers["all"] = s
+	_, err := gateway.New(context.Background(), cfg, gateway.Offline())
+	if err == nil || !strings.Contains(err.Error(), `actions "cats:get-pet" and "pets:get-pet" would both become the tool "get-pet"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestPluginOverHTTP: document and calls go to a real socket, with the
+// gateway's own credentials, and only there.
+func TestPluginOverHTTP(t *testing.T) {
+	const token = "canary-plugin-token"
+	var documentAuth string
+	mux := http.NewServeMux()
+	mux.HandleFunc("/openapi.yaml", func(w http.ResponseWriter, r *http.Request) {
+		documentAuth = r.Header.Get("Authorization")
+		fmt.Fprintf(w, petDocument, "")
+	})
+	mux.HandleFunc("/pets/", pets)
+	plugin := httptest.NewServer(mux)
+	defer plugin.Close()
+
+	var log bytes.Buffer
+	cfg := petConfig(t, "")
+	p := gateway.DefaultPlugin()
+	p.Spec = plugin.URL + "/openapi.yaml"
+	p.Auth.Bearer = gateway.SecretValue(token)
+	cfg.Plugins = map[string]gateway.Plugin{"pets": p}
+	g := start(t, cfg, gateway.WithLogger(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+	if documentAuth != "Bearer "+token {
+		t.Errorf("document was fetched with %q", documentAuth)
+	}
+	r, err := g.Call(context.Background(), "pets:get-pet", json.RawMessage(`{"id":"x"}`))
+	if err != nil || !strings.Contains(string(r.JSON), token) {
+		t.Errorf("got %v %v", r, err)
+	}
+	req, err := g.Preview(context.Background(), "pets:get-pet", json.RawMessage(`{"id":"x"}`))
+	if err != nil || req.Header.Get("Authorization") != "[redacted]" {
+		t.Errorf("preview %v %v", req, err)
+	}
+	if s := fmt.Sprintf("%v %+v %#v", cfg, cfg, cfg) + log.String(); strings.Contains(s, token) {
+		t.Error("the token shows in a dump of the config or in the log")
+	}
+}
+
+func TestRefreshReadsDocumentsAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pets.yaml")
+	write := func(s string) {
+		if err := os.WriteFile(file, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(fmt.Sprintf(petDocument, ""))
+	cfg := petConfig(t, "")
+	p := gateway.DefaultPlugin()
+	p.Spec, p.BaseURL, p.Refresh = file, "http://pets.invalid", 5*time.Millisecond
+	cfg.Plugins = map[string]gateway.Plugin{"pets": p}
+	built := make(chan struct{})
+	g := start(t, cfg, gateway.WithProgress(func(int, int, string) {
+		select {
+		case built <- struct{}{}:
+		default:
+		}
+	}))
+	write("openapi: [")
+	write(fmt.Sprintf(petDocument, "  /toys: {get: {operationId: list-toys, x-action: true, responses: {}}}"))
+	for !strings.Contains(toolNames(g), "list-toys") {
+		<-built // each build begins after the one before was taken into use
+	}
+}

@@ -1,0 +1,190 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	yaml "go.yaml.in/yaml/v3"
+
+	"github.com/stagedoor/stagedoor/internal/suggest"
+)
+
+// checker walks the tree against the table and gives the plain values that the
+// decoder needs. What is wrong is left out of them, so that it keeps its
+// default, and its path is remembered, so that nothing that follows from it is
+// reported, too.
+type checker struct {
+	*places
+	lookup func(string) string
+	issues Issues
+	broken []string
+	clear  map[*yaml.Node]bool // nodes whose text may be shown
+}
+
+func (c *checker) fault(n *yaml.Node, path, hint, format string, args ...any) {
+	c.report(n, path, hint, format, args...)
+	c.broken = append(c.broken, path)
+}
+
+func (c *checker) report(n *yaml.Node, path, hint, format string, args ...any) {
+	c.issues = append(c.issues, Issue{c.file, n.Line, n.Column, path, fmt.Sprintf(format, args...), hint})
+}
+
+// value gives false when there is nothing to decode.
+func (c *checker) value(n *yaml.Node, s *shape, path string) (any, bool) {
+	n = target(n)
+	switch {
+	case s.kind == secret:
+		return c.secret(n, path)
+	case s.kind == list:
+		return c.list(n, s, path)
+	case s.kind == named:
+		return c.named(n, s, path)
+	case s.kind == section && (s.plain == "" || n.Kind != yaml.ScalarNode || isNull(n)):
+		return c.section(n, s, path)
+	case n.Kind != yaml.ScalarNode:
+		c.fault(n, path, "", "expected %s, got %s", s.noun(), describe(n))
+	case !isNull(n):
+		return c.leaf(n, s, path)
+	}
+	return nil, false
+}
+
+// section always gives a mapping, so that the name of a wrong entry stays known.
+func (c *checker) section(n *yaml.Node, s *shape, path string) (any, bool) {
+	values := map[string]any{}
+	if n.Kind != yaml.MappingNode {
+		if !isNull(n) {
+			c.fault(n, path, "its fields: "+strings.Join(s.keys(), ", "), "expected %s, got %s", s.noun(), describe(n))
+		}
+		return values, true
+	}
+	for _, p := range c.pairs(n, path) {
+		f, known := s.child(p.name)
+		if !known {
+			c.unknown(p, s, path)
+			continue
+		}
+		at := join(path, p.name)
+		c.mark(at, p)
+		if v, ok := c.value(p.value, f.shape, at); ok {
+			values[p.name] = v
+		}
+	}
+	return values, true
+}
+
+func (c *checker) unknown(p pair, s *shape, path string) {
+	c.report(p.key, path, suggest.Hint(p.name, s.keys()), "unknown field %q", short(p.name))
+	c.broken = append(c.broken, join(path, p.name))
+	if meant := suggest.Closest(p.name, s.keys()); meant != "" {
+		c.broken = append(c.broken, join(path, meant))
+	}
+}
+
+func (c *checker) named(n *yaml.Node, s *shape, path string) (any, bool) {
+	if isNull(n) {
+		return nil, false
+	}
+	if n.Kind != yaml.MappingNode {
+		c.fault(n, path, "an entry is a name, a colon and its fields", "expected %s, got %s", s.noun(), describe(n))
+		return nil, false
+	}
+	values := map[string]any{}
+	for _, p := range c.pairs(n, path) {
+		if strings.ContainsFunc(p.name, unicode.IsControl) { // koanf's delimiter is one
+			c.report(p.key, path, "", "name %q has a control character", short(p.name))
+			continue
+		}
+		at := join(path, p.name)
+		c.mark(at, p)
+		if v, ok := c.value(p.value, s.elem, at); ok {
+			values[p.name] = v
+		}
+	}
+	return values, true
+}
+
+func (c *checker) list(n *yaml.Node, s *shape, path string) (any, bool) {
+	if isNull(n) {
+		return nil, false
+	}
+	if n.Kind != yaml.SequenceNode {
+		c.fault(n, path, "a list is written [a, b], or one item a line after -", "expected %s, got %s", s.noun(), describe(n))
+		return nil, false
+	}
+	values := []any{}
+	for i, item := range n.Content {
+		item, at := target(item), fmt.Sprintf("%s[%d]", path, i)
+		c.at[at] = position{item.Line, item.Column}
+		if isNull(item) {
+			c.fault(item, at, "remove the item or say what it is", "expected %s, got nothing", s.elem.noun())
+		} else if v, ok := c.value(item, s.elem, at); ok {
+			values = append(values, v)
+			continue
+		}
+		values = append(values, s.elem.placeholder())
+	}
+	return values, true
+}
+
+// placeholder stands where a wrong item was, so that those behind it keep their
+// number.
+func (s *shape) placeholder() any {
+	if s.kind == section {
+		return map[string]any{}
+	}
+	return ""
+}
+
+// leaf is a value without parts. A resolved reference has no YAML type: it may
+// be whatever the field wants.
+func (c *checker) leaf(n *yaml.Node, s *shape, path string) (any, bool) {
+	c.clear[n] = true
+	v := scalar{text: n.Value, shown: n.Value, tag: n.ShortTag()}
+	if strings.Contains(n.Value, "$") && v.tag == "!!str" {
+		resolved, ok := c.resolve(n, path)
+		if !ok {
+			return nil, false
+		}
+		if v.text = resolved; strings.Contains(n.Value, "${") {
+			v.tag = ""
+		}
+	}
+	parsed, p := s.parse(v)
+	if p != nil {
+		c.fault(n, path, p.hint, "%s", p.message)
+		return nil, false
+	}
+	return parsed, true
+}
+
+// resolve gives the text with the values of its variables, which from here on
+// no message may show.
+func (c *checker) resolve(n *yaml.Node, path string) (string, bool) {
+	resolved, used, problems := interpolate(n.Value, c.lookup)
+	for _, m := range used {
+		c.hide(m.value, m.shown)
+	}
+	for _, p := range problems {
+		c.fault(n, path, p.hint, "%s", p.message)
+	}
+	return resolved, len(problems) == 0
+}
+
+// mark says where a field is: at its value, when that stands on one place, or
+// else at its key.
+func (c *checker) mark(path string, p pair) {
+	c.at[path] = position{p.key.Line, p.key.Column}
+	if v := target(p.value); v.Kind == yaml.ScalarNode && !isNull(v) {
+		c.at[path] = position{v.Line, v.Column}
+	}
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}

@@ -1,0 +1,89 @@
+package config
+
+import (
+	"path/filepath"
+	"strings"
+
+	yaml "go.yaml.in/yaml/v3"
+
+	"github.com/stagedoor/stagedoor/gateway"
+)
+
+// File is a config that was read from a file, complete and valid by itself.
+type File struct {
+	Config gateway.Config
+	places *places
+}
+
+// Load reads, checks and resolves the YAML file at path. environ ("NAME=value",
+// as of os.Environ) gives ${NAME}, {env: NAME} and the STAGEDOOR_ overrides.
+// Relative paths in the file are relative to its folder. An error is [Issues]:
+// all faults, sorted by place.
+func Load(path string, environ []string) (*File, error) {
+	data, issue := read(path)
+	if issue != nil {
+		return nil, Issues{*issue}
+	}
+	root, issue := parse(path, data)
+	if issue != nil {
+		return nil, Issues{*issue}
+	}
+	file, issues := load(path, root, environ)
+	if len(issues) > 0 {
+		return nil, issues
+	}
+	return file, nil
+}
+
+func load(path string, root *yaml.Node, environ []string) (*File, Issues) {
+	variables := map[string]string{}
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		variables[name] = value
+	}
+	c := &checker{places: newPlaces(path), lookup: func(name string) string { return variables[name] }, clear: map[*yaml.Node]bool{}}
+	c.at[""] = position{root.Line, root.Column}
+	shape := table()
+	tree, _ := c.section(root, shape, "")
+	values, _ := tree.(map[string]any)
+	cfg, err := decode(values, newOverrides(c, shape, tree, variables), filepath.Dir(path))
+	if err != nil {
+		c.report(root, "", "please report this", "%v", c.masked(err.Error()))
+		return nil, c.issues.sorted()
+	}
+	for _, f := range cfg.Validate() {
+		if !c.follows(f) {
+			c.issues = append(c.issues, c.locate(f))
+		}
+	}
+	return &File{Config: cfg, places: c.places}, c.issues.sorted()
+}
+
+// follows tells whether a fault comes from one that is already reported: it is
+// inside of what is wrong, or it misses what is wrong inside of it.
+func (c *checker) follows(f gateway.Fault) bool {
+	for _, broken := range c.broken {
+		if under(f.Path, broken) || under(broken, f.Path) && !isNameFault(f) {
+			return true
+		}
+		if broken == "plugins" && strings.HasSuffix(f.Path, ".plugin") {
+			return true
+		}
+	}
+	return false
+}
+
+// isNameFault tells whether a fault is about the name of an entry, which has
+// nothing to do with what is inside of it.
+func isNameFault(f gateway.Fault) bool { return strings.Contains(f.Message, " does not match ^") }
+
+// Locate gives the faults that show only when the gateway is built (an
+// allowlist entry that matches no action, two tools of one name, a document
+// that cannot be read) their place in the file.
+func (f *File) Locate(faults gateway.Faults) Issues {
+	issues := make(Issues, 0, len(faults))
+	for _, fault := range faults {
+		issues = append(issues, f.places.locate(fault))
+	}
+	return issues.sorted()
+}

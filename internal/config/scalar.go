@@ -1,0 +1,131 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stagedoor/stagedoor/gateway"
+	"github.com/stagedoor/stagedoor/internal/suggest"
+)
+
+// The patterns of sizes and durations are the JSON Schema's, too.
+const (
+	sizePattern     = `^[0-9]+ ?(B|KiB|MiB|GiB)?$`
+	durationPattern = `^(0|-?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`
+)
+
+// scalar is one value as it was written.
+type scalar struct {
+	text  string
+	shown string // how messages show it, "" when they must not
+	tag   string // its YAML type; "" when it comes from the environment and may be any
+}
+
+// got ends a message that says what was expected.
+func (v scalar) got() string {
+	switch {
+	case v.shown == "":
+		return ""
+	case v.tag == "!!int" || v.tag == "!!float":
+		return ", got the number " + short(v.shown)
+	case v.tag == "!!bool":
+		return ", got " + short(v.shown)
+	}
+	return ", got " + strconv.Quote(short(v.shown))
+}
+
+func short(s string) string {
+	const limit = 60
+	if utf8.RuneCountInString(s) <= limit {
+		return s
+	}
+	return string([]rune(s)[:limit]) + "…"
+}
+
+func (v scalar) is(tag string) bool { return v.tag == tag || v.tag == "" }
+
+// parse reads a value that has no parts. What it gives is plain: the decoder's
+// hooks make durations and sizes of it.
+func (s *shape) parse(v scalar) (any, *problem) {
+	switch s.kind {
+	case boolean:
+		if v.is("!!bool") && (strings.EqualFold(v.text, "true") || strings.EqualFold(v.text, "false")) {
+			return strings.EqualFold(v.text, "true"), nil
+		}
+		return nil, &problem{"expected true or false" + v.got(), ""}
+	case integer:
+		if n, err := strconv.ParseInt(v.text, 10, 64); err == nil && v.is("!!int") {
+			return n, nil
+		}
+		return nil, &problem{"expected an integer" + v.got(), ""}
+	case size:
+		if _, err := gateway.ParseSize(v.text); err == nil && regexp.MustCompile(sizePattern).MatchString(v.text) {
+			return v.text, nil
+		}
+		return nil, &problem{"expected a size like 1MiB" + v.got(), "a number of bytes, or one with B, KiB, MiB or GiB"}
+	case duration:
+		return v.duration()
+	}
+	return s.string(v)
+}
+
+func (v scalar) duration() (any, *problem) {
+	if _, err := time.ParseDuration(v.text); err == nil && regexp.MustCompile(durationPattern).MatchString(v.text) {
+		return v.text, nil
+	}
+	p := &problem{"expected a duration like 30s" + v.got(), ""}
+	if _, err := strconv.ParseFloat(v.text, 64); err == nil && v.shown != "" {
+		p.hint = "with a unit: " + short(v.shown) + "s, " + short(v.shown) + "m or " + short(v.shown) + "h"
+	}
+	return nil, p
+}
+
+func (s *shape) string(v scalar) (any, *problem) {
+	if !v.is("!!str") {
+		return nil, &problem{"expected a string" + v.got(), "in quotes: " + strconv.Quote(short(v.shown))}
+	}
+	if s.enum != nil && !slices.Contains(s.enum, v.text) {
+		expected := "expected one of "
+		if len(s.enum) == 1 {
+			expected = "expected "
+		}
+		return nil, &problem{expected + strings.Join(s.enum, ", ") + v.got(), didYouMean(v.shown, s.enum)}
+	}
+	return v.text, nil
+}
+
+func didYouMean(name string, candidates []string) string {
+	if c := suggest.Closest(name, candidates); c != "" && name != "" {
+		return fmt.Sprintf("did you mean %q?", c)
+	}
+	return ""
+}
+
+// noun is what a message expects.
+func (s *shape) noun() string {
+	switch s.kind {
+	case boolean:
+		return "true or false"
+	case integer:
+		return "an integer"
+	case size:
+		return "a size"
+	case duration:
+		return "a duration"
+	case secret:
+		return "a secret"
+	case list:
+		return "a list"
+	case named, section:
+		if s.plain != "" {
+			return "a mapping or a string"
+		}
+		return "a mapping"
+	}
+	return "a string"
+}

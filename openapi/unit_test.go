@@ -1,0 +1,88 @@
+package openapi
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestKebab(t *testing.T) {
+	for in, want := range map[string]string{
+		"getEntityByName": "get-entity-by-name", "GetHTTPServer": "get-http-server", "list_pets": "list-pets",
+		"repos/create-fork": "repos-create-fork", "GET /pets/{id}": "get-pets-id", "v2API": "v2-api",
+		"日本": "", "": "", "---": "", "A": "a", strings.Repeat("ab", 40): strings.Repeat("ab", 32),
+	} {
+		if got := kebab(in); got != want {
+			t.Errorf("kebab(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestCleanText(t *testing.T) {
+	for in, want := range map[string]string{
+		"  plain \n": "plain", "a\r\nb": "a\nb", "zero\u200bwidth\ufeff": "zerowidth", "bidi\u202e\u2066": "bidi",
+		"<!-- hidden -->shown": "shown", "open <!-- never closed": "open", "tag\U000E0041": "tag", "bell\a": "bell",
+		"**bold** `code` <b>html</b>": "**bold** `code` <b>html</b>", "émoji 🎭": "émoji 🎭", "line\u2028sep": "linesep",
+	} {
+		if got := cleanText(in); got != want {
+			t.Errorf("cleanText(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestParseTarget(t *testing.T) {
+	for in, want := range map[string]string{
+		"path.id": "path.id", "query.filter[a.b]": "query.filter[a.b]", "header.X-A": "header.X-A", "body": "body", "body.a.b": "body.a.b",
+	} {
+		if got, err := parseTarget(in); err != nil || got.String() != want {
+			t.Errorf("%s: got %v, %v", in, got, err)
+		}
+	}
+	for _, bad := range []string{"", "id", "path", "path.", "body.", "body..a", "form.x", "Body.a"} {
+		if got, err := parseTarget(bad); err == nil {
+			t.Errorf("%q was taken as %v", bad, got)
+		}
+	}
+}
+
+func TestQuery(t *testing.T) {
+	run := func(source string, input any) (any, error) {
+		q, err := compileQuery(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q.Run(context.Background(), input, map[string]any{"n": 1}, 201)
+	}
+	for source, want := range map[string]any{
+		".a": "b", "empty": nil, "null": nil, "$arguments.n": 1, "$status": 201, "halt": nil,
+		`"a: [1]" | fromyaml | .a | length`: 1, `try ("a: [" | fromyaml) catch "no"`: "no", `try (1 | fromyaml) catch "no"`: "no",
+		`try ("" | fromyaml) catch "no"`: "no", `env | length`: 0, `$ENV | length`: 0,
+	} {
+		if got, err := run(source, map[string]any{"a": "b"}); err != nil || got != want {
+			t.Errorf("%s: got %#v, %v, want %#v", source, got, err, want)
+		}
+	}
+	_, err := run(`error("say this")`, nil)
+	var said *QueryError
+	if !errors.As(err, &said) || said.Message != "say this" {
+		t.Errorf("got %v", err)
+	}
+	if _, err = run(`.a.b.c`, map[string]any{"a": 1}); err == nil || errors.As(err, &said) {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	q, err := compileQuery(`last(range(1; infinite))`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Run(ctx, nil, nil, 0); err == nil {
+		t.Error("an endless program outlives its context")
+	}
+	for _, bad := range []string{".a |", "input", "import \"x\" as x; .", "nosuch(1)"} {
+		if _, err := compileQuery(bad); err == nil {
+			t.Errorf("%q compiles", bad)
+		}
+	}
+}
