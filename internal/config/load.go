@@ -12,7 +12,7 @@ import (
 // File is a config that was read from a file, complete and valid by itself.
 type File struct {
 	Config gateway.Config
-	places *places
+	locate func(gateway.Faults) Issues // a closure: what it knows of secrets cannot be printed
 }
 
 // Load reads, checks and resolves the YAML file at path. environ ("NAME=value",
@@ -57,7 +57,7 @@ func load(path string, data []byte, root *yaml.Node, environ []string) (*File, I
 			c.issues = append(c.issues, c.locate(f))
 		}
 	}
-	return &File{Config: cfg, places: c.places}, c.sourced(c.issues)
+	return &File{Config: cfg, locate: c.locateAll}, c.sourced(c.issues)
 }
 
 // follows tells whether a fault comes from one that is already reported: it is
@@ -81,10 +81,4 @@ func isNameFault(f gateway.Fault) bool { return strings.Contains(f.Message, " do
 // Locate gives the faults that show only when the gateway is built (an
 // allowlist entry that matches no action, two tools of one name, a document
 // that cannot be read) their place in the file.
-func (f *File) Locate(faults gateway.Faults) Issues {
-	issues := make(Issues, 0, len(faults))
-	for _, fault := range faults {
-		issues = append(issues, f.places.locate(fault))
-	}
-	return f.places.sourced(issues)
-}
+func (f *File) Locate(faults gateway.Faults) Issues { return f.locate(faults) }
