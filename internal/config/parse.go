@@ -73,6 +73,8 @@ func parse(file string, data []byte) (*yaml.Node, *Issue) {
 	case !errors.Is(err, io.EOF):
 		return nil, syntaxIssue(file, data, err)
 	}
+	mend := &columns{lines: bytes.Split(data, []byte("\n")), offsets: map[int][]int{}}
+	mend.mend(&doc)
 	root := target(doc.Content[0])
 	if isNull(root) {
 		return nil, emptyFile(file)
