@@ -60,8 +60,10 @@ func (p *program) complain(err error) {
 	var issues config.Issues
 	switch {
 	case errors.Is(err, errSilent):
+	case errors.As(err, &issues) && isTerminal(p.stderr):
+		issues.Print(p.stderr, true)
 	case errors.As(err, &issues):
-		issues.Print(p.stderr, isTerminal(p.stderr))
+		fmt.Fprintln(p.stderr, issues)
 	default:
 		fmt.Fprintln(p.stderr, "stagedoor:", err)
 	}
