@@ -17,6 +17,9 @@ type source struct {
 }
 
 func newSource(data []byte, root *yaml.Node, clear map[*yaml.Node]bool) *source {
+	if otherBreaks(data) {
+		return nil
+	}
 	s := &source{lines: strings.Split(string(data), "\n"), cut: map[int]int{}, hidden: map[int]bool{}}
 	nodes := scalars(root, nil)
 	for i, n := range nodes {
@@ -40,11 +43,16 @@ func newSource(data []byte, root *yaml.Node, clear map[*yaml.Node]bool) *source 
 	return s
 }
 
+// otherBreaks tells whether YAML counts lines that editors do not, or not all.
+func otherBreaks(data []byte) bool {
+	return bytes.Count(data, []byte("\r")) != bytes.Count(data, []byte("\r\n")) || bytes.ContainsAny(data, "\u0085\u2028\u2029")
+}
+
 func (s *source) endsOnItsLine(n *yaml.Node) bool {
-	line := s.lines[n.Line-1]
-	if n.Column > len(line) {
+	if n.Line > len(s.lines) || n.Column > len(s.lines[n.Line-1]) {
 		return n.Value == ""
 	}
+	line := s.lines[n.Line-1]
 	written := line[n.Column-1:]
 	switch n.Style {
 	case yaml.SingleQuotedStyle, yaml.DoubleQuotedStyle:
