@@ -52,13 +52,13 @@ type report struct {
 
 func (p *program) runCheck(ctx context.Context, path string) (report, error) {
 	empty := report{Servers: []gateway.ServerInfo{}, Findings: []openapi.Finding{}, Issues: config.Issues{}}
-	file, err := config.Load(path, p.environ)
+	file, err := p.load(ctx, path)
 	if err != nil {
 		return empty, err
 	}
 	databaseErr := gateway.CheckDatabase(ctx, file.Config)
 	g, err := gateway.New(ctx, file.Config, gateway.Offline(), gateway.WithProgress(p.progress()))
-	if err = located(file, errors.Join(joinFaults(databaseErr, err))); err != nil {
+	if err = located(file, joinFaults(databaseErr, err)); err != nil {
 		return empty, err
 	}
 	r := report{Servers: g.Servers(), Findings: append(empty.Findings, g.Findings()...), Issues: empty.Issues}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	yaml "go.yaml.in/yaml/v3"
@@ -9,7 +10,7 @@ import (
 	"github.com/stagedoor/stagedoor/gateway"
 )
 
-// File is a config that was read from a file, complete and valid by itself.
+// File is a config that was read from a file.
 type File struct {
 	Config gateway.Config
 	locate func(gateway.Faults) Issues // a closure: what it knows of secrets cannot be printed
@@ -18,7 +19,9 @@ type File struct {
 // Load reads, checks and resolves the YAML file at path. environ ("NAME=value",
 // as of os.Environ) gives ${NAME}, {env: NAME} and the STAGEDOOR_ overrides.
 // Relative paths in the file are relative to its folder. An error is [Issues]:
-// all faults, sorted by place.
+// all faults, sorted by place. Beside it there may still be a File, of what is
+// right in the file: not to be run, but to find what else is wrong; see
+// [File.Locate].
 func Load(path string, environ []string) (*File, error) {
 	data, issue := read(path)
 	if issue != nil {
@@ -30,7 +33,7 @@ func Load(path string, environ []string) (*File, error) {
 	}
 	file, issues := load(path, data, root, environ)
 	if len(issues) > 0 {
-		return nil, issues
+		return file, issues
 	}
 	return file, nil
 }
@@ -57,7 +60,21 @@ func load(path string, data []byte, root *yaml.Node, environ []string) (*File, I
 			c.issues = append(c.issues, c.locate(f))
 		}
 	}
-	return &File{Config: cfg, locate: c.locateAll}, c.sourced(c.issues)
+	found := c.sourced(c.issues)
+	return &File{Config: cfg, locate: func(faults gateway.Faults) Issues { return c.join(found, faults) }}, found
+}
+
+// join adds faults to the issues that are known.
+func (c *checker) join(known Issues, faults gateway.Faults) Issues {
+	all := slices.Clone(known)
+	for _, f := range faults {
+		issue := c.locate(f)
+		same := func(i Issue) bool { return i.Path == issue.Path && i.Message == issue.Message }
+		if !c.follows(f) && !slices.ContainsFunc(all, same) {
+			all = append(all, issue)
+		}
+	}
+	return c.sourced(all)
 }
 
 // follows tells whether a fault comes from one that is already reported: it is
@@ -80,5 +97,6 @@ func isNameFault(f gateway.Fault) bool { return strings.Contains(f.Message, " do
 
 // Locate gives the faults that show only when the gateway is built (an
 // allowlist entry that matches no action, two tools of one name, a document
-// that cannot be read) their place in the file.
+// that cannot be read) their place in the file, and gives them together with
+// those that Load found. What only follows from these is left out.
 func (f *File) Locate(faults gateway.Faults) Issues { return f.locate(faults) }

@@ -57,14 +57,6 @@ func (p *places) locate(f gateway.Fault) Issue {
 	return i
 }
 
-func (p *places) locateAll(faults gateway.Faults) Issues {
-	issues := make(Issues, 0, len(faults))
-	for _, f := range faults {
-		issues = append(issues, p.locate(f))
-	}
-	return p.sourced(issues)
-}
-
 // sourced adds the lines of the file to issues.
 func (p *places) sourced(is Issues) Issues {
 	for n := range is {
