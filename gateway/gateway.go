@@ -67,15 +67,16 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 	for _, o := range options {
 		o(g)
 	}
-	if faults := cfg.Validate(); len(faults) > 0 {
-		return nil, faults
+	faults := cfg.Validate()
+	if len(faults) == 0 {
+		faults = g.open(ctx, cfg)
 	}
-	if err := g.open(ctx, cfg); err != nil {
-		return nil, err
+	if len(faults) > 0 {
+		return nil, append(faults, inspect(ctx, cfg, faults)...)
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	g.stop = stop
-	next, err := g.build(ctx, cfg, generation{})
+	next, err := g.build(ctx, cfg, generation{}, nil)
 	if err == nil {
 		err = g.serve(cfg, next)
 	}
@@ -89,17 +90,33 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 }
 
 // open opens the database.
-func (g *Gateway) open(ctx context.Context, cfg Config) (err error) {
-	url := "sqlite::memory:"
+func (g *Gateway) open(ctx context.Context, cfg Config) Faults {
+	url, err := "sqlite::memory:", error(nil)
 	if !g.offline {
-		if url, err = cfg.Database.URL.Reveal(); err != nil {
-			return Faults{{Path: "database.url", Message: err.Error()}}
-		}
+		url, err = cfg.Database.URL.Reveal()
 	}
-	if g.db, err = store.Open(ctx, url); err != nil {
+	if err == nil {
+		g.db, err = store.Open(ctx, url)
+	}
+	if err != nil {
 		return Faults{{Path: "database.url", Message: err.Error()}}
 	}
 	return nil
+}
+
+// inspect finds what else is wrong with a config that has faults: whoever
+// mends it learns of everything in one go.
+func inspect(ctx context.Context, cfg Config, known Faults) Faults {
+	g := &Gateway{log: slog.New(slog.DiscardHandler), progress: func(int, int, string) {}, offline: true}
+	if faults := g.open(ctx, cfg); len(faults) > 0 {
+		return nil
+	}
+	defer func() { _ = g.db.Close() }() // it was in memory
+	next, err := g.build(ctx, cfg, generation{}, known)
+	next.close(generation{})
+	var more Faults
+	errors.As(err, &more)
+	return more
 }
 
 // serve makes the registry, the MCP servers and the routes of the first
@@ -168,7 +185,7 @@ func (g *Gateway) refresh(ctx context.Context, every time.Duration) {
 // address and database cannot change.
 func (g *Gateway) Reload(ctx context.Context, cfg Config) error {
 	if faults := cfg.Validate(); len(faults) > 0 {
-		return faults
+		return append(faults, inspect(ctx, cfg, faults)...)
 	}
 	return g.reload(ctx, &cfg)
 }
@@ -185,7 +202,7 @@ func (g *Gateway) reload(ctx context.Context, cfg *Config) error {
 	if faults := old.config.fixedParts(*cfg); len(faults) > 0 {
 		return faults
 	}
-	next, err := g.build(ctx, *cfg, old)
+	next, err := g.build(ctx, *cfg, old, nil)
 	if err == nil {
 		err = g.mcp.SetServers(next.snapshot.Servers())
 	}

@@ -29,37 +29,49 @@ type runningCatalog struct {
 	stop    context.CancelFunc // nil until it runs
 }
 
-// build makes the next generation beside the old one. With an error it still
-// gives what was made so far, to be closed.
-func (g *Gateway) build(ctx context.Context, cfg Config, old generation) (generation, error) {
+// build makes the next generation beside the old one. With an error, which is
+// all Faults that it finds, it still gives what was made so far, to be closed.
+// Plugins that the known faults are about are left out, and so are the faults
+// that only follow from that.
+func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known Faults) (generation, error) {
 	next := generation{config: cfg, catalogs: map[string]*runningCatalog{}}
 	var faults Faults
 	var plugins []registry.Plugin
+	var broken []string
 	for i, name := range slices.Sorted(maps.Keys(cfg.Plugins)) {
 		g.progress(i, len(cfg.Plugins), name)
-		p := cfg.Plugins[name]
-		if wrong := g.catalog(ctx, &next, old, name, p); len(wrong) > 0 {
+		if known.about("plugins." + name) {
+			broken = append(broken, name)
+			continue
+		}
+		plugin, wrong := g.plugin(ctx, &next, old, name)
+		if len(wrong) > 0 {
+			broken = append(broken, name)
 			faults = append(faults, wrong...)
 			continue
 		}
-		plugin, findings, wrong := next.plugin(ctx, name, p)
-		next.findings = append(next.findings, findings...)
-		faults = append(faults, wrong...)
-		if len(wrong) == 0 {
-			plugins = append(plugins, plugin)
-			next.clients = append(next.clients, plugin.Client)
-		}
+		plugins = append(plugins, plugin)
+		next.clients = append(next.clients, plugin.Client)
 	}
 	g.progress(len(cfg.Plugins), len(cfg.Plugins), "")
+	snapshot, wrong := registry.Build(plugins, serverSpecs(cfg.Servers, known), broken...)
+	faults = append(faults, fromRegistry(wrong)...)
 	if len(faults) > 0 {
 		return next, faults
 	}
-	snapshot, wrong := registry.Build(plugins, serverSpecs(cfg.Servers))
-	if len(wrong) > 0 {
-		return next, fromRegistry(wrong)
-	}
 	next.snapshot = snapshot
 	return next, nil
+}
+
+// plugin makes one plugin's part of the next generation.
+func (g *Gateway) plugin(ctx context.Context, next *generation, old generation, name string) (registry.Plugin, Faults) {
+	p := next.config.Plugins[name]
+	if faults := g.catalog(ctx, next, old, name, p); len(faults) > 0 {
+		return registry.Plugin{}, faults
+	}
+	plugin, findings, faults := next.plugin(ctx, name, p)
+	next.findings = append(next.findings, findings...)
+	return plugin, faults
 }
 
 // catalog makes the embedded catalog of a plugin, or keeps the old one where

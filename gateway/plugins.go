@@ -163,7 +163,7 @@ func attributeRules(path string, rules map[string]AttributeRule) []registry.Attr
 	return out
 }
 
-func serverSpecs(servers map[string]Server) []registry.ServerSpec {
+func serverSpecs(servers map[string]Server, known Faults) []registry.ServerSpec {
 	out := make([]registry.ServerSpec, 0, len(servers))
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
 		s := servers[name]
@@ -177,6 +177,9 @@ func serverSpecs(servers map[string]Server) []registry.ServerSpec {
 		}
 		if spec.Version == "" {
 			spec.Version = Version
+		}
+		if known.about("servers." + name + ".toolNames") {
+			spec.ToolNames = registry.DefaultToolNames
 		}
 		out = append(out, spec)
 	}

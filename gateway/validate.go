@@ -48,6 +48,11 @@ func (fs *Faults) add(path, hint, format string, args ...any) {
 	*fs = append(*fs, Fault{Path: path, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
+// about tells whether a fault is about a path or something in it.
+func (fs Faults) about(path string) bool {
+	return slices.ContainsFunc(fs, func(f Fault) bool { return f.Path == path || strings.HasPrefix(f.Path, path+".") })
+}
+
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
 // Validate finds what is wrong with a config by itself, before any document is

@@ -42,7 +42,7 @@ type Finding struct {
 	Operation string   `json:"operation"` // "GET /path", "" when it touches no single operation
 	Location  Location `json:"location"`
 	Message   string   `json:"message"`
-	Hint      string   `json:"hint,omitempty"`
+	Hint      string   `json:"hint"`
 }
 
 // String reads like a compiler's line: place: severity: code: message (hint).

@@ -142,8 +142,7 @@ func (p *program) views(ctx context.Context, w *where) ([]actionView, error) {
 // gatewayOf makes a gateway of a config, or of one document with no config.
 func (p *program) gatewayOf(ctx context.Context, w *where, options ...gateway.Option) (*gateway.Gateway, error) {
 	if w.spec == "" {
-		g, _, err := p.open(ctx, w.config, options...)
-		return g, err
+		return p.open(ctx, w.config, options...)
 	}
 	plugin := gateway.DefaultPlugin()
 	plugin.Spec, plugin.BaseURL, plugin.Actions = w.spec, w.baseURL, string(openapi.All)

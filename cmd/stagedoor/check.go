@@ -30,7 +30,9 @@ func (p *program) check() *cobra.Command {
 			}
 			return err
 		}
-		if report.Issues = issuesOf(err); err != nil && report.Issues == nil {
+		if issues := issuesOf(err); issues != nil {
+			report.Issues = issues
+		} else if err != nil {
 			return err
 		}
 		if printErr := p.printJSON(report); printErr != nil || err == nil {
@@ -49,17 +51,17 @@ type report struct {
 }
 
 func (p *program) runCheck(ctx context.Context, path string) (report, error) {
-	empty := report{Servers: []gateway.ServerInfo{}, Findings: []openapi.Finding{}}
-	file, err := config.Load(path, p.environ)
+	empty := report{Servers: []gateway.ServerInfo{}, Findings: []openapi.Finding{}, Issues: config.Issues{}}
+	file, err := p.load(ctx, path)
 	if err != nil {
 		return empty, err
 	}
 	databaseErr := gateway.CheckDatabase(ctx, file.Config)
 	g, err := gateway.New(ctx, file.Config, gateway.Offline(), gateway.WithProgress(p.progress()))
-	if err = located(file, errors.Join(joinFaults(databaseErr, err))); err != nil {
+	if err = located(file, joinFaults(databaseErr, err)); err != nil {
 		return empty, err
 	}
-	r := report{Servers: g.Servers(), Findings: append(empty.Findings, g.Findings()...)}
+	r := report{Servers: g.Servers(), Findings: append(empty.Findings, g.Findings()...), Issues: empty.Issues}
 	return r, g.Close()
 }
 

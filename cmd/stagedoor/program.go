@@ -60,8 +60,10 @@ func (p *program) complain(err error) {
 	var issues config.Issues
 	switch {
 	case errors.Is(err, errSilent):
+	case errors.As(err, &issues) && isTerminal(p.stderr):
+		issues.Print(p.stderr, true)
 	case errors.As(err, &issues):
-		issues.Print(p.stderr, isTerminal(p.stderr))
+		fmt.Fprintln(p.stderr, issues)
 	default:
 		fmt.Fprintln(p.stderr, "stagedoor:", err)
 	}
@@ -111,23 +113,35 @@ func (p *program) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
-// open loads a config and makes a gateway of it; its faults have their places.
-func (p *program) open(ctx context.Context, path string, options ...gateway.Option) (*gateway.Gateway, *config.File, error) {
+// load reads a config. Where it is wrong, what else is wrong with the plugins
+// and servers that it describes is reported along with it.
+func (p *program) load(ctx context.Context, path string) (*config.File, error) {
 	file, err := config.Load(path, p.environ)
+	if err == nil || file == nil {
+		return file, err
+	}
+	g, more := gateway.New(ctx, file.Config, gateway.Offline())
+	if more == nil {
+		_ = g.Close() // it was in memory
+		return nil, err
+	}
+	return nil, located(file, more)
+}
+
+// open loads a config and makes a gateway of it; its faults have their places.
+func (p *program) open(ctx context.Context, path string, options ...gateway.Option) (*gateway.Gateway, error) {
+	file, err := p.load(ctx, path)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	g, err := gateway.New(ctx, file.Config, options...)
-	if err != nil {
-		return nil, nil, located(file, err)
-	}
-	return g, file, nil
+	return g, located(file, err)
 }
 
 // located gives faults their places in the file.
 func located(file *config.File, err error) error {
 	var faults gateway.Faults
-	if errors.As(err, &faults) {
+	if errors.As(err, &faults) && len(faults) > 0 {
 		return file.Locate(faults)
 	}
 	return err

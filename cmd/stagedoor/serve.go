@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stagedoor/stagedoor/gateway"
-	"github.com/stagedoor/stagedoor/internal/config"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
 
@@ -40,7 +39,7 @@ func (p *program) serve() *cobra.Command {
 
 // runServe: config, listener, gateway, and then serving until ctx ends.
 func (p *program) runServe(ctx context.Context, path string) error {
-	file, err := config.Load(path, p.environ)
+	file, err := p.load(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -120,7 +119,7 @@ func serveUntil(ctx context.Context, l net.Listener, h http.Handler, log *slog.L
 
 // reload is what SIGHUP does. Address and public URL stay those of the start.
 func (p *program) reload(ctx context.Context, g *gateway.Gateway, log *slog.Logger, path string, started gateway.Config) {
-	file, err := config.Load(path, p.environ)
+	file, err := p.load(ctx, path)
 	if err == nil {
 		if file.Config.PublicURL == "" {
 			file.Config.PublicURL = started.PublicURL

@@ -22,7 +22,7 @@ func (p *program) tools() *cobra.Command {
 	protocol := cmd.Flags().String("protocol", "2025-11-25", "MCP protocol `revision` of the client")
 	cmd.Flags().Bool("json", true, "print JSON (always so)")
 	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
-		g, _, err := p.open(cmd.Context(), *path, gateway.Offline())
+		g, err := p.open(cmd.Context(), *path, gateway.Offline())
 		if err != nil {
 			return err
 		}

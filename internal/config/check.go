@@ -18,17 +18,25 @@ type checker struct {
 	*places
 	lookup func(string) string
 	issues Issues
-	broken []string
+	broken map[string]bool     // paths of what is wrong
+	around map[string]bool     // paths of the sections around them
 	clear  map[*yaml.Node]bool // nodes whose text may be shown
 }
 
 func (c *checker) fault(n *yaml.Node, path, hint, format string, args ...any) {
 	c.report(n, path, hint, format, args...)
-	c.broken = append(c.broken, path)
+	c.breaks(path)
+}
+
+func (c *checker) breaks(path string) {
+	c.broken[path] = true
+	for path = parent(path); path != ""; path = parent(path) {
+		c.around[path] = true
+	}
 }
 
 func (c *checker) report(n *yaml.Node, path, hint, format string, args ...any) {
-	c.issues = append(c.issues, Issue{c.file, n.Line, n.Column, path, fmt.Sprintf(format, args...), hint})
+	c.issues = append(c.issues, Issue{File: c.file, Line: n.Line, Column: n.Column, Path: path, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // value gives false when there is nothing to decode.
@@ -77,9 +85,9 @@ func (c *checker) section(n *yaml.Node, s *shape, path string) (any, bool) {
 
 func (c *checker) unknown(p pair, s *shape, path string) {
 	c.report(p.key, path, suggest.Hint(p.name, s.keys()), "unknown field %q", short(p.name))
-	c.broken = append(c.broken, join(path, p.name))
+	c.breaks(join(path, p.name))
 	if meant := suggest.Closest(p.name, s.keys()); meant != "" {
-		c.broken = append(c.broken, join(path, meant))
+		c.breaks(join(path, meant))
 	}
 }
 

@@ -37,7 +37,7 @@ func (o *overrides) list(s *shape, tree any, path []string) {
 			o.list(f.shape, values[f.key], append(slices.Clip(path), f.key))
 		}
 	case s.kind == named:
-		if slices.Contains(o.broken, strings.Join(path, ".")) {
+		if o.broken[strings.Join(path, ".")] {
 			o.skipped = append(o.skipped, variable(path)+"_")
 		}
 		for name := range values {
@@ -79,7 +79,7 @@ func (o *overrides) transform(name, value string) (string, any) {
 	parsed, p := o.parse(targets[0].shape, value)
 	if p != nil {
 		o.wrong(name, p.hint, p.message)
-		o.broken = append(o.broken, path)
+		o.breaks(path)
 		return "", nil
 	}
 	o.note(name, path, value, targets[0].shape)

@@ -35,25 +35,33 @@ func interpolate(s string, lookup func(string) string) (resolved string, used []
 		if !closed {
 			return "", used, append(problems, problem{"${ without }", "a plain ${ is written $${"})
 		}
-		name, fallback, hasFallback := strings.Cut(reference, ":-")
-		value := ""
-		if variableName.MatchString(name) {
-			value = lookup(name)
-		} else {
-			problems = append(problems, problem{"${…} is not a reference to a variable", "${NAME} or ${NAME:-default}; a plain ${ is written $${"})
-			hasFallback = true
+		value, from, p := refer(reference, lookup)
+		if p != nil {
+			problems = append(problems, *p)
 		}
-		switch {
-		case value != "":
-			used = append(used, mask{value, "${" + name + "}"})
-		case hasFallback:
-			value = fallback
-		default:
-			problems = append(problems, unset(name))
+		if from != "" {
+			used = append(used, mask{value, from})
 		}
 		b.WriteString(value)
 		s = tail
 	}
+}
+
+// refer resolves what stands between ${ and }. from is "" unless a variable
+// gave the value.
+func refer(reference string, lookup func(string) string) (value, from string, p *problem) {
+	name, fallback, hasFallback := strings.Cut(reference, ":-")
+	if !variableName.MatchString(name) {
+		return "", "", &problem{"${…} is not a reference to a variable", "${NAME} or ${NAME:-default}; a plain ${ is written $${"}
+	}
+	if value = lookup(name); value != "" {
+		return value, "${" + name + "}", nil
+	}
+	if !hasFallback {
+		missing := unset(name)
+		return "", "", &missing
+	}
+	return fallback, "", nil
 }
 
 func unset(name string) problem {

@@ -22,6 +22,8 @@ type Issue struct {
 	Path    string `json:"path"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
+
+	source string // the line of the file, as far as it may be shown
 }
 
 // String is one line: file:line:column: path: message (hint).

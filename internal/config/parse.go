@@ -73,6 +73,8 @@ func parse(file string, data []byte) (*yaml.Node, *Issue) {
 	case !errors.Is(err, io.EOF):
 		return nil, syntaxIssue(file, data, err)
 	}
+	mend := &columns{lines: bytes.Split(data, []byte("\n")), offsets: map[int][]int{}}
+	mend.mend(&doc)
 	root := target(doc.Content[0])
 	if isNull(root) {
 		return nil, emptyFile(file)
@@ -122,10 +124,8 @@ func syntaxIssue(file string, data []byte, err error) *Issue {
 	}
 	lines := bytes.Split(data, []byte("\n"))
 	line = min(line, len(lines))
-	for l := max(1, line-1); l <= min(line+1, len(lines)); l++ {
-		if indent := len(lines[l-1]) - len(bytes.TrimLeft(lines[l-1], " \t")); bytes.IndexByte(lines[l-1][:indent], '\t') >= 0 {
-			return &Issue{File: file, Line: l, Column: bytes.IndexByte(lines[l-1], '\t') + 1, Message: "indented with a tab", Hint: "YAML is indented with spaces"}
-		}
+	if tab := tabIssue(file, lines, line); tab != nil {
+		return tab
 	}
 	column := len(lines[line-1]) - len(bytes.TrimLeftFunc(lines[line-1], unicode.IsSpace)) + 1
 	if m := regexp.MustCompile(`^unknown anchor '(.*)' referenced$`).FindStringSubmatch(message); m != nil {
@@ -135,4 +135,15 @@ func syntaxIssue(file string, data []byte, err error) *Issue {
 		}
 	}
 	return &Issue{File: file, Line: line, Column: column, Message: "YAML: " + message, Hint: hint}
+}
+
+// tabIssue finds a line indented with a tab near a syntax error.
+func tabIssue(file string, lines [][]byte, near int) *Issue {
+	for l := max(1, near-1); l <= min(near+1, len(lines)); l++ {
+		indent := lines[l-1][:len(lines[l-1])-len(bytes.TrimLeft(lines[l-1], " \t"))]
+		if at := bytes.IndexByte(indent, '\t'); at >= 0 {
+			return &Issue{File: file, Line: l, Column: at + 1, Message: "indented with a tab", Hint: "YAML is indented with spaces"}
+		}
+	}
+	return nil
 }

@@ -16,6 +16,7 @@ type places struct {
 	at        map[string]position
 	overrides map[string]string // path → environment variable
 	masks     []mask
+	source    *source
 }
 
 type position struct{ line, column int }
@@ -39,7 +40,7 @@ func (p *places) hide(value, shown string) {
 // locate gives a fault the place of the value it is about, or else of the
 // nearest section around it.
 func (p *places) locate(f gateway.Fault) Issue {
-	i := Issue{File: p.file, Path: f.Path, Message: p.masked(f.Message), Hint: p.masked(f.Hint)}
+	i := Issue{File: p.file, Path: f.Path, Message: clip(p.masked(f.Message), 400), Hint: clip(p.masked(f.Hint), 400)}
 	for path := f.Path; path != ""; path = parent(path) {
 		if variable, ok := p.overrides[path]; ok {
 			i.File, i.Path = environment, variable
@@ -54,6 +55,16 @@ func (p *places) locate(f gateway.Fault) Issue {
 		i.Line, i.Column = root.line, root.column
 	}
 	return i
+}
+
+// sourced adds the lines of the file to issues.
+func (p *places) sourced(is Issues) Issues {
+	for n := range is {
+		if is[n].File == p.file {
+			is[n].source = p.masked(p.source.line(is[n].Line))
+		}
+	}
+	return is.sorted()
 }
 
 func parent(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }

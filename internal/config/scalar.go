@@ -39,8 +39,9 @@ func (v scalar) got() string {
 	return ", got " + strconv.Quote(short(v.shown))
 }
 
-func short(s string) string {
-	const limit = 60
+func short(s string) string { return clip(s, 60) }
+
+func clip(s string, limit int) string {
 	if utf8.RuneCountInString(s) <= limit {
 		return s
 	}

@@ -231,3 +231,22 @@ func TestPreviewSendsNothing(t *testing.T) {
 		t.Error("invalid arguments were taken")
 	}
 }
+
+// TestAbsentPlugins: a plugin that could not be read is one fault, not one more
+// for each rule that names it.
+func TestAbsentPlugins(t *testing.T) {
+	rules := func(ids ...string) (out []Rule) {
+		for _, id := range ids {
+			out = append(out, Rule{Path: id, ID: id})
+		}
+		return out
+	}
+	_, faults := Build([]Plugin{plugin(t, "a", nil)}, []ServerSpec{{Name: "s", Include: append(rules("gone:x", "gone:*", "*:zzz", "a:zzz", "b:x"), Rule{Path: "tags", Tags: []string{"zzz"}}, Rule{Path: "plugin", Plugin: "gone"})}}, "gone")
+	var got []string
+	for _, f := range faults {
+		got = append(got, f.Path)
+	}
+	if strings.Join(got, " ") != "a:zzz b:x" {
+		t.Errorf("got %v", faults)
+	}
+}

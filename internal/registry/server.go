@@ -17,7 +17,10 @@ import (
 // admits.
 const DefaultToolNames = "{plugin}_{action}"
 
-const maxToolName = 64
+const (
+	maxToolName = 64
+	globRunes   = "*?[{"
+)
 
 var toolName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
 
@@ -92,7 +95,7 @@ func (s *Snapshot) checkRules(spec ServerSpec) (faults []Fault) {
 		}
 	}
 	for _, r := range spec.Exclude {
-		if f, bad := s.checkRule(r, r.ID != "" && !strings.ContainsAny(r.ID, "*?[{")); bad {
+		if f, bad := s.checkRule(r, r.ID != "" && !strings.ContainsAny(r.ID, globRunes)); bad {
 			faults = append(faults, f)
 		}
 	}
@@ -103,11 +106,26 @@ func (s *Snapshot) checkRule(r Rule, mustMatch bool) (Fault, bool) {
 	if r.ID != "" && !doublestar.ValidatePattern(r.ID) {
 		return Fault{Path: r.Path, Message: fmt.Sprintf("%q is not a glob", r.ID), Hint: `for example "catalog:*" or "billing:get-*"`}, true
 	}
-	if !mustMatch || slices.ContainsFunc(s.ids, func(id string) bool { return r.match(s.actions[id]) }) {
+	if !mustMatch || s.mayMeanAbsent(r) || slices.ContainsFunc(s.ids, func(id string) bool { return r.match(s.actions[id]) }) {
 		return Fault{}, false
 	}
-	if r.ID != "" && !strings.ContainsAny(r.ID, "*?[{") {
+	if r.ID != "" && !strings.ContainsAny(r.ID, globRunes) {
 		return Fault{Path: r.Path, Message: fmt.Sprintf("unknown action %q", r.ID), Hint: suggest.Hint(r.ID, s.ids)}, true
 	}
 	return Fault{Path: r.Path, Message: "rule matches no action", Hint: "stagedoor actions list shows what there is"}, true
+}
+
+// mayMeanAbsent tells whether a rule could be about a plugin whose actions are
+// not known.
+func (s *Snapshot) mayMeanAbsent(r Rule) bool {
+	plugin, _, hasPlugin := strings.Cut(r.ID, ":")
+	switch {
+	case len(s.absent) == 0:
+		return false
+	case r.Plugin != "":
+		return slices.Contains(s.absent, r.Plugin)
+	case hasPlugin && !strings.ContainsAny(plugin, globRunes):
+		return slices.Contains(s.absent, plugin)
+	}
+	return true
 }

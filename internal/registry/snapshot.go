@@ -18,12 +18,14 @@ type Snapshot struct {
 	actions map[string]*Action
 	ids     []string // sorted
 	servers []Server // sorted by name
+	absent  []string // plugins that could not be read
 }
 
 // Build compiles the actions' schemas and resolves the servers' allowlists.
-// It reports all faults that it finds; with any there is no snapshot.
-func Build(plugins []Plugin, servers []ServerSpec) (*Snapshot, []Fault) {
-	s := &Snapshot{actions: map[string]*Action{}}
+// It reports all faults that it finds; with any there is no snapshot. Of rules
+// that may mean actions of the absent plugins it says nothing.
+func Build(plugins []Plugin, servers []ServerSpec, absent ...string) (*Snapshot, []Fault) {
+	s := &Snapshot{actions: map[string]*Action{}, absent: absent}
 	var faults []Fault
 	for _, p := range plugins {
 		faults = append(faults, s.addPlugin(p)...)
