@@ -205,7 +205,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 
 func anchors(text string) []string {
 	var out []string
@@ -470,18 +470,19 @@ func TestExamples(t *testing.T) {
 	complete, overlays := 0, 0
 	for page, text := range documents(t) {
 		var last *openapi.Source
-		for _, m := range fence.FindAllStringSubmatch(text, -1) {
-			if m[1] != "yaml" {
+		for _, at := range fence.FindAllStringSubmatchIndex(text, -1) {
+			if text[at[2]:at[3]] != "yaml" {
 				continue
 			}
-			line := strings.Count(text[:strings.Index(text, m[0])], "\n") + 2
-			src := openapi.Source{Name: page + ":" + strconv.Itoa(line), Data: []byte(m[2])}
+			block := text[at[4]:at[5]]
+			line := strings.Count(text[:at[4]], "\n") + 1
+			src := openapi.Source{Name: page + ":" + strconv.Itoa(line), Data: []byte(block)}
 			opts := openapi.Options{}
 			switch {
-			case strings.HasPrefix(m[2], "openapi:"):
+			case strings.HasPrefix(block, "openapi:"):
 				complete++
 				last = &src
-			case strings.HasPrefix(m[2], "overlay:") && last != nil:
+			case strings.HasPrefix(block, "overlay:") && last != nil:
 				overlays++
 				opts.Overlays = []openapi.Source{src}
 				src = *last
@@ -492,11 +493,11 @@ func TestExamples(t *testing.T) {
 			if len(opts.Overlays) > 0 && len(doc.Actions) == 0 {
 				t.Errorf("%s: the overlay gives no action", opts.Overlays[0].Name)
 			}
-			if len(doc.Actions) == 0 && !strings.Contains(m[2], "no x-action") {
+			if len(doc.Actions) == 0 && !strings.Contains(block, "no x-action") {
 				t.Errorf("%s: no action", src.Name)
 			}
 			for _, f := range doc.Findings {
-				if f.Severity == openapi.SeverityError || f.Severity == openapi.SeverityWarning && !strings.Contains(m[2], f.Code) {
+				if f.Severity == openapi.SeverityError || f.Severity == openapi.SeverityWarning && !strings.Contains(block, f.Code) {
 					t.Error(f)
 				}
 			}
