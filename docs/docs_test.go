@@ -136,7 +136,7 @@ func receiverOf(f *ast.FuncDecl) string {
 }
 
 var (
-	fence = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+	fence = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?\n)```$")
 	code  = regexp.MustCompile("`([^`\n]+)`")
 	// filePath is a path below one of our folders, or a Go file.
 	filePath = regexp.MustCompile(`^(\.ci|cmd|docs|gateway|internal|openapi|specs|test)(/[\w.*-]+)+$`)
