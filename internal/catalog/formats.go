@@ -30,8 +30,21 @@ func isName(s string) bool {
 	return true
 }
 
-// isLabel: a DNS label, as namespaces and tags are.
+// isLabel: a DNS label, as namespaces are.
 func isLabel(s string) bool {
+	if len(s) == 0 || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] != '-' && !isLowerAlnum(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// isTag: what Backstage takes for one, so that c++, c# and a:b can be tags.
+func isTag(s string) bool {
 	if len(s) == 0 || len(s) > 63 {
 		return false
 	}
@@ -40,13 +53,15 @@ func isLabel(s string) bool {
 			return false
 		}
 		for i := range len(part) {
-			if c := part[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			if !isLowerAlnum(part[i]) && !strings.ContainsRune(":+#", rune(part[i])) {
 				return false
 			}
 		}
 	}
 	return true
 }
+
+func isLowerAlnum(c byte) bool { return isAlnum(c) && (c < 'A' || c > 'Z') }
 
 func isDomain(s string) bool {
 	if len(s) == 0 || len(s) > 253 {

@@ -78,7 +78,7 @@ func (v *validator) metadata(m map[string]any) {
 	v.pairs(m, "labels", isLabelValue, expectedName)
 	v.pairs(m, "annotations", isAny, "text")
 	for i, tag := range v.list(m, "metadata.", "tags") {
-		v.field(fmt.Sprintf("metadata.tags.%d", i), tag, isLabel, "lower-case letters and digits, separated by [-], at most 63 characters")
+		v.field(fmt.Sprintf("metadata.tags.%d", i), tag, isTag, "lower-case letters, digits and any of [:+#], separated by [-], at most 63 characters")
 	}
 	for i, link := range v.list(m, "metadata.", "links") {
 		path := fmt.Sprintf("metadata.links.%d", i)
