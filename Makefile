@@ -22,7 +22,7 @@ race: ## all tests with the race detector
 	$(GO) test -race ./...
 
 lint: $(GOLANGCI) ## golangci-lint, as .golangci.yml says
-	$(GOLANGCI) run
+	$(GOLANGCI) run --allow-parallel-runners
 
 $(GOLANGCI):
 	GOBIN=$(dir $@) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
