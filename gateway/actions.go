@@ -19,7 +19,7 @@ type Action struct {
 	Plugin string
 }
 
-// Server is a named MCP server as its clients see it.
+// ServerInfo is a named MCP server as its clients see it.
 type ServerInfo struct {
 	Name  string     `json:"name"`
 	Title string     `json:"title"`

@@ -35,8 +35,8 @@ paths:
 
 type bufferPool struct{ sync.Pool }
 
-func (p *bufferPool) Get() []byte  { return p.Pool.Get().([]byte) }
-func (p *bufferPool) Put(b []byte) { p.Pool.Put(b) }
+func (p *bufferPool) Get() []byte  { return *p.Pool.Get().(*[]byte) }
+func (p *bufferPool) Put(b []byte) { p.Pool.Put(&b) }
 
 // BenchmarkToolsCall compares one tools/call through the whole gateway with
 // the same bytes through httputil.ReverseProxy with a buffer pool: same plugin,
@@ -58,7 +58,7 @@ func BenchmarkToolsCall(b *testing.B) {
 	proxy := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite:    func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:  transport,
-		BufferPool: &bufferPool{sync.Pool{New: func() any { return make([]byte, 32<<10) }}},
+		BufferPool: &bufferPool{sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}},
 	})
 	defer proxy.Close()
 

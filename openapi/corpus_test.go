@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
@@ -42,7 +42,7 @@ func isDocument(t *testing.T, path string) bool {
 		t.Fatal(err)
 	}
 	head := data[:min(len(data), 20_000)]
-	return bytes.Contains(head, []byte(`openapi`)) && strings.Contains(".json.yaml.yml", filepath.Ext(path))
+	return bytes.Contains(head, []byte(`openapi`)) && slices.Contains([]string{".json", ".yaml", ".yml"}, filepath.Ext(path))
 }
 
 func checkDocument(t *testing.T, path string) {

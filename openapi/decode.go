@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -52,6 +53,13 @@ func boolInto(into **bool) func(*yaml.Node) error {
 func nodeInto(into **yaml.Node) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		*into = n
+		return nil
+	}
+}
+
+func jsonInto(into *json.RawMessage) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		*into = rawJSON(value(n))
 		return nil
 	}
 }

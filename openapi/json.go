@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -38,7 +39,7 @@ type jsonParser struct {
 
 // place is the line and column of the token that begins at or after offset.
 func (p *jsonParser) place(offset int) (line, column int) {
-	for offset < len(p.data) && bytes.IndexByte([]byte(" \t\r\n,:"), p.data[offset]) >= 0 {
+	for offset < len(p.data) && strings.IndexByte(" \t\r\n,:", p.data[offset]) >= 0 {
 		offset++
 	}
 	for ; p.pos < offset && p.pos < len(p.data); p.pos++ {
@@ -90,7 +91,7 @@ func (p *jsonParser) value(depth int) (*yaml.Node, error) {
 		n.Tag, n.Value = "!!str", v
 	case json.Number:
 		n.Tag, n.Value = "!!int", v.String()
-		if bytes.ContainsAny([]byte(n.Value), ".eE") {
+		if strings.ContainsAny(n.Value, ".eE") {
 			n.Tag = "!!float"
 		}
 	case bool:

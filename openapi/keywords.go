@@ -56,9 +56,13 @@ func keywordOf(name string) keyword {
 	return nil
 }
 
-// annotations explain a value and constrain nothing.
-var annotations = map[string]bool{
-	"title": true, "description": true, "default": true, "examples": true, "deprecated": true, "format": true,
+// isAnnotation tells the keywords that explain a value and constrain nothing.
+func isAnnotation(name string) bool {
+	switch name {
+	case "title", "description", "default", "examples", "deprecated", "format":
+		return true
+	}
+	return false
 }
 
 func (s *schemas) invalid(name string, v *yaml.Node, expected string) {
@@ -116,19 +120,23 @@ func countKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 	out.set(name, json.RawMessage(scalarJSON(&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: whole})))
 }
 
-var jsonTypes = []string{"null", "boolean", "object", "array", "number", "string", "integer"}
+const jsonTypes = "null, boolean, object, array, number, string, integer"
+
+func isJSONType(name string) bool {
+	return slices.Contains(strings.Split(jsonTypes, ", "), name)
+}
 
 func typeKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 	var types []any
 	for _, t := range append(slices.Clone(items(v)), v) {
 		switch {
 		case t.Kind != yaml.ScalarNode, slices.Contains(types, any(t.Value)):
-		case slices.Contains(jsonTypes, t.Value):
+		case isJSONType(t.Value):
 			types = append(types, t.Value)
 		case t.Value == "file": // Swagger's
 			types = append(types, "string")
 		default:
-			s.invalid(name, t, "one of "+strings.Join(jsonTypes, ", "))
+			s.invalid(name, t, "one of "+jsonTypes)
 			return
 		}
 	}
@@ -196,7 +204,7 @@ func uniqueNames(v *yaml.Node) []any {
 	return names
 }
 
-func dependentRequiredKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+func dependentRequiredKeyword(_ *schemas, out *object, name string, v *yaml.Node) {
 	o := newObject()
 	for k, names := range pairs(v) {
 		if isSequence(names) {

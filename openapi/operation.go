@@ -276,7 +276,7 @@ func (r *reader) loadBody(o *operation, n *yaml.Node) bool {
 func preferredMedia(content *yaml.Node) (string, *yaml.Node) {
 	for _, fits := range []func(string) bool{
 		func(essence string) bool { return essence == "application/json" },
-		func(essence string) bool { return isJSONMedia(essence) },
+		isJSONMedia,
 		func(essence string) bool { return essence == "application/x-www-form-urlencoded" },
 		func(essence string) bool { return essence == "*/*" || essence == "application/*" },
 	} {

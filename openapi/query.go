@@ -82,8 +82,9 @@ func (q *Query) Run(ctx context.Context, input, arguments any, status int) (any,
 		if errors.As(err, &halt) && halt.Value() == nil {
 			return nil, nil
 		}
-		if v, isValue := err.(gojq.ValueError); isValue {
-			return nil, &QueryError{Message: fmt.Sprint(v.Value())}
+		var said gojq.ValueError
+		if errors.As(err, &said) {
+			return nil, &QueryError{Message: fmt.Sprint(said.Value())}
 		}
 		return nil, fmt.Errorf("jq %q: %w", q.source, err)
 	}

@@ -129,7 +129,14 @@ func (r *reader) version() bool {
 	return true
 }
 
-var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace", "query"}
+// isMethod tells which fields of a path item are operations.
+func isMethod(field string) bool {
+	switch field {
+	case "get", "put", "post", "delete", "options", "head", "patch", "trace", "query":
+		return true
+	}
+	return false
+}
 
 // read walks the paths in the author's order.
 func (r *reader) read(doc *Document) {
@@ -155,7 +162,7 @@ func (r *reader) pathItem(doc *Document, path, item *yaml.Node) {
 		return
 	}
 	for method, op := range pairs(item) {
-		if !slices.Contains(methods, method.Value) {
+		if !isMethod(method.Value) {
 			continue
 		}
 		doc.Operations++

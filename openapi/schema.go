@@ -55,7 +55,7 @@ func (r *reader) schemas(d direction) *schemas {
 }
 
 // anything is the schema that admits every value.
-var anything = json.RawMessage("true")
+func anything() json.RawMessage { return json.RawMessage("true") }
 
 // finish adds the definitions that root needs and gives it as JSON.
 func (s *schemas) finish(root *object) json.RawMessage {
@@ -82,7 +82,7 @@ func (s *schemas) inlineSingleUses() {
 			continue
 		}
 		use := uses[0]
-		if slices.ContainsFunc(use.keys, func(k string) bool { return k != "$ref" && !annotations[k] }) {
+		if slices.ContainsFunc(use.keys, func(k string) bool { return k != "$ref" && !isAnnotation(k) }) {
 			continue
 		}
 		own := *use
@@ -118,7 +118,7 @@ func (s *schemas) translate(n *yaml.Node) any {
 		if n != nil {
 			s.schemaFinding("schema-invalid", n, "schema is not an object; it admits anything", "")
 		}
-		return anything
+		return anything()
 	}
 	if s.count++; s.count > schemaBudget {
 		if !s.cut {
@@ -163,11 +163,11 @@ func (s *schemas) reference(n, ref *yaml.Node) any {
 	target, fault, hint := s.local(ref.Value)
 	if target == nil {
 		s.schemaFinding("ref-unresolved", ref, "schema: "+fault+"; it admits anything", hint)
-		return anything
+		return anything()
 	}
 	out := newObject().set("$ref", "")
 	for k, v := range pairs(n) {
-		if translate := keywordOf(k.Value); translate != nil && (s.dialect == dialect31 || annotations[k.Value]) {
+		if translate := keywordOf(k.Value); translate != nil && (s.dialect == dialect31 || isAnnotation(k.Value)) {
 			translate(s, out, k.Value, v)
 		}
 	}

@@ -238,8 +238,8 @@ func (r *reader) xExamples(x *xAction, n *yaml.Node) bool {
 		good := r.fields(c, fmt.Sprintf("x-action.examples[%d]", i), map[string]func(*yaml.Node) error{
 			"title":       stringInto(&e.Title),
 			"description": stringInto(&e.Description),
-			"input":       func(v *yaml.Node) error { e.Input = rawJSON(value(v)); return nil },
-			"output":      func(v *yaml.Node) error { e.Output = rawJSON(value(v)); return nil },
+			"input":       jsonInto(&e.Input),
+			"output":      jsonInto(&e.Output),
 		})
 		x.examples, ok = append(x.examples, e), ok && good
 	}

@@ -61,7 +61,7 @@ func (p *program) complain(err error) {
 	switch {
 	case errors.Is(err, errSilent):
 	case errors.As(err, &issues) && isTerminal(p.stderr):
-		issues.Print(p.stderr, true)
+		_ = issues.Print(p.stderr, true) // a terminal that is gone needs no words
 	case errors.As(err, &issues):
 		fmt.Fprintln(p.stderr, issues)
 	default:

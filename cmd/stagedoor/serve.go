@@ -108,7 +108,7 @@ func serveUntil(ctx context.Context, l net.Listener, h http.Handler, log *slog.L
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("stopping: calls in flight finish first")
+	log.InfoContext(ctx, "stopping: calls in flight finish first")
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {

@@ -45,7 +45,7 @@ type Options struct {
 	// FileRoots are the folders in which files may be registered over the
 	// API; none by default.
 	FileRoots []string
-	Logger    *slog.Logger // nil: slog.Default
+	Logger    *slog.Logger // nil: no log
 }
 
 // Catalog is the software catalog's HTTP API. It is safe for concurrent use.
@@ -88,7 +88,7 @@ func New(o Options) (*Catalog, error) {
 		c.interval = DefaultInterval
 	}
 	if c.log == nil {
-		c.log = slog.Default()
+		c.log = slog.New(slog.DiscardHandler)
 	}
 	c.handler = c.routes()
 	return c, nil

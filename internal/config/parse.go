@@ -20,26 +20,26 @@ const maxBytes = 4 << 20
 
 // read gives the file's bytes, of which it never holds more than the limit.
 func read(path string) ([]byte, *Issue) {
-	wrong := func(hint, format string, args ...any) ([]byte, *Issue) {
-		return nil, &Issue{File: path, Message: fmt.Sprintf(format, args...), Hint: hint}
+	wrong := func(hint, format string, args ...any) *Issue {
+		return &Issue{File: path, Message: fmt.Sprintf(format, args...), Hint: hint}
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return wrong("config.example.yaml is one to start from", "no such file")
+		return nil, wrong("config.example.yaml is one to start from", "no such file")
 	}
 	if err != nil {
-		return wrong("", "file cannot be opened: %v", cause(err))
+		return nil, wrong("", "file cannot be opened: %v", cause(err))
 	}
 	defer func() { _ = f.Close() }()
 	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return wrong("name the YAML file in it", "expected a file, got a directory")
+		return nil, wrong("name the YAML file in it", "expected a file, got a directory")
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	if err != nil {
-		return wrong("", "file cannot be read: %v", cause(err))
+		return nil, wrong("", "file cannot be read: %v", cause(err))
 	}
 	if len(data) > maxBytes {
-		return wrong("is it the right file?", "file is larger than %d MiB", maxBytes>>20)
+		return nil, wrong("is it the right file?", "file is larger than %d MiB", maxBytes>>20)
 	}
 	return data, nil
 }

@@ -69,12 +69,6 @@ func (p *places) sourced(is Issues) Issues {
 
 func parent(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
 
-// under tells whether path is inside of section, or the section itself.
-func under(path, section string) bool {
-	rest, ok := strings.CutPrefix(path, section)
-	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
-}
-
 // masked hides values. Short ones hide only between quotes: replacing every "a"
 // would make a message unreadable, and what is that short is no secret.
 func (p *places) masked(s string) string {

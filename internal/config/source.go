@@ -16,14 +16,14 @@ type source struct {
 	hidden map[int]bool // lines that continue a value that is not shown
 }
 
-func newSource(data []byte, root *yaml.Node, clear map[*yaml.Node]bool) *source {
+func newSource(data []byte, root *yaml.Node, shown map[*yaml.Node]bool) *source {
 	if otherBreaks(data) {
 		return nil
 	}
 	s := &source{lines: strings.Split(string(data), "\n"), cut: map[int]int{}, hidden: map[int]bool{}}
 	nodes := scalars(root, nil)
 	for i, n := range nodes {
-		if clear[n] {
+		if shown[n] {
 			continue
 		}
 		if at, ok := s.cut[n.Line]; !ok || n.Column < at {

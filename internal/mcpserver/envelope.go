@@ -55,7 +55,8 @@ func parseEnvelope(raw []byte) (envelope, *rpcError) {
 	if string(version) != `"2.0"` {
 		return e, invalidRequest(`jsonrpc must be "2.0"`)
 	}
-	return e, e.shape(method)
+	fault := e.shape(method)
+	return e, fault
 }
 
 // shape makes sure that the message is a request, a notification or a response.

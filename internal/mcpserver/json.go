@@ -3,6 +3,7 @@ package mcpserver
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -72,7 +73,7 @@ func skipValue(raw []byte, pos int) int {
 	case '{', '[':
 		return skipNested(raw, pos)
 	}
-	for pos < len(raw) && bytes.IndexByte([]byte(",]} \n\t\r"), raw[pos]) < 0 {
+	for pos < len(raw) && strings.IndexByte(",]} \n\t\r", raw[pos]) < 0 {
 		pos++
 	}
 	return pos

@@ -50,15 +50,15 @@ func newSessions(store SessionStore, ttl time.Duration, now func() time.Time) *s
 	}
 }
 
-func (s *sessions) create(ctx context.Context, new session.Session) error {
-	new.Created = s.now()
-	new.Seen = new.Created
-	if err := s.store.CreateSession(ctx, new); err != nil {
+func (s *sessions) create(ctx context.Context, made session.Session) error {
+	made.Created = s.now()
+	made.Seen = made.Created
+	if err := s.store.CreateSession(ctx, made); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keep(new, new.Created)
+	s.keep(made, made.Created)
 	return nil
 }
 

@@ -36,6 +36,7 @@ type Catalog struct {
 // Mode says what saving a location does about the location itself.
 type Mode int
 
+// What can be done about the location.
 const (
 	Create Mode = iota // a new one; Saved.Exists when there is one of that type and target
 	Ensure             // made where it is missing

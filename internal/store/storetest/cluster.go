@@ -63,7 +63,8 @@ func startCluster() (_ *cluster, err error) {
 	if err := c.process.Start(); err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	return c, c.wait()
+	err = c.wait()
+	return c, err
 }
 
 func command(attributes *syscall.SysProcAttr, dir, path string, args ...string) *exec.Cmd {
@@ -77,8 +78,8 @@ func command(attributes *syscall.SysProcAttr, dir, path string, args ...string) 
 func findPostgres() (string, error) {
 	var candidates []string
 	if path, err := exec.LookPath("initdb"); err == nil {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			candidates = append(candidates, filepath.Dir(real))
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			candidates = append(candidates, filepath.Dir(target))
 		}
 	}
 	installed, err := filepath.Glob("/usr/lib/postgresql/*/bin")
