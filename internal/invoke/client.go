@@ -33,7 +33,7 @@ type Options struct {
 // Client calls the actions of one plugin. It is safe for concurrent use.
 type Client struct {
 	base        *url.URL
-	http        *http.Client
+	transport   http.RoundTripper
 	timeout     time.Duration
 	maxResponse int64
 	credentials func() (http.Header, error)
@@ -50,15 +50,11 @@ func New(o Options) (*Client, error) {
 		return nil, errors.New("base URL: credentials do not belong in a URL; give them under auth")
 	}
 	c := &Client{
-		base: base, timeout: o.Timeout, maxResponse: o.MaxResponse, credentials: o.Credentials, userAgent: o.UserAgent,
-		http: &http.Client{
-			Transport: o.Transport,
-			// A redirect would take credentials and arguments to another place.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		base: base, transport: o.Transport, timeout: o.Timeout, maxResponse: o.MaxResponse,
+		credentials: o.Credentials, userAgent: o.UserAgent,
 	}
-	if c.http.Transport == nil {
-		c.http.Transport = newPool()
+	if c.transport == nil {
+		c.transport = newPool()
 	}
 	if c.timeout <= 0 {
 		c.timeout = 30 * time.Second
@@ -88,7 +84,11 @@ func newPool() *http.Transport {
 }
 
 // Close releases idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
 
 // Invoke calls an action with arguments that fit its input schema. The error
 // is always an *Error.
@@ -106,7 +106,8 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 	if err := c.authorize(req); err != nil {
 		return nil, err
 	}
-	resp, err := c.http.Do(req)
+	// Not http.Client: a redirect would take credentials and arguments elsewhere.
+	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return nil, unreachable(ctx, timeout, err)
 	}
