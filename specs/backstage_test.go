@@ -20,7 +20,7 @@ import (
 // and with the path prefix under which a backend serves it: a model sees the
 // same tools as with catalog.yaml, and they call the same paths.
 func TestBackstageDocumentGivesTheSameTools(t *testing.T) {
-	name, real := backstageDocument(t)
+	name, document := backstageDocument(t)
 	overlay, err := specs.Overlay("backstage-catalog")
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +31,7 @@ func TestBackstageDocumentGivesTheSameTools(t *testing.T) {
 	}
 	for _, prefix := range []string{"", "/api/catalog"} {
 		t.Run("prefix "+prefix, func(t *testing.T) {
-			src := openapi.Source{Name: name, Data: withPrefix(t, real, prefix)}
+			src := openapi.Source{Name: name, Data: withPrefix(t, document, prefix)}
 			got := readActions(t, src, openapi.Source{Name: "overlay", Data: overlay})
 			for action := range want {
 				if _, ok := got[action]; !ok {

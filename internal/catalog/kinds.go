@@ -26,8 +26,19 @@ type specField struct {
 	required bool
 }
 
-// itemShapes is what the items of a list have to be.
-var itemShapes = map[shape]shape{refs: aRef, kindRefs: aKindRef, texted: aText}
+// item is what the items of a list have to be; false where they may be
+// anything.
+func (s shape) item() (shape, bool) {
+	switch s {
+	case refs:
+		return aRef, true
+	case kindRefs:
+		return aKindRef, true
+	case texted:
+		return aText, true
+	}
+	return 0, false
+}
 
 const (
 	required = true
@@ -128,7 +139,7 @@ func (v *validator) specField(spec map[string]any, f specField) {
 		}
 	case refs, kindRefs, aList, texted:
 		for i, item := range v.list(spec, "spec.", f.name) {
-			if of, ok := itemShapes[f.is]; ok {
+			if of, ok := f.is.item(); ok {
 				v.one(fmt.Sprintf("%s.%d", path, i), item, of)
 			}
 		}
