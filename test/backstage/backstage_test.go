@@ -281,6 +281,45 @@ func byName(t *testing.T, list json.RawMessage) map[string]any {
 	return out
 }
 
+// TestQueryOverMCP is the whole way: an MCP client's call, as bytes, to
+// Backstage and back.
+func TestQueryOverMCP(t *testing.T) {
+	server := httptest.NewServer(catalogs(t, "http://127.0.0.1:9/").Handler())
+	defer server.Close()
+	const tool = "query-catalog-entities"
+	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + tool + `",
+		"arguments":{"query":{"kind":"component","relations.ownedBy":"group:depot/night-shift"},"fields":["metadata.name"]},
+		"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/mcp/"+ours, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range map[string]string{
+		"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+		"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool,
+	} {
+		req.Header.Set(k, v)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer struct {
+		Result struct {
+			IsError           bool
+			StructuredContent any
+		}
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"hasMoreEntities": false, "totalItems": 1.0, "items": []any{map[string]any{"metadata": map[string]any{"name": "lantern"}}}}
+	if diff := cmp.Diff(want, answer.Result.StructuredContent); diff != "" || answer.Result.IsError {
+		t.Errorf("HTTP %d, want (-), got (+):\n%s", resp.StatusCode, diff)
+	}
+}
+
 // TestBuiltInCatalogAnswersAsBackstage: an agent that knows the one finds its
 // way in the other.
 func TestBuiltInCatalogAnswersAsBackstage(t *testing.T) {
