@@ -6,6 +6,7 @@ import (
 )
 
 func isAny(string) bool        { return true }
+func isFilled(s string) bool   { return s != "" }
 func isNotBlank(s string) bool { return strings.TrimSpace(s) != "" }
 
 func isURL(s string) bool {

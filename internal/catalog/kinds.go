@@ -10,18 +10,34 @@ import (
 type shape int
 
 const (
-	aText   shape = iota // a non-empty string
-	aRef                 // a string that is an entity reference
-	refs                 // a list of references
-	aList                // any list
-	texted               // a list of non-empty strings
-	aObject              // an object
+	aText    shape = iota // a non-empty string
+	aRef                  // a string that is an entity reference
+	aKindRef              // one that names its kind
+	refs                  // a list of references
+	kindRefs              // a list of references that name their kind
+	aList                 // any list
+	texted                // a list of non-empty strings
+	aObject               // an object
 )
 
 type specField struct {
 	name     string
 	is       shape
 	required bool
+}
+
+// item is what the items of a list have to be; false where they may be
+// anything.
+func (s shape) item() (shape, bool) {
+	switch s {
+	case refs:
+		return aRef, true
+	case kindRefs:
+		return aKindRef, true
+	case texted:
+		return aText, true
+	}
+	return 0, false
 }
 
 const (
@@ -36,8 +52,8 @@ func specFields(kind string) ([]specField, bool) {
 	kindOf := specField{"type", aText, required}
 	lifecycle := specField{"lifecycle", aText, required}
 	system := specField{"system", aRef, optional}
-	dependsOn := specField{"dependsOn", refs, optional}
-	dependencyOf := specField{"dependencyOf", refs, optional}
+	dependsOn := specField{"dependsOn", kindRefs, optional}
+	dependencyOf := specField{"dependencyOf", kindRefs, optional}
 	profile := specField{"profile", aObject, optional}
 	switch kind {
 	case "Component":
@@ -121,12 +137,10 @@ func (v *validator) specField(spec map[string]any, f specField) {
 		if _, ok := value.(map[string]any); !ok {
 			v.add("%s must be an object, not %s", path, typeName(value))
 		}
-	case refs, aList, texted:
+	case refs, kindRefs, aList, texted:
 		for i, item := range v.list(spec, "spec.", f.name) {
-			if f.is == refs {
-				v.one(fmt.Sprintf("%s.%d", path, i), item, aRef)
-			} else if f.is == texted {
-				v.one(fmt.Sprintf("%s.%d", path, i), item, aText)
+			if of, ok := f.is.item(); ok {
+				v.one(fmt.Sprintf("%s.%d", path, i), item, of)
 			}
 		}
 	}
@@ -139,8 +153,12 @@ func (v *validator) one(path string, value any, is shape) {
 		v.add("%s must be text, not %s", path, typeName(value))
 	case s == "":
 		v.add("%s must not be empty", path)
-	case is == aRef:
-		if _, err := ParseRef(s, "any", defaultNamespace); err != nil {
+	case is == aRef, is == aKindRef:
+		kind := "any"
+		if is == aKindRef {
+			kind = ""
+		}
+		if _, err := ParseRef(s, kind, defaultNamespace); err != nil {
 			v.add("%s: %v", path, err)
 		}
 	}

@@ -61,7 +61,7 @@ func (v *validator) optional(m map[string]any, path, key string, is func(string)
 func (v *validator) rootFields(entity map[string]any) {
 	for _, key := range slices.Sorted(maps.Keys(entity)) {
 		switch key {
-		case "apiVersion", "kind", "metadata", "spec", "relations", "status":
+		case "apiVersion", "kind", "metadata", "spec":
 		default:
 			v.add("%s is not a field of entities (apiVersion, kind, metadata, spec); does it belong in spec?", shorten(key))
 		}
@@ -73,7 +73,7 @@ const expectedName = "letters and digits, separated by any of [-_.], at most 63 
 func (v *validator) metadata(m map[string]any) {
 	v.field("metadata.name", m["name"], isName, expectedName)
 	v.optional(m, "metadata.", "namespace", isLabel, "lower-case letters and digits, separated by [-], at most 63 characters")
-	v.optional(m, "metadata.", "title", isAny, "text")
+	v.optional(m, "metadata.", "title", isFilled, "some text")
 	v.optional(m, "metadata.", "description", isAny, "text")
 	v.pairs(m, "labels", isLabelValue, expectedName)
 	v.pairs(m, "annotations", isAny, "text")
@@ -89,7 +89,7 @@ func (v *validator) metadata(m map[string]any) {
 		}
 		v.field(path+".url", l["url"], isURL, "a URL")
 		v.optional(l, path+".", "title", isNotBlank, "text")
-		v.optional(l, path+".", "icon", isName, expectedName)
+		v.optional(l, path+".", "icon", isNotBlank, "text")
 		v.optional(l, path+".", "type", isNotBlank, "text")
 	}
 }

@@ -1,0 +1,11 @@
+// Starts the plugins whose OpenAPI documents the test reads and calls.
+import { createBackend } from '@backstage/backend-defaults';
+
+const plugins = ['auth', 'auth-backend-module-guest-provider', 'catalog', 'events', 'notifications', 'scaffolder', 'search'];
+
+const backend = createBackend();
+for (const name of plugins) {
+  const suffix = name.includes('-module-') ? '' : '-backend';
+  backend.add(import(`@backstage/plugin-${name}${suffix}`));
+}
+await backend.start();
