@@ -115,46 +115,54 @@ func titleFrom(name string) string {
 // only read, PUT and DELETE are idempotent. Where it says nothing the cautious
 // answer is the default: what is not safe may destroy, and the world is open.
 // The document may make an action more dangerous, never less than its method
-// says, unless it is the operator's own.
+// says; what an overlay says is the operator's own word.
 func (r *reader) attributes(method string, x *xAction) Attributes {
 	a := methodAttributes(method)
-	said := func(name string) (value, ok bool) { value, ok = x.attributes[name]; return }
-	if destructive, ok := said("destructive"); ok {
-		if !destructive && method == http.MethodDelete && !r.opts.TrustAttributes {
-			r.weaker(x, "destructive: false", method)
+	if n := x.attributes["destructive"]; n != nil {
+		if !isTrue(n) && method == http.MethodDelete && !r.operators(n) {
+			r.weaker(n, "destructive: false", method)
 		} else {
-			a.Destructive = destructive
+			a.Destructive = isTrue(n)
 		}
 		a.ReadOnly = a.ReadOnly && !a.Destructive
 	}
-	if readOnly, ok := said("readOnly"); ok {
-		switch {
-		case readOnly && a.Destructive && x.attributes["destructive"]:
-			r.report(SeverityWarning, "attributes-contradict", x.node, "an action cannot be readOnly and destructive; it is taken as destructive", "")
-		case readOnly && !a.ReadOnly && !r.opts.TrustAttributes:
-			r.weaker(x, "readOnly: true", method)
-		default:
-			a.ReadOnly = readOnly
-			if readOnly {
-				a.Destructive, a.Idempotent = false, true
-			} else if _, ok := said("destructive"); !ok {
-				a.Destructive = true
-			}
-		}
+	if n := x.attributes["readOnly"]; n != nil {
+		r.readOnly(&a, n, x.attributes["destructive"], method)
 	}
-	if idempotent, ok := said("idempotent"); ok {
-		a.Idempotent = idempotent
+	if n := x.attributes["idempotent"]; n != nil {
+		a.Idempotent = isTrue(n)
 	}
-	if openWorld, ok := said("openWorld"); ok {
-		a.OpenWorld = openWorld
+	if n := x.attributes["openWorld"]; n != nil {
+		a.OpenWorld = isTrue(n)
 	}
 	return a
 }
 
-func (r *reader) weaker(x *xAction, claim, method string) {
-	r.report(SeverityWarning, "attribute-weaker", x.node,
+// readOnly takes the document's word on readOnly, as far as it counts.
+func (r *reader) readOnly(a *Attributes, n, destructive *yaml.Node, method string) {
+	switch {
+	case !isTrue(n):
+		a.ReadOnly = false
+		a.Destructive = a.Destructive || destructive == nil
+	case isTrue(destructive):
+		r.report(SeverityWarning, "attributes-contradict", n, "an action cannot be readOnly and destructive; it is taken as destructive", "")
+	case !a.ReadOnly && !r.operators(n):
+		r.weaker(n, "readOnly: true", method)
+	default:
+		a.ReadOnly, a.Destructive, a.Idempotent = true, false, true
+	}
+}
+
+// operators tells whether a node is the operator's word and not the plugin's.
+func (r *reader) operators(n *yaml.Node) bool {
+	_, fromOverlay := r.origin[n]
+	return fromOverlay || r.opts.TrustAttributes
+}
+
+func (r *reader) weaker(n *yaml.Node, claim, method string) {
+	r.report(SeverityWarning, "attribute-weaker", n,
 		fmt.Sprintf("%s says less than the method %s does and is not taken on the document's word", claim, method),
-		"the operator can say it in the plugin's config, under attributes")
+		"the operator can say it: in an overlay, or under attributes in the plugin's config")
 }
 
 func methodAttributes(method string) Attributes {

@@ -19,7 +19,7 @@ type xAction struct {
 	name        string
 	title       string
 	description string
-	attributes  map[string]bool
+	attributes  map[string]*yaml.Node // booleans
 	input       []xInput
 	only        []*yaml.Node // nil: everything is shown
 	fixed       []xAssignment
@@ -141,16 +141,12 @@ func (r *reader) xAction(n *yaml.Node) (*xAction, bool) {
 }
 
 func (r *reader) xAttributes(x *xAction, n *yaml.Node) bool {
-	x.attributes = map[string]bool{}
+	x.attributes = map[string]*yaml.Node{}
 	known := map[string]func(*yaml.Node) error{}
 	for _, name := range []string{"readOnly", "destructive", "idempotent", "openWorld"} {
 		known[name] = func(v *yaml.Node) error {
-			var b *bool
-			err := boolInto(&b)(v)
-			if b != nil {
-				x.attributes[name] = *b
-			}
-			return err
+			x.attributes[name] = v
+			return wantBool(v)
 		}
 	}
 	return r.fields(n, "x-action.attributes", known)
