@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -196,13 +198,17 @@ func (g *Gateway) reload(ctx context.Context, cfg *Config) error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
 	old := g.current
-	if cfg == nil {
+	same := cfg == nil
+	if same {
 		cfg = &old.config
 	}
 	if faults := old.config.fixedParts(*cfg); len(faults) > 0 {
 		return faults
 	}
 	next, err := g.build(ctx, *cfg, old, nil)
+	if err == nil && same && next.sameAs(old) {
+		return nil
+	}
 	if err == nil {
 		err = g.mcp.SetServers(next.snapshot.Servers())
 	}
@@ -250,7 +256,11 @@ func (g *Gateway) Close() error {
 func (g *Gateway) Findings() []openapi.Finding {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
-	return g.current.findings
+	var findings []openapi.Finding
+	for _, name := range slices.Sorted(maps.Keys(g.current.plugins)) {
+		findings = append(findings, g.current.plugins[name].findings...)
+	}
+	return findings
 }
 
 // CheckDatabase tells whether the config's database can be opened, without

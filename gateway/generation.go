@@ -2,12 +2,12 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/catalog"
-	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/openapi"
 )
@@ -16,9 +16,27 @@ import (
 type generation struct {
 	config   Config
 	snapshot *registry.Snapshot
-	findings []openapi.Finding
-	clients  []*invoke.Client
+	plugins  map[string]builtPlugin
 	catalogs map[string]*runningCatalog
+}
+
+// builtPlugin is what was made of one plugin. The next generation takes it
+// over, connections included, where neither settings nor documents changed.
+type builtPlugin struct {
+	registry.Plugin
+	findings []openapi.Finding
+	settings settings
+	digest   [sha256.Size]byte // of documents and overlays
+}
+
+// settings are what a built plugin depends on beside its documents.
+type settings struct {
+	embedded, spec, baseURL, actions string
+	timeout                          time.Duration
+	maxResponse                      Size
+	auth                             PluginAuth
+	catalog                          *runningCatalog
+	inGo                             bool // handlers cannot be compared: never taken over
 }
 
 // runningCatalog is an embedded catalog; it outlives a reload that does not
@@ -34,7 +52,7 @@ type runningCatalog struct {
 // Plugins that the known faults are about are left out, and so are the faults
 // that only follow from that.
 func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known Faults) (generation, error) {
-	next := generation{config: cfg, catalogs: map[string]*runningCatalog{}}
+	next := generation{config: cfg, plugins: map[string]builtPlugin{}, catalogs: map[string]*runningCatalog{}}
 	var faults Faults
 	var plugins []registry.Plugin
 	var broken []string
@@ -50,8 +68,8 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 			faults = append(faults, wrong...)
 			continue
 		}
-		plugins = append(plugins, plugin)
-		next.clients = append(next.clients, plugin.Client)
+		next.plugins[name] = plugin
+		plugins = append(plugins, plugin.Plugin)
 	}
 	g.progress(len(cfg.Plugins), len(cfg.Plugins), "")
 	snapshot, wrong := registry.Build(plugins, serverSpecs(cfg.Servers, known), broken...)
@@ -64,14 +82,23 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 }
 
 // plugin makes one plugin's part of the next generation.
-func (g *Gateway) plugin(ctx context.Context, next *generation, old generation, name string) (registry.Plugin, Faults) {
+func (g *Gateway) plugin(ctx context.Context, next *generation, old generation, name string) (builtPlugin, Faults) {
 	p := next.config.Plugins[name]
 	if faults := g.catalog(ctx, next, old, name, p); len(faults) > 0 {
-		return registry.Plugin{}, faults
+		return builtPlugin{}, faults
 	}
-	plugin, findings, faults := next.plugin(ctx, name, p)
-	next.findings = append(next.findings, findings...)
-	return plugin, faults
+	return next.plugin(ctx, name, p, old.plugins[name])
+}
+
+// sameAs tells whether everything in one generation was taken over from the
+// other.
+func (next *generation) sameAs(old generation) bool {
+	for name, p := range next.plugins {
+		if p.Client != old.plugins[name].Client {
+			return false
+		}
+	}
+	return len(next.plugins) == len(old.plugins)
 }
 
 // catalog makes the embedded catalog of a plugin, or keeps the old one where
@@ -122,8 +149,10 @@ func (next *generation) close(other generation) {
 			c.stop()
 		}
 	}
-	for _, client := range next.clients {
-		client.Close()
+	for name, p := range next.plugins {
+		if other.plugins[name].Client != p.Client {
+			p.Client.Close()
+		}
 	}
 }
 

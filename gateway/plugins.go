@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -20,43 +21,65 @@ import (
 // inProcessURL is the base URL of plugins that have no socket.
 const inProcessURL = "http://plugin.invalid"
 
-// plugin reads one plugin's documents and makes its client.
-func (next *generation) plugin(ctx context.Context, name string, p Plugin) (registry.Plugin, []openapi.Finding, Faults) {
+// plugin reads one plugin's documents and makes its actions and its client,
+// unless the old ones still hold.
+func (next *generation) plugin(ctx context.Context, name string, p Plugin, old builtPlugin) (builtPlugin, Faults) {
 	path := "plugins." + name
-	fault := func(key string, err error) Faults {
-		return Faults{{Path: path + key, Message: err.Error()}}
-	}
-	out := registry.Plugin{Name: name, Attributes: attributeRules(path, p.Attributes)}
 	credentials := p.Auth.credentials()
 	sources, err := p.documents(ctx, credentials)
 	if err != nil {
-		return out, nil, fault(".spec", err)
+		return builtPlugin{}, Faults{{Path: path + ".spec", Message: err.Error()}}
 	}
-	overlays := make([]openapi.Source, 0, len(p.Overlays))
+	var overlays []openapi.Source
 	for i, file := range p.Overlays {
 		overlay, err := source.File(file)
 		if err != nil {
-			return out, nil, fault(fmt.Sprintf(".overlays[%d]", i), err)
+			return builtPlugin{}, Faults{{Path: fmt.Sprintf("%s.overlays[%d]", path, i), Message: err.Error()}}
 		}
 		overlays = append(overlays, overlay)
 	}
-	var findings []openapi.Finding
+	out := builtPlugin{settings: p.settings(next.catalogs[name]), digest: digest(sources, overlays)}
+	if old.Client != nil && old.settings == out.settings && old.digest == out.digest && !out.settings.inGo {
+		old.Attributes = attributeRules(path, p.Attributes)
+		return old, nil
+	}
+	out.Plugin = registry.Plugin{Name: name, Attributes: attributeRules(path, p.Attributes)}
 	var faults Faults
 	for _, src := range sources {
 		doc := openapi.Read(src, openapi.Options{
 			Mode: openapi.Mode(p.Actions), Overlays: overlays, TrustAttributes: p.Embedded != "", MaxBytes: source.MaxDocument,
 		})
-		findings = append(findings, doc.Findings...)
+		out.findings = append(out.findings, doc.Findings...)
 		out.Actions = append(out.Actions, doc.Actions...)
 		faults = append(faults, unusable(path, doc)...)
 	}
 	if len(faults) > 0 {
-		return out, findings, faults
+		return out, faults
 	}
 	if out.Client, err = next.client(name, p, credentials); err != nil {
-		return out, findings, fault(".baseURL", err)
+		return out, Faults{{Path: path + ".baseURL", Message: err.Error()}}
 	}
-	return out, findings, nil
+	return out, nil
+}
+
+func (p Plugin) settings(c *runningCatalog) settings {
+	return settings{
+		embedded: p.Embedded, spec: p.Spec, baseURL: p.BaseURL, actions: p.Actions, timeout: p.Timeout,
+		maxResponse: p.MaxResponse, auth: p.Auth, catalog: c, inGo: p.Handler != nil,
+	}
+}
+
+// digest is a hash of documents, their names and order.
+func digest(lists ...[]openapi.Source) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	for _, list := range lists {
+		for _, src := range list {
+			fmt.Fprintf(h, "%q %d ", src.Name, len(src.Data))
+			h.Write(src.Data)
+		}
+		h.Write([]byte{0})
+	}
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 // unusable turns the errors of a document that gave nothing at all into
