@@ -7,10 +7,10 @@ GOLANGCI_VERSION := $(shell sed -n 's/^golangci_version=//p' .ci/run)
 GOLANGCI := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stagedoor/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench golden docs check smoke sdk clean
+.PHONY: help build test race lint fuzz bench golden docs check smoke sdk backstage clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## a static binary: bin/stagedoor
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/stagedoor ./cmd/stagedoor
@@ -54,6 +54,9 @@ smoke: build ## start the binary with the example config and make real calls
 sdk: build ## drive the binary with MCP's official TypeScript client
 	npm ci --prefix test/sdk --no-audit --no-fund --loglevel=error
 	node test/sdk/smoke.mjs bin/stagedoor config.example.yaml
+
+backstage: ## compare with a real Backstage, which is installed from npm
+	test/backstage/run.sh
 
 clean: ## remove what was built here
 	rm -rf bin test/sdk/node_modules

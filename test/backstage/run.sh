@@ -4,6 +4,7 @@
 #
 #   test/backstage/run.sh [arguments of go test]
 #
+# Exits with 75 (EX_TEMPFAIL) when Backstage cannot be installed.
 # STAGEDOOR_BACKSTAGE_DIR=folder keeps the installation there for the next run.
 # Needs Node 20 or newer, npm, curl, and a C++ compiler with Python for
 # better-sqlite3 where npm gets no built one.
@@ -39,7 +40,7 @@ cd "$dir"
 
 if [ ! -f installed.json ] || ! cmp -s package.json installed.json; then
 	echo "run.sh: installing Backstage in $dir (one to three minutes)" >&2
-	npm install --no-audit --no-fund --loglevel=error >&2
+	npm install --no-audit --no-fund --loglevel=error >&2 || exit 75
 	# npm may leave out the script that gets or builds the native part.
 	sqlite="const S = require('better-sqlite3'); new S(':memory:').close()"
 	if ! node -e "$sqlite" 2>/dev/null; then
@@ -47,7 +48,7 @@ if [ ! -f installed.json ] || ! cmp -s package.json installed.json; then
 		headers=
 		[ ! -f "$prefix/include/node/node.h" ] || headers=--nodedir=$prefix
 		(cd node_modules/better-sqlite3 && npx --yes node-gyp rebuild --release $headers >"$dir/build.log" 2>&1) ||
-			{ tail -20 build.log >&2; exit 1; }
+			{ tail -20 build.log >&2; exit 75; }
 		node -e "$sqlite"
 	fi
 	cp package.json installed.json
