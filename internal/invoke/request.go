@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -120,72 +119,6 @@ func (b *requestBuilder) value(v openapi.Value) (value any, ok bool) {
 	return value, ok
 }
 
-// path fills the template and then makes sure that it is still the template:
-// the same segments, none of them "." or ".." under any reading.
-func (b *requestBuilder) path() string {
-	var out, template strings.Builder
-	for _, part := range b.plan.Path {
-		if part.Parameter == nil {
-			out.WriteString(part.Literal)
-			template.WriteString(part.Literal)
-			continue
-		}
-		p := part.Parameter
-		v, ok := b.value(p.Value)
-		if b.err != nil {
-			return ""
-		}
-		text := ""
-		switch {
-		case !ok || v == nil:
-		case p.ContentType != "":
-			text = escape(contentText(v))
-		default:
-			text = pathValue(p.Name, p.Style, p.Explode, v)
-		}
-		if text == "" {
-			b.fail("argument %q must not be empty: it is a part of the path", argumentOf(p))
-			return ""
-		}
-		out.WriteString(text)
-		template.WriteByte('x')
-	}
-	path := out.String()
-	if !sameShape(path, template.String()) {
-		b.fail(`an argument would change the path; "." and ".." are no values for a part of it`)
-	}
-	return path
-}
-
-func argumentOf(p *openapi.Parameter) string {
-	if p.Value.Argument != "" {
-		return p.Value.Argument
-	}
-	return p.Name
-}
-
-// sameShape tells whether a filled-in path has the template's segments. Values
-// are percent-encoded already; what remains are dot segments, in any encoding
-// that some server might undo.
-func sameShape(path, template string) bool {
-	if strings.Count(path, "/") != strings.Count(template, "/") || strings.ContainsAny(path, "?#\\\x00") {
-		return false
-	}
-	for segment := range strings.SplitSeq(path, "/") {
-		for range 10 {
-			if segment == "." || segment == ".." {
-				return false
-			}
-			decoded, err := url.PathUnescape(segment)
-			if err != nil || decoded == segment {
-				break
-			}
-			segment = decoded
-		}
-	}
-	return true
-}
-
 // contentText is the value of a parameter that "content" describes: JSON, or
 // the text itself.
 func contentText(v any) string {
@@ -242,90 +175,4 @@ func (b *requestBuilder) header(h http.Header, name, value string) {
 		return
 	}
 	h.Set(name, value)
-}
-
-// body puts the request's body together; nil: there is none.
-func (b *requestBuilder) body() []byte {
-	plan := b.plan.Body
-	if plan == nil || b.err != nil {
-		return nil
-	}
-	v, present := b.bodyValue(plan)
-	if b.err != nil || !present {
-		return nil
-	}
-	if essence, _, _ := strings.Cut(plan.MediaType, ";"); strings.EqualFold(strings.TrimSpace(essence), "application/x-www-form-urlencoded") {
-		return b.form(v)
-	}
-	text, err := marshal(v)
-	if err != nil {
-		b.err = internal(err)
-	}
-	return text
-}
-
-// bodyValue is the body's value: the whole, with members put into it.
-func (b *requestBuilder) bodyValue(plan *openapi.Body) (v any, present bool) {
-	if plan.Whole != nil {
-		v, present = b.value(*plan.Whole)
-	}
-	for _, m := range plan.Members {
-		member, ok := b.value(m.Value)
-		if !ok {
-			continue
-		}
-		object, isObject := v.(map[string]any)
-		if !isObject {
-			if present {
-				b.fail("body has to be an object")
-				return nil, false
-			}
-			object = map[string]any{}
-		}
-		v, present = setMember(object, m.Path, member), true
-	}
-	if !present && plan.Required {
-		return map[string]any{}, true
-	}
-	return v, present
-}
-
-// setMember gives a copy of object with the value at path: arguments are never
-// changed.
-func setMember(object map[string]any, path []string, v any) map[string]any {
-	out := make(map[string]any, len(object)+1)
-	for k, old := range object {
-		out[k] = old
-	}
-	if len(path) > 1 {
-		inner, _ := out[path[0]].(map[string]any)
-		out[path[0]] = setMember(inner, path[1:], v)
-	} else {
-		out[path[0]] = v
-	}
-	return out
-}
-
-// form writes an object as form fields: lists repeat their name, objects go as
-// JSON (OpenAPI 3.1 §4.8.15.1.1).
-func (b *requestBuilder) form(v any) []byte {
-	object, ok := v.(map[string]any)
-	if !ok {
-		b.fail("body has to be an object: it is sent as form fields")
-		return nil
-	}
-	names := make([]string, 0, len(object))
-	for name := range object {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	var pairs []string
-	for _, name := range names {
-		field := object[name]
-		if _, isObject := field.(map[string]any); isObject {
-			field = scalar(field)
-		}
-		pairs = append(pairs, queryPairs(name, "form", true, field, url.QueryEscape)...)
-	}
-	return []byte(strings.Join(pairs, "&"))
 }

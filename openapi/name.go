@@ -1,0 +1,66 @@
+package openapi
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+func firstText(candidates ...string) string {
+	for _, c := range candidates {
+		if c = cleanText(c); c != "" {
+			return c
+		}
+	}
+	return ""
+}
+
+// name is x-action's, else made from the operationId, else from method and
+// path. A name that the author gave may stand only once; a derived one that is
+// taken gets a number.
+func (r *reader) name(o *operation, x *xAction) (string, bool) {
+	if x.name != "" {
+		if other, taken := r.names[x.name]; taken {
+			r.report(SeverityError, "name-taken", x.node,
+				fmt.Sprintf("action name %q is already that of %s", x.name, other), "give one of them another name")
+			return "", false
+		}
+		r.names[x.name] = r.op
+		return x.name, true
+	}
+	base := kebab(o.id)
+	if base == "" {
+		base = kebab(o.method + " " + o.path)
+	}
+	if base == "" {
+		base = strings.ToLower(o.method)
+	}
+	name := base
+	for i := 2; r.names[name] != ""; i++ {
+		suffix := fmt.Sprintf("-%d", i)
+		name = base[:min(len(base), 64-len(suffix))] + suffix
+	}
+	if name != base {
+		r.report(SeverityWarning, "name-taken", o.node,
+			fmt.Sprintf("action name %q is already that of %s; this one is called %q", base, r.names[base], name), "give it an operationId, or a name in x-action")
+	}
+	r.names[name] = r.op
+	return name, true
+}
+
+var wordBoundary = regexp.MustCompile(`([a-z0-9])([A-Z])|([A-Z]+)([A-Z][a-z])`)
+var notNameRune = regexp.MustCompile(`[^a-z0-9]+`)
+
+// kebab makes getEntityByName, repos/create-fork or "GET /pets/{id}" a name.
+func kebab(s string) string {
+	s = wordBoundary.ReplaceAllString(s, "$1$3-$2$4")
+	s = strings.Trim(notNameRune.ReplaceAllString(strings.ToLower(s), "-"), "-")
+	return strings.Trim(s[:min(len(s), 64)], "-")
+}
+
+func titleFrom(name string) string {
+	title := []rune(strings.ReplaceAll(name, "-", " "))
+	title[0] = unicode.ToUpper(title[0])
+	return string(title)
+}

@@ -1,0 +1,112 @@
+package openapi
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// requestPlan writes down how the slots become a request.
+func (b *builder) requestPlan() RequestPlan {
+	p := RequestPlan{Method: b.o.method, Accept: b.accept()}
+	byName := map[string]*Parameter{}
+	for _, s := range b.slots {
+		v, filled := s.value()
+		if s.shown() && s.defaultValue != nil {
+			p.setDefault(s.argument, s.defaultValue)
+		}
+		if s.virtual || !filled {
+			continue
+		}
+		switch s.target.in {
+		case InBody:
+			b.planBody(&p, s, v)
+		case InPath:
+			byName[s.target.name] = s.plan(v)
+		default:
+			p.Parameters = append(p.Parameters, *s.plan(v))
+		}
+	}
+	if b.o.body != nil && p.Body == nil && b.o.body.required {
+		p.Body = &Body{MediaType: b.o.body.mediaType, Required: true}
+	}
+	if p.Body != nil { // a member comes after the one that holds it
+		slices.SortStableFunc(p.Body.Members, func(m, n Member) int { return len(m.Path) - len(n.Path) })
+	}
+	p.Path = pathParts(b.o.path, byName)
+	return p
+}
+
+func (p *RequestPlan) setDefault(argument string, n *yaml.Node) {
+	if p.Defaults == nil {
+		p.Defaults = map[string]json.RawMessage{}
+	}
+	p.Defaults[argument] = rawJSON(value(n))
+}
+
+// value says who fills the slot; filled is false when nobody does.
+func (s *slot) value() (v Value, filled bool) {
+	switch {
+	case s.fixed != nil:
+		return Value{Fixed: rawJSON(value(s.fixed))}, true
+	case s.query != nil:
+		return Value{Query: s.query}, true
+	case s.hidden && s.defaultValue != nil:
+		return Value{Fixed: rawJSON(value(s.defaultValue))}, true
+	case s.hidden:
+		return Value{}, false
+	}
+	return Value{Argument: s.argument}, true
+}
+
+func (s *slot) plan(v Value) *Parameter {
+	p := &Parameter{Name: s.target.name, In: s.target.in, Required: s.required, Value: v}
+	q := s.parameter
+	if method, err := q.SerializationMethod(); err == nil {
+		p.Style, p.Explode = method.Style, method.Explode
+	}
+	p.AllowReserved, p.AllowEmptyValue = q.AllowReserved, q.AllowEmptyValue
+	for mediaType := range q.Content {
+		p.ContentType = mediaType
+	}
+	return p
+}
+
+func (b *builder) planBody(p *RequestPlan, s *slot, v Value) {
+	if p.Body == nil {
+		p.Body = &Body{MediaType: b.o.body.mediaType, Required: b.o.body.required}
+	}
+	if len(s.target.path) == 0 {
+		p.Body.Whole = &v
+		return
+	}
+	p.Body.Members = append(p.Body.Members, Member{Path: s.target.path, Value: v})
+}
+
+// pathParts cuts a template at its expressions.
+func pathParts(template string, parameters map[string]*Parameter) []PathPart {
+	var parts []PathPart
+	last := 0
+	for _, at := range templateExpression.FindAllStringSubmatchIndex(template, -1) {
+		if at[0] > last {
+			parts = append(parts, literalPart(template[last:at[0]]))
+		}
+		parts = append(parts, PathPart{Parameter: parameters[template[at[2]:at[3]]]})
+		last = at[1]
+	}
+	if last < len(template) {
+		parts = append(parts, literalPart(template[last:]))
+	}
+	return parts
+}
+
+// literalPart is template text as a URL carries it.
+func literalPart(text string) PathPart {
+	decoded, err := url.PathUnescape(text)
+	if err != nil {
+		decoded = text
+	}
+	return PathPart{Literal: (&url.URL{Path: decoded, RawPath: text}).EscapedPath()}
+}
