@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,7 +38,17 @@ func openPostgres(ctx context.Context, rawURL string) (*DB, error) {
 	name := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))) + "/" + config.Database
 	d := &DB{db: db, dialect: goose.DialectPostgres, name: name}
 	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("database %s: %w", name, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("database %s: %w", name, oneLine(err)), db.Close())
 	}
 	return d, nil
+}
+
+// oneLine is the last of the lines in which pgx tells of each address that it
+// tried.
+func oneLine(err error) error {
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	if len(lines) == 1 {
+		return err
+	}
+	return errors.New(strings.TrimSpace(lines[len(lines)-1]))
 }
