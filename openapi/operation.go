@@ -16,7 +16,8 @@ import (
 type operation struct {
 	node, item  *yaml.Node
 	method      string
-	path        string
+	path        string // without query and fragment
+	query       string // what some authors write into the path
 	id          string
 	summary     string
 	description string
@@ -38,10 +39,11 @@ type response struct {
 // errors and refuse it; a bad response only costs its schema.
 func (r *reader) load(method, path, item, op *yaml.Node) (*operation, bool) {
 	o := &operation{
-		node: op, item: item, method: strings.ToUpper(method.Value), path: path.Value,
+		node: op, item: item, method: strings.ToUpper(method.Value),
 		id: text(get(op, "operationId")), summary: text(get(op, "summary")),
 		description: text(get(op, "description")), deprecated: isTrue(get(op, "deprecated")),
 	}
+	r.splitPath(o, path)
 	for _, tag := range items(get(op, "tags")) {
 		o.tags = append(o.tags, tag.Value)
 	}

@@ -10,13 +10,32 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// splitPath takes apart what OpenAPI does not have in paths but authors write:
+// a fragment, to tell operations of one path apart, never travels; a query is
+// sent as it stands.
+func (r *reader) splitPath(o *operation, path *yaml.Node) {
+	var fragment string
+	o.path, fragment, _ = strings.Cut(path.Value, "#")
+	o.path, o.query, _ = strings.Cut(o.path, "?")
+	if fragment != "" {
+		r.report(SeverityInfo, "path-fragment", path, fmt.Sprintf("path has the fragment #%s, which is not sent", fragment), "")
+	}
+	if o.query != "" {
+		r.report(SeverityInfo, "path-query", path, fmt.Sprintf("path has the query ?%s, which is always sent", o.query), "describe it as a query parameter with one enum value")
+	}
+}
+
 // checkPath sees to it that the template and the path parameters agree.
 func (r *reader) checkPath(o *operation, path *yaml.Node) bool {
 	if !strings.HasPrefix(o.path, "/") {
 		r.report(SeverityError, "path-invalid", path, "path does not begin with /", "")
 		return false
 	}
-	if fault := templateFault(o.path); fault != "" {
+	fault := templateFault(o.path)
+	if strings.ContainsAny(o.query, "{}") {
+		fault = "has a parameter in its query; describe it as a query parameter"
+	}
+	if fault != "" {
 		r.report(SeverityError, "path-invalid", path, "path "+fault, "")
 		return false
 	}
@@ -50,8 +69,6 @@ func templateFault(path string) string {
 	switch {
 	case strings.ContainsAny(literal, "{}"):
 		return "has a brace without its partner"
-	case strings.ContainsAny(literal, "?#"):
-		return "has a query or a fragment, which paths of OpenAPI do not have; describe query parameters"
 	case strings.ContainsAny(literal, "\\\x00"):
 		return "has a backslash or NUL"
 	}

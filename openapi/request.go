@@ -4,13 +4,14 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
 // requestPlan writes down how the slots become a request.
 func (b *builder) requestPlan() RequestPlan {
-	p := RequestPlan{Method: b.o.method, Accept: b.accept()}
+	p := RequestPlan{Method: b.o.method, Accept: b.accept(), Parameters: literalQuery(b.o.query)}
 	byName := map[string]*Parameter{}
 	for _, s := range b.slots {
 		v, filled := s.value()
@@ -100,6 +101,29 @@ func pathParts(template string, parameters map[string]*Parameter) []PathPart {
 		parts = append(parts, literalPart(template[last:]))
 	}
 	return parts
+}
+
+// literalQuery gives the pairs of a query in a path as constants.
+func literalQuery(query string) []Parameter {
+	var out []Parameter
+	for pair := range strings.SplitSeq(query, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		out = append(out, Parameter{
+			Name: unescape(name), In: InQuery, Style: "form", Explode: true, AllowEmptyValue: true,
+			Value: Value{Fixed: mustJSON(unescape(value))},
+		})
+	}
+	return out
+}
+
+func unescape(s string) string {
+	if plain, err := url.QueryUnescape(s); err == nil {
+		return plain
+	}
+	return s
 }
 
 // literalPart is template text as a URL carries it.
