@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -21,12 +23,27 @@ const (
 
 // document is one YAML document of a file.
 type document struct {
-	line  int
+	node  *yaml.Node
 	value any
+	err   error // why it is no JSON value although it is YAML
 }
 
-// decode reads a file of YAML documents as JSON values. Empty documents are
-// left out.
+// located is an error that knows its line of the file.
+type located struct {
+	line int
+	err  error
+}
+
+func (l *located) Error() string { return fmt.Sprintf("line %d: %v", l.line, l.err) }
+func (l *located) Unwrap() error { return l.err }
+
+func errorAt(n *yaml.Node, format string, args ...any) error {
+	return &located{n.Line, fmt.Errorf(format, args...)}
+}
+
+// decode reads a file of YAML documents as JSON values, each for itself; an
+// error means that the file as a whole is unusable. Empty documents are left
+// out.
 func decode(data []byte) ([]document, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	switch {
@@ -47,16 +64,59 @@ func decode(data []byte) ([]document, error) {
 			return documents, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("not YAML: %w", err)
+			return nil, syntaxError(err)
 		}
 		value, err := budget.convert(&node, 0)
-		if err != nil {
+		if err != nil && budget.spent() {
 			return nil, err
 		}
-		if value != nil {
-			documents = append(documents, document{node.Line, value})
+		if value != nil || err != nil {
+			documents = append(documents, document{node.Content[0], value, err})
 		}
 	}
+}
+
+// syntaxError takes the line out of the parser's text, where it tells one.
+func syntaxError(err error) error {
+	message := strings.TrimPrefix(err.Error(), "yaml: ")
+	if rest, ok := strings.CutPrefix(message, "line "); ok {
+		number, rest, _ := strings.Cut(rest, ": ")
+		if line, err := strconv.Atoi(number); err == nil {
+			return &located{line, errors.New("not YAML: " + rest)}
+		}
+	}
+	return errors.New("not YAML: " + message)
+}
+
+// lineOf is the line of the field at a path such as "metadata.tags.0", or of
+// the field nearest above it that is there; line is that of n itself.
+func lineOf(n *yaml.Node, path string, line int) int {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	var next *yaml.Node
+	var rest string
+	switch n.Kind {
+	case yaml.MappingNode:
+		longest := -1 // keys may have dots
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i]
+			after, ok := strings.CutPrefix(path+".", key.Value+".")
+			if ok && len(key.Value) > longest {
+				longest, line, next, rest = len(key.Value), key.Line, n.Content[i+1], strings.TrimSuffix(after, ".")
+			}
+		}
+	case yaml.SequenceNode:
+		var index string
+		index, rest, _ = strings.Cut(path, ".")
+		if i, err := strconv.Atoi(index); err == nil && i >= 0 && i < len(n.Content) {
+			next, line = n.Content[i], n.Content[i].Line
+		}
+	}
+	if next == nil || rest == "" {
+		return line
+	}
+	return lineOf(next, rest, line)
 }
 
 // budget bounds what a file grows to when its aliases are followed.
@@ -64,14 +124,16 @@ type budget struct {
 	nodes, text int
 }
 
+func (b *budget) spent() bool { return b.nodes > maxNodes || b.text > maxText }
+
 func (b *budget) convert(n *yaml.Node, depth int) (any, error) {
 	b.nodes++
 	b.text += len(n.Value)
 	switch {
+	case b.spent():
+		return nil, errorAt(n, "too many values (do aliases multiply?)")
 	case depth > maxDepth:
-		return nil, fmt.Errorf("line %d: nested deeper than %d levels", n.Line, maxDepth)
-	case b.nodes > maxNodes || b.text > maxText:
-		return nil, fmt.Errorf("line %d: too many values (do aliases multiply?)", n.Line)
+		return nil, errorAt(n, "nested deeper than %d levels", maxDepth)
 	}
 	switch n.Kind {
 	case yaml.DocumentNode:
@@ -105,12 +167,12 @@ func (b *budget) convertMapping(n *yaml.Node, depth int) (any, error) {
 		}
 		switch {
 		case key.Kind != yaml.ScalarNode:
-			return nil, fmt.Errorf("line %d: a key must be text", key.Line)
+			return nil, errorAt(key, "a key must be text")
 		case key.Tag == "!!merge":
-			return nil, fmt.Errorf("line %d: merge keys (<<) are not supported", key.Line)
+			return nil, errorAt(key, "merge keys (<<) are not supported")
 		}
 		if _, twice := object[key.Value]; twice {
-			return nil, fmt.Errorf("line %d: key %q stands here twice", key.Line, key.Value)
+			return nil, errorAt(key, "key %q stands here twice", shorten(key.Value))
 		}
 		b.text += len(key.Value)
 		v, err := b.convert(n.Content[i+1], depth+1)
@@ -130,19 +192,21 @@ func convertScalar(n *yaml.Node) (any, error) {
 		return nil, nil
 	case "!!bool":
 		var v bool
-		err = n.Decode(&v)
-		return v, err
+		if err = n.Decode(&v); err != nil {
+			return nil, errorAt(n, "%q is not true or false", shorten(n.Value))
+		}
+		return v, nil
 	case "!!int", "!!float":
 		var v any
 		if err = n.Decode(&v); err != nil {
-			return nil, fmt.Errorf("line %d: %q is not a number: %w", n.Line, n.Value, err)
+			return nil, errorAt(n, "%q is not a number", shorten(n.Value))
 		}
 		if f, ok := v.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
-			return nil, fmt.Errorf("line %d: %s is not a number that JSON knows", n.Line, n.Value)
+			return nil, errorAt(n, "%s is not a number that JSON knows", shorten(n.Value))
 		}
 		return v, nil
 	case "!!binary":
-		return nil, fmt.Errorf("line %d: binary values are not supported", n.Line)
+		return nil, errorAt(n, "binary values are not supported")
 	}
 	return n.Value, nil
 }

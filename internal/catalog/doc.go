@@ -7,6 +7,11 @@
 // them (walk.go, source.go), checks them (decode.go, validate.go) and saves
 // each location in one transaction. Requests are answered from an immutable
 // index in memory (index.go) that is built anew when the database's version
-// has moved, by this replica or another. A file that went bad keeps the
-// entities it last had.
+// has moved, by this replica or another.
+//
+// No entity is lost to a mistake. Each stands alone: a bad one is a line in the
+// log (flaw.go) and holds up no other of its file. One that was good before
+// stays as it was (lastgood.go), and so does all that a file held which cannot
+// be read at all. Only what a readable file no longer describes goes. A
+// location that a caller registers has to be good as a whole.
 package catalog

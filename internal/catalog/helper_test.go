@@ -165,6 +165,11 @@ func (l *logs) String() string {
 	return l.b.String()
 }
 
+func newJSONLogger() (*slog.Logger, *logs) {
+	l := &logs{}
+	return slog.New(slog.NewJSONHandler(l, nil)), l
+}
+
 func newLogger() (*slog.Logger, *logs) {
 	l := &logs{}
 	return slog.New(slog.NewTextHandler(l, nil)), l

@@ -99,7 +99,7 @@ func TestRegisterTellsWhatIsWrong(t *testing.T) {
 		"a: [":                             "not YAML",
 		"hello":                            "an entity must be an object",
 		component("a") + component("a"):    "described twice",
-		component("a") + component("b!"):   "line 9: Component b!: metadata.name is not valid",
+		component("a") + component("b!"):   ":13: component:default/b!: metadata.name is not valid",
 		locationTo("l", "./a", "https://"): "is not a URL",
 		"<html></html>":                    "an entity must be an object",
 		"\x00\x01":                         "binary",

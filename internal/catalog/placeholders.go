@@ -2,34 +2,56 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"unicode/utf8"
 )
 
 // substitute replaces {$text: target} and its kin in an entity by what the
-// target holds, as Backstage's placeholders do.
+// target holds, as Backstage's placeholders do. The error begins with the path
+// of the field.
 func (w *walk) substitute(ctx context.Context, p place, v any) error {
 	switch v := v.(type) {
 	case map[string]any:
 		for key, member := range v {
 			replaced, err := w.placeholder(ctx, p, member)
 			if err != nil {
-				return fmt.Errorf("%s: %w", shorten(key), err)
+				return under(key, err)
 			}
 			if replaced != nil {
 				v[key] = replaced
 			} else if err := w.substitute(ctx, p, member); err != nil {
-				return err
+				return under(key, err)
 			}
 		}
 	case []any:
-		for _, item := range v {
+		for i, item := range v {
 			if err := w.substitute(ctx, p, item); err != nil {
-				return err
+				return under(strconv.Itoa(i), err)
 			}
 		}
 	}
 	return nil
+}
+
+// fieldError is an error of the field at a path.
+type fieldError struct {
+	path string
+	err  error
+}
+
+func (f *fieldError) Error() string { return f.path + ": " + f.err.Error() }
+func (f *fieldError) Unwrap() error { return f.err }
+
+// under puts a key before the path of err.
+func under(key string, err error) error {
+	key = shorten(key)
+	var f *fieldError
+	if errors.As(err, &f) {
+		return &fieldError{key + "." + f.path, f.err}
+	}
+	return &fieldError{key, err}
 }
 
 func (w *walk) placeholder(ctx context.Context, p place, v any) (any, error) {
@@ -56,10 +78,13 @@ func (w *walk) placeholder(ctx context.Context, p place, v any) (any, error) {
 		return string(data), nil
 	}
 	documents, err := decode(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", name, shorten(target), err)
+	if err == nil && len(documents) == 1 {
+		err = documents[0].err
 	}
-	if len(documents) != 1 {
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s %s: %w", name, shorten(target), err)
+	case len(documents) != 1:
 		return nil, fmt.Errorf("%s %s: expected one document, found %d", name, shorten(target), len(documents))
 	}
 	return documents[0].value, nil

@@ -29,9 +29,9 @@ func configPlace(location string) (place, error) {
 }
 
 // Refresh reads all locations again: those of the config, and those that were
-// registered. Locations that left the config go, with their entities. What
-// cannot be read is logged and keeps the entities it last had; an error means
-// that the database failed or ctx is done.
+// registered. Locations that left the config go, with their entities. What is
+// bad is logged and stays as it last was good; an error means that the database
+// failed or ctx is done.
 func (c *Catalog) Refresh(ctx context.Context) error {
 	c.refreshing.Lock()
 	defer c.refreshing.Unlock()
@@ -93,14 +93,26 @@ func (c *Catalog) reread(ctx context.Context, l record.Location, p place, mode r
 	if err != nil {
 		return err
 	}
-	for _, f := range w.faults {
-		c.log.WarnContext(ctx, "catalog location: what it last held stays", "location", p.String(), "file", f.place, "error", f.err)
-	}
-	kept, err := c.lastGood(ctx, l, w)
+	rows := w.records()
+	kept, held, err := c.lastGood(ctx, l, w)
 	if err != nil {
 		return err
 	}
-	return c.save(ctx, l, append(w.records(), kept...), mode)
+	c.logFlaws(ctx, p, w.flaws, held)
+	return c.save(ctx, l, append(rows, kept...), mode)
+}
+
+// maxLogged bounds what one location can write to the log each time it is read.
+const maxLogged = 200
+
+func (c *Catalog) logFlaws(ctx context.Context, p place, flaws []*flaw, held map[claim]bool) {
+	for i, f := range flaws {
+		if i == maxLogged {
+			c.log.WarnContext(ctx, "catalog location has more flaws than are logged", "location", p.String(), "more", len(flaws)-i)
+			return
+		}
+		f.log(ctx, c.log, p.String(), held)
+	}
 }
 
 // walk reads a place, a few at a time in the whole catalog.
@@ -131,59 +143,10 @@ func (w *walk) records() []record.Entity {
 	for _, e := range w.entities {
 		row, err := e.record()
 		if err != nil { // cannot be: decode makes JSON values only
-			w.faults = append(w.faults, unreadable{place: e.source, err: err})
+			w.flaws = append(w.flaws, &flaw{place: e.source, entity: e.ref.String(), err: err, lost: "it is not served"})
 			continue
 		}
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-// lastGood are the location's rows from files that cannot be read now, and
-// from whatever those led to.
-func (c *Catalog) lastGood(ctx context.Context, l record.Location, w *walk) ([]record.Entity, error) {
-	if len(w.faults) == 0 {
-		return nil, nil
-	}
-	rows, err := c.store.LoadCatalog(ctx) // documents are not kept in the index
-	if err != nil {
-		return nil, err
-	}
-	for _, stored := range rows.Locations {
-		if stored.Type == l.Type && stored.Target == l.Target {
-			l = stored // it may have been registered under another id
-		}
-	}
-	bad := map[string]bool{}
-	for _, f := range w.faults {
-		bad[f.place] = bad[f.place] || !f.partial
-	}
-	children := map[string][]record.Entity{}
-	var kept []record.Entity
-	keep := func(row record.Entity) {
-		if _, fresh := w.refs[row.Ref]; !fresh {
-			w.refs[row.Ref] = row.Source
-			kept = append(kept, row)
-		}
-	}
-	for _, row := range rows.Entities {
-		if row.LocationID != l.ID {
-			continue
-		}
-		children[row.Parent] = append(children[row.Parent], row)
-		if bad[row.Source] {
-			keep(row)
-		}
-	}
-	if bad[w.origin] {
-		for _, row := range children[generatedRef(l.Type, l.Target)] {
-			keep(row)
-		}
-	}
-	for i := 0; i < len(kept); i++ {
-		for _, child := range children[kept[i].Ref] {
-			keep(child)
-		}
-	}
-	return kept, nil
 }

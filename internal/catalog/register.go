@@ -80,19 +80,19 @@ func (c *Catalog) requestedPlace(w http.ResponseWriter, r *http.Request) (place,
 	return place{}, inputError(`type: only locations of type "url" can be registered`)
 }
 
-// refuse says what is wrong with a location that is to be registered: all of
-// it has to be readable.
+// refuse says what is wrong with a location that is to be registered: whoever
+// registers it is there to mend it, so all of it has to be good.
 func (w *walk) refuse() error {
-	if len(w.faults) == 0 {
+	if len(w.flaws) == 0 {
 		return nil
 	}
 	var list []string
-	for i, f := range w.faults {
+	for i, f := range w.flaws {
 		if i == 10 {
 			list = append(list, "and more")
 			break
 		}
-		list = append(list, shorten(f.place)+": "+f.err.Error())
+		list = append(list, f.String())
 	}
 	return inputError("location cannot be registered: %s", strings.Join(list, "\n"))
 }

@@ -8,7 +8,8 @@ import (
 )
 
 // validate says everything that is wrong with an entity, in the order of its
-// fields; nothing when the catalog takes it.
+// fields, each beginning with the field's path; nothing when the catalog takes
+// it.
 func validate(value any) []string {
 	entity, ok := value.(map[string]any)
 	if !ok {

@@ -10,7 +10,7 @@ import (
 func parseOne(t *testing.T, yaml string) any {
 	t.Helper()
 	documents, err := decode([]byte(yaml))
-	if err != nil || len(documents) != 1 {
+	if err != nil || len(documents) != 1 || documents[0].err != nil {
 		t.Fatalf("%s: %d documents, %v", yaml, len(documents), err)
 	}
 	return documents[0].value

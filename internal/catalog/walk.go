@@ -2,8 +2,8 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
 )
 
 // What one location may lead to at most.
@@ -13,14 +13,6 @@ const (
 	maxEntities = 20_000
 )
 
-// unreadable is a place that gave no entities, and why; or, when partial, one
-// that gave some.
-type unreadable struct {
-	place   string
-	err     error
-	partial bool
-}
-
 // walk reads a location and whatever its Location entities lead to.
 type walk struct {
 	sources  *sources
@@ -28,11 +20,11 @@ type walk struct {
 	seen     map[string]bool
 	refs     map[string]string // ref to source
 	entities []found
-	faults   []unreadable
+	flaws    []*flaw
 }
 
-// walk reads a location. A file counts as a whole: one bad entity in it and
-// none is taken.
+// walk reads a location. Each entity stands alone: a bad one is a flaw, and
+// the others of its file are taken.
 func (s *sources) walk(ctx context.Context, root place) *walk {
 	w := &walk{sources: s, origin: root.String(), seen: map[string]bool{}, refs: map[string]string{}}
 	location := generatedLocation(root.typ, root.target)
@@ -42,74 +34,65 @@ func (s *sources) walk(ctx context.Context, root place) *walk {
 	return w
 }
 
-func (w *walk) fault(p place, format string, args ...any) {
-	w.faults = append(w.faults, unreadable{place: p.String(), err: fmt.Errorf(format, args...)})
-}
+func (w *walk) flaw(f *flaw) { w.flaws = append(w.flaws, f) }
 
-// remark is a fault in a file of which the rest is taken.
-func (w *walk) remark(p place, format string, args ...any) {
-	w.faults = append(w.faults, unreadable{p.String(), fmt.Errorf(format, args...), true})
-}
-
+// follow reads the files of a place that the Location entity parent names.
 func (w *walk) follow(ctx context.Context, p place, parent string, depth int) {
 	if depth > maxFollow {
-		w.fault(p, "locations lead to locations more than %d times", maxFollow)
+		w.flaw(unreached(p, parent, fmt.Errorf("locations lead to locations more than %d times", maxFollow)))
 		return
 	}
 	places, err := w.sources.expand(p)
 	if err != nil {
-		w.fault(p, "%w", err)
+		w.flaw(unreached(p, parent, err))
 		return
 	}
 	for _, p := range places {
 		if w.seen[p.String()] {
 			continue
 		}
-		w.seen[p.String()] = true
-		if len(w.seen) > maxPlaces {
-			w.fault(p, "more than %d files", maxPlaces)
+		if len(w.seen) >= maxPlaces {
+			w.flaw(unreached(p, parent, fmt.Errorf("more than %d files", maxPlaces)))
 			return
 		}
+		w.seen[p.String()] = true
 		w.file(ctx, p, parent, depth)
 	}
 }
 
-// file reads the entities of one file and follows those that are locations.
+// file takes the entities of one file and follows those that are locations.
 func (w *walk) file(ctx context.Context, p place, parent string, depth int) {
-	entities, err := w.parse(ctx, p, parent)
+	documents, err := w.parse(ctx, p)
 	if err != nil {
-		w.fault(p, "%w", err)
+		w.flaw(badFile(p, err))
 		return
 	}
-	for _, e := range entities {
-		ref := e.ref.String()
-		if first, twice := w.refs[ref]; twice {
-			w.remark(p, "%s is described twice, first in %s", ref, first)
-			continue
-		}
-		if len(w.entities) >= maxEntities {
-			w.fault(p, "more than %d entities", maxEntities)
+	for i, d := range documents {
+		if len(w.entities)+len(w.flaws) >= maxEntities {
+			w.flaw(badFile(p, fmt.Errorf("more than %d entities", maxEntities)))
 			return
 		}
-		w.refs[ref] = e.source
-		w.entities = append(w.entities, e)
-		if e.ref.Kind != "Location" {
+		if err := w.check(ctx, p, d); err != nil {
+			w.flaw(badEntity(p, d, i, err))
 			continue
 		}
-		spec := object(e.value, "spec")
-		for _, target := range append(texts(spec, "target"), texts(spec, "targets")...) {
-			next, err := w.sources.relative(p, text(spec, "type"), target)
-			if err != nil {
-				w.remark(p, "%s: %w", ref, err)
-				continue
-			}
-			w.follow(ctx, next, ref, depth+1)
+		entity, _ := d.value.(map[string]any) // valid, so it is one
+		e := newFound(entity, p.String(), w.origin, parent)
+		if first, twice := w.refs[e.ref.String()]; twice {
+			w.flaw(twin(p, d, e.ref, first))
+			continue
+		}
+		w.refs[e.ref.String()] = e.source
+		w.entities = append(w.entities, e)
+		if e.ref.Kind == "Location" {
+			w.followTargets(ctx, p, d, e, depth)
 		}
 	}
 }
 
-// parse reads and checks a file, all or nothing.
-func (w *walk) parse(ctx context.Context, p place, parent string) ([]found, error) {
+// parse reads a file. An error says that nothing can be known of what it
+// describes.
+func (w *walk) parse(ctx context.Context, p place) ([]document, error) {
 	data, err := w.sources.read(ctx, p)
 	if err != nil {
 		return nil, err
@@ -118,28 +101,36 @@ func (w *walk) parse(ctx context.Context, p place, parent string) ([]found, erro
 	if err != nil {
 		return nil, err
 	}
-	if len(documents) == 0 {
-		return nil, fmt.Errorf("no entity in it")
+	if len(documents) == 0 { // more likely half written than meant
+		return nil, errors.New("no entity in it")
 	}
-	entities := make([]found, 0, len(documents))
-	for _, d := range documents {
-		if err := w.substitute(ctx, p, d.value); err != nil {
-			return nil, fmt.Errorf("line %d: %w", d.line, err)
-		}
-		if faults := validate(d.value); len(faults) > 0 {
-			return nil, fmt.Errorf("line %d: %s: %s", d.line, describeEntity(d.value), strings.Join(faults, "; "))
-		}
-		entity, _ := d.value.(map[string]any) // valid, so it is one
-		entities = append(entities, newFound(entity, p.String(), w.origin, parent))
-	}
-	return entities, nil
+	return documents, nil
 }
 
-// describeEntity names an entity that may not be one.
-func describeEntity(v any) string {
-	entity, _ := v.(map[string]any)
-	if name := text(object(entity, "metadata"), "name"); name != "" {
-		return shorten(text(entity, "kind") + " " + name)
+// check fills in an entity's placeholders and says what is wrong with it.
+func (w *walk) check(ctx context.Context, p place, d document) error {
+	if d.err != nil {
+		return d.err
 	}
-	return "entity"
+	if err := w.substitute(ctx, p, d.value); err != nil {
+		return &located{d.lineOf(err.Error()), err}
+	}
+	return d.invalid(validate(d.value))
+}
+
+func (w *walk) followTargets(ctx context.Context, p place, d document, e found, depth int) {
+	spec := object(e.value, "spec")
+	one := texts(spec, "target")
+	for i, target := range append(one, texts(spec, "targets")...) {
+		field := "spec.target"
+		if i >= len(one) {
+			field = fmt.Sprintf("spec.targets.%d", i-len(one))
+		}
+		next, err := w.sources.relative(p, text(spec, "type"), target)
+		if err != nil {
+			w.flaw(badTarget(p, d, e.ref, field, err))
+			continue
+		}
+		w.follow(ctx, next, e.ref.String(), depth+1)
+	}
 }
