@@ -43,8 +43,8 @@ type Client struct {
 // New makes a client, or says what is wrong with the base URL.
 func New(o Options) (*Client, error) {
 	base, err := url.Parse(o.BaseURL)
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.Fragment != "" {
-		return nil, errors.New("base URL: expected an absolute http or https URL, for example https://billing.internal/api")
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.Fragment != "" || base.RawQuery != "" {
+		return nil, errors.New("base URL: expected an absolute http or https URL without a query, for example https://billing.internal/api")
 	}
 	if base.User != nil {
 		return nil, errors.New("base URL: credentials do not belong in a URL; give them under auth")
@@ -103,7 +103,8 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 	if err != nil {
 		return nil, err
 	}
-	if err := c.authorize(req); err != nil {
+	secrets, err := c.authorize(req)
+	if err != nil {
 		return nil, err
 	}
 	// Not http.Client: a redirect would take credentials and arguments elsewhere.
@@ -120,40 +121,45 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 		}
 		return nil, unreachable(ctx, timeout, err)
 	}
-	return c.result(ctx, a, arguments, resp, body)
+	return c.result(ctx, a, arguments, resp, redact(body, secrets))
 }
 
-func (c *Client) authorize(req *http.Request) error {
+// authorize adds the gateway's credentials and gives what of them must not be
+// seen.
+func (c *Client) authorize(req *http.Request) (secrets []string, err error) {
 	if c.credentials == nil {
-		return nil
+		return nil, nil
 	}
 	header, err := c.credentials()
 	if err != nil {
-		return &Error{Kind: Unavailable, Message: "the gateway has no credentials for this plugin", Err: err}
+		return nil, &Error{Kind: Unavailable, Message: "the gateway has no credentials for this plugin", Err: err}
 	}
 	for name, values := range header {
 		req.Header[name] = values
+		for _, v := range values {
+			secrets = append(secrets, secretsOf(v)...)
+		}
 	}
-	return nil
+	return secrets, nil
 }
 
 // Masked replaces the values of credentials, for showing a request.
 func (c *Client) Masked(req *http.Request) error {
-	if err := c.authorize(req); err != nil {
-		return err
-	}
 	if c.credentials == nil {
 		return nil
 	}
 	header, err := c.credentials()
 	for name := range header {
-		req.Header[name] = []string{"[redacted]"}
+		req.Header[name] = []string{redacted}
 	}
 	return err
 }
 
 // read takes the decoded body up to the cap.
 func (c *Client) read(resp *http.Response) ([]byte, error) {
+	if resp.Request != nil && resp.Request.Method == http.MethodHead {
+		return nil, nil // its Content-Length is that of the answer to GET
+	}
 	limited := io.LimitReader(resp.Body, c.maxResponse+1)
 	var body []byte
 	var err error

@@ -3,6 +3,7 @@ package invoke
 import (
 	"compress/gzip"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -84,6 +85,7 @@ func TestFaults(t *testing.T) {
 		"text":          {reply(409, "text/plain", "already there"), Rejected, "HTTP 409 Conflict: already there"},
 		"html":          {reply(403, "text/html", "<html>forbidden by proxy-17.internal"), Rejected, "HTTP 403 Forbidden"},
 		"binary":        {reply(400, "application/octet-stream", "\xff\xfe"), Rejected, "HTTP 400 Bad Request"},
+		"echoed basic":  {reply(400, "text/plain", "bad password "+secret), Rejected, "HTTP 400 Bad Request: bad password [redacted]"},
 		"echoed secret": {reply(400, "application/json", `{"message":"bad token `+secret+`"}`), Rejected, "HTTP 400 Bad Request: bad token [redacted]"},
 		"unauthorized":  {reply(401, "application/json", `{"message":"token `+secret+` expired"}`), Unavailable, "the plugin does not accept the gateway's credentials (HTTP 401)"},
 		"server error":  {reply(500, "application/json", `{"message":"db password is hunter2"}`), Unavailable, "the plugin failed (HTTP 500)"},
@@ -125,6 +127,9 @@ func TestFaults(t *testing.T) {
 			}
 			if e.Kind != tt.kind || !strings.Contains(e.Message, tt.want) {
 				t.Errorf("got %s %q, want %s %q", e.Kind, e.Message, tt.kind, tt.want)
+			}
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("the log would tell the secret: %v", err)
 			}
 			for _, leak := range []string{secret, "hunter2", "/srv", strings.TrimPrefix(server.URL, "http://"), "169.254", "proxy-17"} {
 				if strings.Contains(e.Message, leak) {
@@ -261,6 +266,65 @@ func TestNewRefusesBaseURLs(t *testing.T) {
 			t.Errorf("%q was taken", bad)
 		} else if strings.Contains(err.Error(), "u:p") {
 			t.Errorf("%v tells credentials", err)
+		}
+	}
+}
+
+// TestEchoedSecrets: a plugin that echoes its request tells nobody.
+func TestEchoedSecrets(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, password, _ := r.BasicAuth()
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"authorization":%q,"key":%q,"password":%q}`, r.Header.Get("Authorization"), r.Header.Get("X-Key"), password)
+	}))
+	defer server.Close()
+	for _, header := range []http.Header{
+		{"Authorization": {"Bearer " + secret}},
+		{"X-Key": {secret + " with space"}},
+		{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("user:"+secret))}},
+	} {
+		c := newClient(t, Options{BaseURL: server.URL, Credentials: func() (http.Header, error) { return header, nil }})
+		r, err := c.Invoke(context.Background(), plain("x"), nil)
+		if err != nil || strings.Contains(string(r.JSON), secret) || !strings.Contains(string(r.JSON), redacted) {
+			t.Errorf("%v: got %s %v", header, r.JSON, err)
+		}
+	}
+}
+
+func TestHead(t *testing.T) {
+	server := httptest.NewServer(reply(200, "application/json", `{"a":1}`))
+	defer server.Close()
+	a := plain("x")
+	a.Request.Method = http.MethodHead
+	r, err := newClient(t, Options{BaseURL: server.URL}).Invoke(context.Background(), a, nil)
+	if err != nil || string(r.JSON) != "{}" {
+		t.Errorf("got %v %v", r, err)
+	}
+}
+
+// TestRunawayPrograms: a document's jq program ends, whatever it does.
+func TestRunawayPrograms(t *testing.T) {
+	actions := actionsOf(t, `
+openapi: 3.1.0
+info: {title: T, version: "1"}
+paths:
+  /x:
+    get:
+      x-action:
+        - {name: loop, request: {query.q: 'def f: f; f'}}
+        - {name: grow, request: {query.q: '[range(1000000000)] | length'}}
+        - {name: answer, output: {select: 'last(range(1; infinite))'}}
+      parameters: [{name: q, in: query, schema: {}}]
+      responses: {}
+`)
+	server := httptest.NewServer(reply(200, "application/json", `{}`))
+	defer server.Close()
+	c := newClient(t, Options{BaseURL: server.URL})
+	for name, a := range actions {
+		_, err := c.Invoke(context.Background(), a, nil)
+		var e *Error
+		if !errors.As(err, &e) || e.Kind != Timeout || e.Message != "the action's jq program took too long" {
+			t.Errorf("%s: got %v", name, err)
 		}
 	}
 }

@@ -105,6 +105,19 @@ func escapedList(v any, esc escaper, joiner string) []string {
 	return []string{esc(scalar(v))}
 }
 
+// isEmpty tells the values that RFC 6570 §2.3 calls undefined.
+func isEmpty(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return false
+}
+
 // pathValue serialises a path parameter: simple, label or matrix.
 func pathValue(name, style string, explode bool, v any) string {
 	_, isObject := v.(map[string]any)
@@ -139,11 +152,11 @@ func pathValue(name, style string, explode bool, v any) string {
 // pairs that are ready to be joined with "&".
 func queryPairs(name, style string, explode bool, v any, esc escaper) []string {
 	key := esc(name)
-	object, isObject := v.(map[string]any)
-	list, isList := v.([]any)
+	_, isObject := v.(map[string]any)
+	_, isList := v.([]any)
 	switch {
-	case v == nil, isObject && len(object) == 0, isList && len(list) == 0:
-		return nil // RFC 6570 §2.3: undefined
+	case isEmpty(v):
+		return nil
 	case !isObject && !isList:
 		return []string{key + "=" + esc(scalar(v))}
 	case style == "deepObject":

@@ -97,29 +97,11 @@ func shorten(s string) string {
 	return s[:cut] + " …"
 }
 
-// discreet takes the plugin's own address and credentials out of a text.
+// discreet takes the plugin's own address out of a text.
 func (c *Client) discreet(text string) string {
 	text = strings.ReplaceAll(text, c.base.Host, "[plugin]")
 	if name := c.base.Hostname(); strings.Contains(name, ".") {
 		text = strings.ReplaceAll(text, name, "[plugin]")
-	}
-	if c.credentials == nil {
-		return text
-	}
-	header, err := c.credentials()
-	if err != nil {
-		return ""
-	}
-	for _, values := range header {
-		for _, v := range values {
-			_, secret, found := strings.Cut(v, " ") // "Bearer x": the scheme is no secret
-			if !found {
-				secret = v
-			}
-			if len(secret) >= 6 {
-				text = strings.ReplaceAll(text, secret, "[redacted]")
-			}
-		}
 	}
 	return text
 }

@@ -24,9 +24,9 @@ func (b *requestBuilder) path() string {
 		}
 		text := ""
 		switch {
-		case !ok || v == nil:
+		case !ok || isEmpty(v):
 		case p.ContentType != "":
-			text = escape(contentText(v))
+			text = escape(contentText(p.ContentType, v))
 		default:
 			text = pathValue(p.Name, p.Style, p.Explode, v)
 		}
@@ -39,7 +39,7 @@ func (b *requestBuilder) path() string {
 	}
 	path := out.String()
 	if !sameShape(path, template.String()) {
-		b.fail(`an argument would change the path; "." and ".." are no values for a part of it`)
+		b.fail(`an argument would change the path: a part of it cannot be or contain "." or ".." between slashes, a backslash or NUL`)
 	}
 	return path
 }
@@ -52,15 +52,16 @@ func argumentOf(p *openapi.Parameter) string {
 }
 
 // sameShape tells whether a filled-in path has the template's segments. Values
-// are percent-encoded already; what remains are dot segments, in any encoding
-// that some server might undo.
+// are percent-encoded already; what remains is what a server on the way may
+// make of them: it may decode more than once, take a backslash for a slash, or
+// cut a segment at ";" or NUL.
 func sameShape(path, template string) bool {
-	if strings.Count(path, "/") != strings.Count(template, "/") || strings.ContainsAny(path, "?#\\\x00") {
+	if strings.Count(path, "/") != strings.Count(template, "/") || strings.ContainsAny(path, "?#") {
 		return false
 	}
 	for segment := range strings.SplitSeq(path, "/") {
 		for range 10 {
-			if segment == "." || segment == ".." {
+			if climbs(segment) {
 				return false
 			}
 			decoded, err := url.PathUnescape(segment)
@@ -71,4 +72,18 @@ func sameShape(path, template string) bool {
 		}
 	}
 	return true
+}
+
+// climbs tells whether a segment could lead to another place than below its
+// parent.
+func climbs(segment string) bool {
+	if strings.ContainsAny(segment, "\\\x00") {
+		return true
+	}
+	for part := range strings.SplitSeq(segment, "/") {
+		if name, _, _ := strings.Cut(part, ";"); name == "." || name == ".." {
+			return true
+		}
+	}
+	return false
 }

@@ -33,7 +33,7 @@ func (c *Client) Request(ctx context.Context, a *openapi.Action, arguments map[s
 		return nil, internal(fmt.Errorf("path template %q: %w", a.Operation, err))
 	}
 	u.Path = decoded
-	u.RawQuery = joinQuery(u.RawQuery, query)
+	u.RawQuery = strings.Join(query, "&")
 
 	var reader io.Reader
 	if body != nil {
@@ -44,7 +44,9 @@ func (c *Client) Request(ctx context.Context, a *openapi.Action, arguments map[s
 		return nil, internal(err)
 	}
 	req.URL, req.Host, req.Header = &u, u.Host, header
-	header.Set("User-Agent", c.userAgent)
+	if header.Get("User-Agent") == "" {
+		header.Set("User-Agent", c.userAgent)
+	}
 	if a.Request.Accept != "" {
 		header.Set("Accept", a.Request.Accept)
 	}
@@ -52,14 +54,6 @@ func (c *Client) Request(ctx context.Context, a *openapi.Action, arguments map[s
 		header.Set("Content-Type", a.Request.Body.MediaType)
 	}
 	return req, nil
-}
-
-func joinQuery(base string, pairs []string) string {
-	query := strings.Join(pairs, "&")
-	if base != "" && query != "" {
-		return base + "&" + query
-	}
-	return base + query
 }
 
 // withDefaults fills in what the caller left out. The caller's map is its own.
@@ -105,13 +99,15 @@ func (b *requestBuilder) value(v openapi.Value) (value any, ok bool) {
 		}
 		return value, err == nil
 	case v.Query != nil:
-		value, err := v.Query.Run(b.ctx, b.arguments, b.arguments, 0)
+		value, err := runQuery(b.ctx, v.Query, b.arguments, b.arguments, 0)
 		var said *openapi.QueryError
 		switch {
 		case errors.As(err, &said):
 			b.fail("%s", said.Message)
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+			b.err = queryTimeout(err)
 		case err != nil:
-			b.fail("arguments do not fit together: %v", err)
+			b.err = &Error{Kind: InvalidArguments, Message: "the arguments do not fit together", Err: err}
 		}
 		return value, err == nil && value != nil
 	}
@@ -119,11 +115,13 @@ func (b *requestBuilder) value(v openapi.Value) (value any, ok bool) {
 	return value, ok
 }
 
-// contentText is the value of a parameter that "content" describes: JSON, or
-// the text itself.
-func contentText(v any) string {
-	if text, err := marshal(v); err == nil {
-		return string(text)
+// contentText is the value of a parameter that "content" describes: JSON for a
+// JSON media type, else the text itself.
+func contentText(mediaType string, v any) string {
+	if isJSON(essence(mediaType)) {
+		if text, err := marshal(v); err == nil {
+			return string(text)
+		}
 	}
 	return scalar(v)
 }
@@ -137,11 +135,11 @@ func (b *requestBuilder) parameters() (query []string, header http.Header) {
 		if b.err != nil {
 			return nil, nil
 		}
-		if !ok || v == nil {
+		if !ok || isEmpty(v) {
 			continue
 		}
 		if p.ContentType != "" {
-			v = contentText(v)
+			v = contentText(p.ContentType, v)
 		}
 		switch p.In {
 		case openapi.InQuery:
@@ -160,9 +158,6 @@ func (b *requestBuilder) parameters() (query []string, header http.Header) {
 }
 
 func (b *requestBuilder) query(p *openapi.Parameter, v any) []string {
-	if p.AllowEmptyValue && v == "" {
-		return []string{escape(p.Name) + "="}
-	}
 	if p.AllowReserved {
 		return queryPairs(p.Name, p.Style, p.Explode, v, escapeReserved)
 	}

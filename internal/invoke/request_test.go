@@ -30,6 +30,7 @@ paths:
         - {name: list, in: query, explode: false, schema: {type: array}}
         - {name: raw, in: query, allowReserved: true, schema: {type: string}}
         - {name: json, in: query, content: {application/json: {}}}
+        - {name: text, in: query, content: {text/plain: {}}}
         - {name: X-Trace, in: header, schema: {}}
         - {name: one, in: cookie, schema: {}}
         - {name: two, in: cookie, schema: {}}
@@ -125,11 +126,12 @@ func TestRequest(t *testing.T) {
 	const base = "https://api.example.com/base"
 	for _, tt := range []struct{ action, arguments, want string }{
 		{"path", `{"a":"k","b":"n"}`, "GET " + base + "/v1/k/x/n.json"},
-		{"path", `{"a":"a/b\\c","b":"ü?#"}`, "GET " + base + "/v1/a%2Fb%5Cc/x/%C3%BC%3F%23.json"},
+		{"path", `{"a":"a/b:c","b":"ü?#"}`, "GET " + base + "/v1/a%2Fb%3Ac/x/%C3%BC%3F%23.json"},
 		{"path", `{"a":"...","b":["x","y"]}`, "GET " + base + "/v1/.../x/x,y.json"},
-		{"path", `{"a":"a\u0000b","b":".."}`, "GET " + base + "/v1/a%00b/x/...json"},
+		{"path", `{"a":"a..b","b":".."}`, "GET " + base + "/v1/a..b/x/...json"},
 		{"query", `{}`, "GET " + base + "/query"},
 		{"query", `{"q":"a b","list":["x","y,z"],"raw":"k=v,w&x","json":{"a":[1]}}`, "GET " + base + "/query?q=a%20b&list=x,y%2Cz&raw=k=v,w%26x&json=%7B%22a%22%3A%5B1%5D%7D"},
+		{"query", `{"X-Trace":[],"q":{},"text":"say \"hi\""}`, "GET " + base + "/query?text=say%20%22hi%22"},
 		{"query", `{"X-Trace":["a","b"],"one":"1 2","two":2}`, "GET " + base + "/query X-Trace=a,b Cookie=one=1%202; two=2"},
 		{"body", `{"name":"<n>","deep":1}`, "POST " + base + `/body?v=2 Content-Type=application/json {"kind":"component","name":"<n>","ref":"component:<n>","spec":{"deep":1},"type":"url"}`},
 		{"body", `{"name":"n","kind":"k","spec":{"other":9007199254740993},"deep":null}`, "POST " + base + `/body?v=2 Content-Type=application/json {"kind":"k","name":"n","ref":"k:n","spec":{"deep":null,"other":9007199254740993},"type":"url"}`},
@@ -159,6 +161,15 @@ func TestRequestRefused(t *testing.T) {
 		{"path", `{"a":".","b":"x"}`, `an argument would change the path`},
 		{"path", `{"a":"%2e%2e","b":"x"}`, `an argument would change the path`},
 		{"path", `{"a":"%252E%252e","b":"x"}`, `an argument would change the path`},
+		{"path", `{"a":"../admin","b":"x"}`, `an argument would change the path`},
+		{"path", `{"a":"x/..","b":"x"}`, `an argument would change the path`},
+		{"path", `{"a":"x/./y","b":"x"}`, `an argument would change the path`},
+		{"path", `{"a":"..\\admin","b":"x"}`, `an argument would change the path`},
+		{"path", `{"a":"a\\b","b":"x"}`, `an argument would change the path`},
+		{"path", `{"a":"%2e%2e%2fadmin","b":"x"}`, `an argument would change the path`},
+		{"path", `{"a":"..;x=1/admin","b":"x"}`, `an argument would change the path`},
+		{"path", `{"a":"a\u0000b","b":"x"}`, `an argument would change the path`},
+		{"path", `{"a":{},"b":"x"}`, `argument "a" must not be empty`},
 		{"path", `{"a":"","b":"x"}`, `argument "a" must not be empty`},
 		{"path", `{"a":null,"b":"x"}`, `argument "a" must not be empty`},
 		{"path", `{"b":"x"}`, `argument "a" must not be empty`},
@@ -166,7 +177,7 @@ func TestRequestRefused(t *testing.T) {
 		{"query", `{"X-Trace":"a\r\nHost: evil"}`, "header X-Trace"},
 		{"query", `{"X-Trace":"a\u0000"}`, "header X-Trace"},
 		{"jq", `{"ref":"bad"}`, "ref cannot be bad"},
-		{"jq", `{"ref":5}`, "arguments do not fit together"},
+		{"jq", `{"ref":5}`, "the arguments do not fit together"},
 		{"form", `{"a":"x"}`, ""},
 	} {
 		_, err := c.Request(context.Background(), actions[tt.action], arguments(t, tt.arguments))
@@ -218,8 +229,15 @@ func FuzzPath(f *testing.F) {
 			t.Fatalf("a=%q b=%q came back as %q %q", a, b, gotA, gotB)
 		}
 		for _, s := range segments {
-			if s == "." || s == ".." {
-				t.Fatalf("dot segment in %q", req.URL.RequestURI())
+			for range 5 {
+				for _, part := range strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(`/\`, r) }) {
+					if part == "." || part == ".." {
+						t.Fatalf("dot segment in %q", req.URL.RequestURI())
+					}
+				}
+				if s, err = url.PathUnescape(s); err != nil {
+					break
+				}
 			}
 		}
 	})

@@ -57,10 +57,13 @@ func (c *Client) selected(ctx context.Context, a *openapi.Action, arguments map[
 			return nil, &Error{Kind: Unavailable, Status: r.Status, Message: "the plugin's answer is not the JSON that it says it is", Err: err}
 		}
 	}
-	out, err := a.Response.Select.Run(ctx, input, withDefaults(arguments, a.Request.Defaults), r.Status)
+	out, err := runQuery(ctx, a.Response.Select, input, withDefaults(arguments, a.Request.Defaults), r.Status)
 	var said *openapi.QueryError
 	if errors.As(err, &said) {
 		return nil, &Error{Kind: Rejected, Status: r.Status, Message: said.Message}
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return nil, queryTimeout(err)
 	}
 	if err == nil {
 		r.JSON, err = marshal(out)

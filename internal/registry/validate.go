@@ -8,6 +8,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -82,12 +83,39 @@ func (a *Action) decodeArguments(raw json.RawMessage) (map[string]any, error) {
 	if !ok {
 		return nil, errors.New("arguments have to be an object")
 	}
+	if at, ok := absurdNumber(arguments, nil); ok {
+		return nil, fmt.Errorf("invalid arguments: %s: number is out of range", place(at))
+	}
 	err = a.arguments.Validate(v)
 	var invalid *jsonschema.ValidationError
 	if errors.As(err, &invalid) {
 		return nil, errors.New(a.complaint(invalid))
 	}
 	return arguments, err
+}
+
+// absurdNumber finds a number that no API takes and that costs the validator,
+// which calculates exactly, more time and memory than any plugin is worth.
+func absurdNumber(v any, at []string) ([]string, bool) {
+	switch v := v.(type) {
+	case json.Number:
+		_, exponent, _ := strings.Cut(strings.ToLower(v.String()), "e")
+		e, err := strconv.Atoi(strings.TrimPrefix(exponent, "+"))
+		return at, len(v) > 400 || exponent != "" && (err != nil || e > 400 || e < -400)
+	case []any:
+		for i, item := range v {
+			if at, ok := absurdNumber(item, append(at, strconv.Itoa(i))); ok {
+				return at, true
+			}
+		}
+	case map[string]any:
+		for name, item := range v {
+			if at, ok := absurdNumber(item, append(at, name)); ok {
+				return at, true
+			}
+		}
+	}
+	return nil, false
 }
 
 // complaint lists the leaves of a validation error, each with its argument.
@@ -125,8 +153,19 @@ func (a *Action) collect(err *jsonschema.ValidationError, lines *[]string) {
 			*lines = append(*lines, line)
 		}
 	default:
-		*lines = append(*lines, place(err.InstanceLocation)+": "+err.ErrorKind.LocalizedString(english))
+		line := place(err.InstanceLocation) + ": " + err.ErrorKind.LocalizedString(english)
+		*lines = append(*lines, clip(line))
 	}
+}
+
+// maxComplaint bounds one complaint, which may quote what the caller sent.
+const maxComplaint = 300
+
+func clip(s string) string {
+	if len(s) <= maxComplaint {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxComplaint], "") + " …"
 }
 
 // place writes an instance location as a person would: orderFields[0].order.
