@@ -44,9 +44,19 @@ type Result struct {
 	Text   string
 }
 
+// The kinds of [CallError].
+const (
+	InvalidArguments = string(invoke.InvalidArguments) // the arguments break the input schema
+	Rejected         = string(invoke.Rejected)         // the plugin answered 4xx
+	Unavailable      = string(invoke.Unavailable)      // the plugin is down, failed, or answered with something unreadable
+	Timeout          = string(invoke.Timeout)          // the plugin was too slow
+	TooLarge         = string(invoke.TooLarge)         // the answer is over the cap
+	Internal         = string(invoke.Internal)         // a fault of the gateway
+)
+
 // CallError says why a call gave no result, in words fit for the caller.
 type CallError struct {
-	Kind    string // "invalid_arguments", "rejected", "unavailable", …
+	Kind    string
 	Message string
 	cause   error
 }

@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"cmp"
+	"maps"
 	"net/http"
 	"time"
 )
 
 // Config is a whole gateway: what the YAML file says, or what a Go program
-// builds. Start from [DefaultConfig]. The koanf tags are the YAML keys; the doc
+// builds. What is left at its zero value is as in [DefaultConfig],
+// [DefaultPlugin] and [DefaultServer]. The koanf tags are the YAML keys; the doc
 // tags are the config reference, the JSON Schema and the editors' help, with the
 // values (enum) and names (names) that are allowed; a plain string in the place
 // of a section stands for its field with the plain tag.
@@ -129,3 +132,24 @@ func DefaultPlugin() Plugin {
 
 // DefaultServer is what holds where a server says nothing.
 func DefaultServer() Server { return Server{ToolNames: "{plugin}_{action}"} }
+
+// withDefaults fills in what a config made in Go left at its zero value.
+func (c Config) withDefaults() Config {
+	d := DefaultConfig()
+	c.Listen, c.Auth = cmp.Or(c.Listen, d.Listen), cmp.Or(c.Auth, d.Auth)
+	c.Database.URL = cmp.Or(c.Database.URL, d.Database.URL)
+	c.Log.Format, c.Log.Level = cmp.Or(c.Log.Format, d.Log.Format), cmp.Or(c.Log.Level, d.Log.Level)
+	c.Limits.RequestBody = cmp.Or(c.Limits.RequestBody, d.Limits.RequestBody)
+	c.Limits.SessionTTL = cmp.Or(c.Limits.SessionTTL, d.Limits.SessionTTL)
+	c.Plugins, c.Servers = maps.Clone(c.Plugins), maps.Clone(c.Servers)
+	for name, p := range c.Plugins {
+		d := DefaultPlugin()
+		p.Actions, p.Timeout, p.MaxResponse = cmp.Or(p.Actions, d.Actions), cmp.Or(p.Timeout, d.Timeout), cmp.Or(p.MaxResponse, d.MaxResponse)
+		c.Plugins[name] = p
+	}
+	for name, s := range c.Servers {
+		s.ToolNames = cmp.Or(s.ToolNames, DefaultServer().ToolNames)
+		c.Servers[name] = s
+	}
+	return c
+}

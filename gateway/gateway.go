@@ -35,7 +35,8 @@ type Gateway struct {
 	metrics  *telemetry.Metrics
 	handler  http.Handler
 
-	reloading sync.Mutex // held while the next generation is built
+	reloading sync.Mutex    // held while the next generation is built
+	reloaded  chan struct{} // wakes the refresh
 	current   generation
 	stop      context.CancelFunc
 	running   sync.WaitGroup
@@ -47,8 +48,8 @@ type Option func(*Gateway)
 // WithLogger sets where the gateway logs; the default is nowhere.
 func WithLogger(l *slog.Logger) Option { return func(g *Gateway) { g.log = l } }
 
-// WithProgress is told before each plugin's documents are read, and at the end
-// with done equal to total.
+// WithProgress is told, one plugin after the other, which plugin's documents
+// were just read, and at the end "" with done equal to total.
 func WithProgress(f func(done, total int, plugin string)) Option {
 	return func(g *Gateway) { g.progress = f }
 }
@@ -65,10 +66,12 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 		log:      slog.New(slog.DiscardHandler),
 		progress: func(int, int, string) {},
 		metrics:  telemetry.NewMetrics(),
+		reloaded: make(chan struct{}, 1),
 	}
 	for _, o := range options {
 		o(g)
 	}
+	cfg = cfg.withDefaults()
 	faults := cfg.Validate()
 	if len(faults) == 0 {
 		faults = g.open(ctx, cfg)
@@ -78,7 +81,7 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	g.stop = stop
-	next, err := g.build(ctx, cfg, generation{}, nil)
+	next, err := g.build(ctx, cfg, generation{}, nil, false)
 	if err == nil {
 		err = g.serve(cfg, next)
 	}
@@ -114,7 +117,7 @@ func inspect(ctx context.Context, cfg Config, known Faults) Faults {
 		return nil
 	}
 	defer func() { _ = g.db.Close() }() // it was in memory
-	next, err := g.build(ctx, cfg, generation{}, known)
+	next, err := g.build(ctx, cfg, generation{}, known, false)
 	next.close(generation{})
 	var more Faults
 	errors.As(err, &more)
@@ -160,21 +163,22 @@ func (g *Gateway) run(ctx context.Context, first generation) {
 	}
 	g.running.Go(func() { g.mcp.Run(ctx) })
 	first.run(ctx, g)
-	if every := first.config.refreshEvery(); every > 0 {
-		g.running.Go(func() { g.refresh(ctx, every) })
-	}
+	g.running.Go(func() { g.refresh(ctx) })
 }
 
-// refresh reads the documents again from time to time. What cannot be read
-// changes nothing but the log.
-func (g *Gateway) refresh(ctx context.Context, every time.Duration) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
+// refresh reads the documents again, as often as the current config wants.
+// What cannot be read changes nothing but the log.
+func (g *Gateway) refresh(ctx context.Context) {
 	for {
+		var due <-chan time.Time // never
+		if every := g.refreshEvery(); every > 0 {
+			due = time.After(every)
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-g.reloaded: // perhaps with another interval
+		case <-due:
 			if err := g.reload(ctx, nil); err != nil && ctx.Err() == nil {
 				g.log.WarnContext(ctx, "refresh: the last good documents stay in use", "error", err)
 			}
@@ -182,14 +186,26 @@ func (g *Gateway) refresh(ctx context.Context, every time.Duration) {
 	}
 }
 
+func (g *Gateway) refreshEvery() time.Duration {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	return g.current.config.refreshEvery()
+}
+
 // Reload replaces the config, plugins and servers as a whole. With any fault
-// all stays as it was. Calls that have begun finish on the old plugins. Listen
-// address and database cannot change.
+// all stays as it was. Calls that have begun finish on the old plugins. What is
+// not about plugins and servers cannot change: that is a fault, too.
 func (g *Gateway) Reload(ctx context.Context, cfg Config) error {
+	cfg = cfg.withDefaults()
 	if faults := cfg.Validate(); len(faults) > 0 {
 		return append(faults, inspect(ctx, cfg, faults)...)
 	}
-	return g.reload(ctx, &cfg)
+	err := g.reload(ctx, &cfg)
+	select {
+	case g.reloaded <- struct{}{}:
+	default:
+	}
+	return err
 }
 
 // reload builds the next generation, of the given config or of the current
@@ -205,7 +221,7 @@ func (g *Gateway) reload(ctx context.Context, cfg *Config) error {
 	if faults := old.config.fixedParts(*cfg); len(faults) > 0 {
 		return faults
 	}
-	next, err := g.build(ctx, *cfg, old, nil)
+	next, err := g.build(ctx, *cfg, old, nil, same)
 	if err == nil && same && next.sameAs(old) {
 		return nil
 	}
@@ -232,6 +248,18 @@ func (c Config) fixedParts(next Config) (fs Faults) {
 	if c.Database != next.Database {
 		fs.add("database.url", hint, "cannot change while the gateway runs")
 	}
+	if c.PublicURL != next.PublicURL {
+		fs.add("publicURL", hint, "cannot change while the gateway runs")
+	}
+	if !slices.Equal(c.AllowedOrigins, next.AllowedOrigins) {
+		fs.add("allowedOrigins", hint, "cannot change while the gateway runs")
+	}
+	if c.Log != next.Log {
+		fs.add("log", hint, "cannot change while the gateway runs")
+	}
+	if c.Limits != next.Limits {
+		fs.add("limits", hint, "cannot change while the gateway runs")
+	}
 	return fs
 }
 
@@ -243,8 +271,8 @@ func (g *Gateway) Handler() http.Handler { return g.handler }
 func (g *Gateway) Close() error {
 	g.stop()
 	g.reloading.Lock()
-	defer g.reloading.Unlock()
 	g.current.close(generation{})
+	g.reloading.Unlock() // who works in the background may be waiting for it
 	g.running.Wait()
 	if err := g.db.Close(); err != nil {
 		return fmt.Errorf("database: %w", err)

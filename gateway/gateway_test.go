@@ -191,6 +191,7 @@ func TestReload(t *testing.T) {
 			p.Document = []byte("openapi: 3.1.0\npaths: []")
 			c.Plugins = map[string]gateway.Plugin{"pets": p}
 		},
+		"another origin":   func(c *gateway.Config) { c.AllowedOrigins = []string{"https://x.example"} },
 		"another address":  func(c *gateway.Config) { c.Listen = "127.0.0.1:1" },
 		"another database": func(c *gateway.Config) { c.Database.URL = gateway.SecretValue("sqlite:other.db") },
 	} {
@@ -315,13 +316,16 @@ func TestToolNameCollision(t *testing.T) {
 // gateway's own credentials, and only there.
 func TestPluginOverHTTP(t *testing.T) {
 	const token = "canary-plugin-token"
-	var documentAuth string
+	var documentAuth, callAuth string
 	mux := http.NewServeMux()
 	mux.HandleFunc("/openapi.yaml", func(w http.ResponseWriter, r *http.Request) {
 		documentAuth = r.Header.Get("Authorization")
 		fmt.Fprintf(w, petDocument, "")
 	})
-	mux.HandleFunc("/pets/", pets)
+	mux.HandleFunc("/pets/", func(w http.ResponseWriter, r *http.Request) {
+		callAuth = r.Header.Get("Authorization")
+		pets(w, r)
+	})
 	plugin := httptest.NewServer(mux)
 	defer plugin.Close()
 
@@ -336,8 +340,10 @@ func TestPluginOverHTTP(t *testing.T) {
 		t.Errorf("document was fetched with %q", documentAuth)
 	}
 	r, err := g.Call(context.Background(), "pets:get-pet", json.RawMessage(`{"id":"x"}`))
-	if err != nil || !strings.Contains(string(r.JSON), token) {
-		t.Errorf("got %v %v", r, err)
+	if err != nil || callAuth != "Bearer "+token {
+		t.Errorf("called with %q: %v", callAuth, err)
+	} else if strings.Contains(string(r.JSON), token) { // the plugin echoes it
+		t.Errorf("the caller sees the token: %s", r.JSON)
 	}
 	req, err := g.Preview(context.Background(), "pets:get-pet", json.RawMessage(`{"id":"x"}`))
 	if err != nil || req.Header.Get("Authorization") != "[redacted]" {
@@ -371,5 +377,56 @@ func TestRefreshReadsDocumentsAgain(t *testing.T) {
 	write(fmt.Sprintf(petDocument, "  /toys: {get: {operationId: list-toys, x-action: true, responses: {}}}"))
 	for !strings.Contains(toolNames(g), "list-toys") {
 		<-built // each build begins after the one before was taken into use
+	}
+}
+
+// TestOnePluginDown: a refresh goes on for the others, and the one that is down
+// keeps its last good document.
+func TestOnePluginDown(t *testing.T) {
+	document := func(operation string) string {
+		return "openapi: 3.1.0\ninfo: {title: T, version: \"1\"}\npaths: {/x: {get: {operationId: " + operation + ", x-action: true, responses: {}}}}"
+	}
+	dir := t.TempDir()
+	cfg := petConfig(t, "")
+	for _, name := range []string{"down", "up"} {
+		file := filepath.Join(dir, name+".yaml")
+		if err := os.WriteFile(file, []byte(document("one")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg.Plugins[name] = gateway.Plugin{Spec: file, BaseURL: "http://plugin.invalid", Refresh: 5 * time.Millisecond}
+	}
+	cfg.Servers["all"] = gateway.Server{Actions: gateway.Allowlist{Include: []gateway.Rule{{ID: "*"}}}}
+	built := make(chan struct{})
+	g := start(t, cfg, gateway.WithProgress(func(int, int, string) {
+		select {
+		case built <- struct{}{}:
+		default:
+		}
+	}))
+	if err := os.Remove(filepath.Join(dir, "down.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "up.yaml"), []byte(document("two")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(toolNames(g), "up_two") {
+		<-built
+	}
+	if names := toolNames(g); !strings.Contains(names, "down_one") {
+		t.Errorf("the plugin that is down lost its actions: %s", names)
+	}
+}
+
+// TestConfigsMadeInGo: zero values are the defaults.
+func TestConfigsMadeInGo(t *testing.T) {
+	g := start(t, gateway.Config{
+		Database: gateway.Database{URL: gateway.SecretValue("sqlite::memory:")},
+		Plugins:  map[string]gateway.Plugin{"pets": {Document: fmt.Appendf(nil, petDocument, ""), Handler: http.HandlerFunc(pets)}},
+		Servers:  map[string]gateway.Server{"pets": {Actions: gateway.Allowlist{Include: []gateway.Rule{{Plugin: "pets"}}}}},
+	})
+	_, err := g.Call(context.Background(), "pets:get-pet", json.RawMessage(`{}`))
+	var e *gateway.CallError
+	if !errors.As(err, &e) || e.Kind != gateway.InvalidArguments {
+		t.Errorf("got %v", err)
 	}
 }

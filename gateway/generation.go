@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/catalog"
@@ -50,30 +51,30 @@ type runningCatalog struct {
 // build makes the next generation beside the old one. With an error, which is
 // all Faults that it finds, it still gives what was made so far, to be closed.
 // Plugins that the known faults are about are left out, and so are the faults
-// that only follow from that.
-func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known Faults) (generation, error) {
+// that only follow from that. keep lets a plugin that cannot be read stay as it
+// was.
+func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known Faults, keep bool) (generation, error) {
 	next := generation{config: cfg, plugins: map[string]builtPlugin{}, catalogs: map[string]*runningCatalog{}}
+	names := slices.Sorted(maps.Keys(cfg.Plugins))
+	built, wrong := g.read(ctx, &next, old, names, known)
 	var faults Faults
 	var plugins []registry.Plugin
 	var broken []string
-	for i, name := range slices.Sorted(maps.Keys(cfg.Plugins)) {
-		g.progress(i, len(cfg.Plugins), name)
-		if known.about("plugins." + name) {
+	for i, name := range names {
+		if last, had := old.plugins[name]; len(wrong[i]) > 0 && keep && had {
+			g.log.WarnContext(ctx, "plugin keeps its last good documents", "plugin", name, "error", wrong[i])
+			built[i], wrong[i] = last, nil
+		}
+		faults = append(faults, wrong[i]...)
+		if len(wrong[i]) > 0 || known.about("plugins."+name) {
 			broken = append(broken, name)
 			continue
 		}
-		plugin, wrong := g.plugin(ctx, &next, old, name)
-		if len(wrong) > 0 {
-			broken = append(broken, name)
-			faults = append(faults, wrong...)
-			continue
-		}
-		next.plugins[name] = plugin
-		plugins = append(plugins, plugin.Plugin)
+		next.plugins[name] = built[i]
+		plugins = append(plugins, built[i].Plugin)
 	}
-	g.progress(len(cfg.Plugins), len(cfg.Plugins), "")
-	snapshot, wrong := registry.Build(plugins, serverSpecs(cfg.Servers, known), broken...)
-	faults = append(faults, fromRegistry(wrong)...)
+	snapshot, more := registry.Build(plugins, serverSpecs(cfg.Servers, known), broken...)
+	faults = append(faults, fromRegistry(more)...)
 	if len(faults) > 0 {
 		return next, faults
 	}
@@ -81,13 +82,38 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 	return next, nil
 }
 
-// plugin makes one plugin's part of the next generation.
-func (g *Gateway) plugin(ctx context.Context, next *generation, old generation, name string) (builtPlugin, Faults) {
-	p := next.config.Plugins[name]
-	if faults := g.catalog(ctx, next, old, name, p); len(faults) > 0 {
-		return builtPlugin{}, faults
+// readers is how many plugins are read at once: one that hangs holds up few.
+const readers = 16
+
+// read makes each plugin's part of the next generation, many at a time.
+func (g *Gateway) read(ctx context.Context, next *generation, old generation, names []string, known Faults) ([]builtPlugin, []Faults) {
+	built, wrong := make([]builtPlugin, len(names)), make([]Faults, len(names))
+	places := make(chan struct{}, readers)
+	var done sync.Mutex
+	count := 0
+	var all sync.WaitGroup
+	for i, name := range names {
+		if known.about("plugins." + name) {
+			continue
+		}
+		p := next.config.Plugins[name]
+		if wrong[i] = g.catalog(ctx, next, old, name, p); len(wrong[i]) > 0 {
+			continue
+		}
+		settings := p.settings(next.catalogs[name])
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			built[i], wrong[i] = p.build(ctx, name, settings, old.plugins[name])
+			done.Lock()
+			defer done.Unlock()
+			count++
+			g.progress(count, len(names), name)
+		})
 	}
-	return next.plugin(ctx, name, p, old.plugins[name])
+	all.Wait()
+	g.progress(len(names), len(names), "")
+	return built, wrong
 }
 
 // sameAs tells whether everything in one generation was taken over from the

@@ -1,15 +1,16 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/registry"
@@ -21,9 +22,9 @@ import (
 // inProcessURL is the base URL of plugins that have no socket.
 const inProcessURL = "http://plugin.invalid"
 
-// plugin reads one plugin's documents and makes its actions and its client,
-// unless the old ones still hold.
-func (next *generation) plugin(ctx context.Context, name string, p Plugin, old builtPlugin) (builtPlugin, Faults) {
+// build reads a plugin's documents and makes its actions and its client, unless
+// the old ones still hold.
+func (p Plugin) build(ctx context.Context, name string, settings settings, old builtPlugin) (builtPlugin, Faults) {
 	path := "plugins." + name
 	credentials := p.Auth.credentials()
 	sources, err := p.documents(ctx, credentials)
@@ -38,25 +39,23 @@ func (next *generation) plugin(ctx context.Context, name string, p Plugin, old b
 		}
 		overlays = append(overlays, overlay)
 	}
-	out := builtPlugin{settings: p.settings(next.catalogs[name]), digest: digest(sources, overlays)}
-	if old.Client != nil && old.settings == out.settings && old.digest == out.digest && !out.settings.inGo {
+	out := builtPlugin{settings: settings, digest: digest(sources, overlays)}
+	if old.Client != nil && old.settings == out.settings && old.digest == out.digest && !settings.inGo {
 		old.Attributes = attributeRules(path, p.Attributes)
 		return old, nil
 	}
 	out.Plugin = registry.Plugin{Name: name, Attributes: attributeRules(path, p.Attributes)}
-	var faults Faults
 	for _, src := range sources {
 		doc := openapi.Read(src, openapi.Options{
 			Mode: openapi.Mode(p.Actions), Overlays: overlays, TrustAttributes: p.Embedded != "", MaxBytes: source.MaxDocument,
 		})
 		out.findings = append(out.findings, doc.Findings...)
 		out.Actions = append(out.Actions, doc.Actions...)
-		faults = append(faults, unusable(path, doc)...)
 	}
-	if len(faults) > 0 {
-		return out, faults
+	if len(out.Actions) == 0 {
+		return out, unusable(path, out.findings)
 	}
-	if out.Client, err = next.client(name, p, credentials); err != nil {
+	if out.Client, err = p.client(settings.catalog, credentials); err != nil {
 		return out, Faults{{Path: path + ".baseURL", Message: err.Error()}}
 	}
 	return out, nil
@@ -82,20 +81,16 @@ func digest(lists ...[]openapi.Source) (sum [sha256.Size]byte) {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// unusable turns the errors of a document that gave nothing at all into
-// faults. A document with some good operations serves those.
-func unusable(path string, doc *openapi.Document) Faults {
-	if len(doc.Actions) > 0 {
-		return nil
-	}
-	var faults Faults
-	for _, f := range doc.Findings {
+// unusable says why a plugin has no action at all. One with some good
+// operations serves those.
+func unusable(path string, findings []openapi.Finding) (faults Faults) {
+	for _, f := range findings {
 		if f.Severity == openapi.SeverityError {
 			faults = append(faults, Fault{Path: path, Message: f.Location.String() + ": " + f.Message, Hint: f.Hint})
 		}
 	}
 	if len(faults) == 0 {
-		faults.add(path, "add x-action: true to an operation, or set actions: all", "%s has no action", doc.Source)
+		faults.add(path, "add x-action: true to an operation, or set actions: all", "plugin has no action")
 	}
 	return faults
 }
@@ -120,28 +115,28 @@ func (p Plugin) documents(ctx context.Context, credentials func() (http.Header, 
 // sameOrigin tells whether the document comes from the plugin itself, which is
 // the only place that its credentials go.
 func (p Plugin) sameOrigin() bool {
-	return p.BaseURL == "" || strings.HasPrefix(p.Spec, strings.TrimSuffix(p.BaseURL, "/")+"/")
+	return p.BaseURL == "" || originOf(p.BaseURL) == originOf(p.Spec)
 }
 
 // client makes the way to a plugin: its own pool of connections, or a handler
 // in this process.
-func (next *generation) client(name string, p Plugin, credentials func() (http.Header, error)) (*invoke.Client, error) {
+func (p Plugin) client(catalog *runningCatalog, credentials func() (http.Header, error)) (*invoke.Client, error) {
 	o := invoke.Options{
 		BaseURL: p.BaseURL, Timeout: p.Timeout, MaxResponse: int64(p.MaxResponse), Credentials: credentials,
 		UserAgent: "stagedoor/" + Version,
 	}
 	handler := p.Handler
-	if p.Embedded == "catalog" {
-		handler = next.catalogs[name]
+	if catalog != nil {
+		handler = catalog
 	}
 	switch {
-	case p.Embedded != "" || handler != nil:
+	case handler != nil:
 		o.BaseURL = inProcessURL
 		o.Transport = invoke.InProcess(handler, o.MaxResponse)
 	case o.BaseURL == "" && source.IsURL(p.Spec):
 		o.BaseURL = originOf(p.Spec)
 	case o.BaseURL == "":
-		return nil, fmt.Errorf("is needed: the document of plugin %s came from a file, which does not say where the API is", name)
+		return nil, errors.New("is needed: the document came from a file, which does not say where the API is")
 	}
 	return invoke.New(o)
 }
@@ -178,7 +173,8 @@ func headerFrom(name, prefix string, secret Secret) func() (http.Header, error) 
 
 func attributeRules(path string, rules map[string]AttributeRule) []registry.AttributeRule {
 	var out []registry.AttributeRule
-	for _, actions := range slices.Sorted(maps.Keys(rules)) {
+	byLength := func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }
+	for _, actions := range slices.SortedFunc(maps.Keys(rules), byLength) { // "*" first, the most particular last
 		out = append(out, registry.AttributeRule{
 			Path: path + ".attributes." + actions, Actions: actions, Attributes: registry.AttributeSet(rules[actions]),
 		})

@@ -8,7 +8,10 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/suggest"
@@ -58,6 +61,7 @@ var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 // Validate finds what is wrong with a config by itself, before any document is
 // read. It changes nothing.
 func (c Config) Validate() Faults {
+	c = c.withDefaults()
 	var fs Faults
 	c.validateListen(&fs)
 	if c.PublicURL != "" && !isOrigin(c.PublicURL) {
@@ -95,7 +99,7 @@ func (c Config) validateListen(fs *Faults) {
 		fs.add("auth", `"none" is all there is so far`, "unknown authentication %q", c.Auth)
 	}
 	host, port, err := net.SplitHostPort(c.Listen)
-	if err != nil || port == "" {
+	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
 		fs.add("listen", "for example 127.0.0.1:8080", "expected host:port, got %q", c.Listen)
 		return
 	}
@@ -160,14 +164,22 @@ func (p Plugin) validate(fs *Faults, plugin string) {
 	if p.BaseURL != "" && p.Embedded != "" {
 		fs.add(path+".baseURL", "use spec: for a catalog elsewhere", "an embedded plugin is called in process")
 	}
-	if p.Timeout <= 0 {
-		fs.add(path+".timeout", "", "has to be more than 0")
+	if p.Timeout < 0 {
+		fs.add(path+".timeout", "", "cannot be negative")
 	}
-	if p.MaxResponse <= 0 {
-		fs.add(path+".maxResponse", "", "has to be more than 0")
+	if p.MaxResponse < 0 {
+		fs.add(path+".maxResponse", "", "cannot be negative")
 	}
 	if p.Refresh < 0 {
 		fs.add(path+".refresh", "", "cannot be negative")
+	}
+	if p.Handler != nil && (p.Document == nil || p.BaseURL != "") {
+		fs.add(path, "give Handler with Document, and no BaseURL", "a handler in this process needs a document, and no URL")
+	}
+	for _, actions := range slices.Sorted(maps.Keys(p.Attributes)) {
+		if a := p.Attributes[actions]; a.ReadOnly != nil && a.Destructive != nil && *a.ReadOnly && *a.Destructive {
+			fs.add(path+".attributes."+actions, "", "an action cannot be readOnly and destructive")
+		}
 	}
 	p.Auth.validate(fs, path+".auth")
 }
@@ -188,12 +200,19 @@ func (a PluginAuth) validate(fs *Faults, path string) {
 	if (a.Header != HeaderAuth{}) && (a.Header.Name == "" || !a.Header.Value.IsSet()) {
 		fs.add(path+".header", "", "needs name and value")
 	}
+	if a.Header.Name != "" && !httpguts.ValidHeaderFieldName(a.Header.Name) {
+		fs.add(path+".header.name", "for example X-API-Key", "%q is not a header name", a.Header.Name)
+	}
 	for _, s := range []struct {
 		path   string
 		secret Secret
 	}{{path + ".bearer", a.Bearer}, {path + ".basic.password", a.Basic.Password}, {path + ".header.value", a.Header.Value}} {
 		if s.secret.IsSet() {
-			if _, err := s.secret.Reveal(); err != nil {
+			value, err := s.secret.Reveal()
+			if err == nil && !httpguts.ValidHeaderFieldValue(value) {
+				err = errors.New("secret has characters that a header cannot carry (a line break, for example)")
+			}
+			if err != nil {
 				fs.add(s.path, "", "%v", err)
 			}
 		}

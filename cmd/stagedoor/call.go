@@ -89,9 +89,8 @@ func (p *program) readInput(input string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
 	}
-	var v any
-	if err := json.Unmarshal(data, &v); err != nil {
-		return nil, fmt.Errorf("input is not JSON: %w", err)
+	if !json.Valid(data) {
+		return nil, errors.New("input is not JSON")
 	}
 	return data, nil
 }

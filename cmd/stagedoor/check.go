@@ -52,14 +52,17 @@ type report struct {
 
 func (p *program) runCheck(ctx context.Context, path string) (report, error) {
 	empty := report{Servers: []gateway.ServerInfo{}, Findings: []openapi.Finding{}, Issues: config.Issues{}}
-	file, err := p.load(ctx, path)
-	if err != nil {
-		return empty, err
+	file, loadErr := config.Load(path, p.environ)
+	if file == nil {
+		return empty, loadErr
 	}
 	databaseErr := gateway.CheckDatabase(ctx, file.Config)
 	g, err := gateway.New(ctx, file.Config, gateway.Offline(), gateway.WithProgress(p.progress()))
-	if err = located(file, joinFaults(databaseErr, err)); err != nil {
-		return empty, err
+	if all := joinFaults(databaseErr, err); all != nil {
+		return empty, located(file, all)
+	}
+	if loadErr != nil {
+		return empty, errors.Join(loadErr, g.Close())
 	}
 	r := report{Servers: g.Servers(), Findings: append(empty.Findings, g.Findings()...), Issues: empty.Issues}
 	return r, g.Close()

@@ -13,11 +13,11 @@ func (p *program) progress() func(done, total int, plugin string) {
 		return func(int, int, string) {}
 	}
 	return func(done, total int, plugin string) {
-		if done == total {
+		if plugin == "" {
 			fmt.Fprint(p.stderr, "\r\033[K")
 			return
 		}
-		fmt.Fprintf(p.stderr, "\r\033[Kreading documents %d/%d: %s", done+1, total, plugin)
+		fmt.Fprintf(p.stderr, "\r\033[Kreading documents %d/%d: %s", done, total, plugin)
 	}
 }
 

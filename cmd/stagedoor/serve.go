@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,7 +27,7 @@ func (p *program) serve() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "serve",
 		Short:   "Run the gateway",
-		Long:    "Runs the gateway until it is interrupted. SIGHUP loads the config and all documents again; with any fault all stays as it was.",
+		Long:    "Runs the gateway until it is interrupted. SIGHUP, and a change of the config file or of a document in a file, loads everything again; with any fault all stays as it was.",
 		Example: "  stagedoor serve --config config.yaml",
 		Args:    cobra.NoArgs,
 	}
@@ -49,7 +50,8 @@ func (p *program) runServe(ctx context.Context, path string) error {
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", file.Config.Listen)
 	if err != nil {
-		return file.Locate(gateway.Faults{{Path: "listen", Message: listenFault(file.Config.Listen, err)}})
+		faults := gateway.Faults{{Path: "listen", Message: listenFault(file.Config.Listen, err)}}
+		return located(file, joinFaults(faults, p.otherFaults(ctx, file.Config)))
 	}
 	defer listener.Close()
 	if file.Config.PublicURL == "" {
@@ -66,17 +68,19 @@ func (p *program) runServe(ctx context.Context, path string) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	go func() {
-		for {
-			select {
-			case <-hangups:
-				p.reload(ctx, g, log, path, file.Config)
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	var current atomic.Pointer[gateway.Config]
+	current.Store(&file.Config)
+	go p.reloadWhen(ctx, hangups, watch(ctx, path, &current), func() { p.reload(ctx, g, log, path, &current) })
 	return errors.Join(serveUntil(ctx, listener, g.Handler(), log), g.Close())
+}
+
+// otherFaults finds what else serve would refuse.
+func (p *program) otherFaults(ctx context.Context, cfg gateway.Config) error {
+	g, err := gateway.New(ctx, cfg, gateway.Offline())
+	if err == nil {
+		err = g.Close()
+	}
+	return joinFaults(gateway.CheckDatabase(ctx, cfg), err)
 }
 
 func listenFault(address string, err error) string {
@@ -117,12 +121,26 @@ func serveUntil(ctx context.Context, l net.Listener, h http.Handler, log *slog.L
 	return nil
 }
 
-// reload is what SIGHUP does. Address and public URL stay those of the start.
-func (p *program) reload(ctx context.Context, g *gateway.Gateway, log *slog.Logger, path string, started gateway.Config) {
+// reloadWhen reloads at each signal and each change of a file.
+func (p *program) reloadWhen(ctx context.Context, hangups <-chan os.Signal, changes <-chan struct{}, reload func()) {
+	for {
+		select {
+		case <-hangups:
+			reload()
+		case <-changes:
+			reload()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// reload is what SIGHUP and a changed file do. Address and public URL stay those of the start.
+func (p *program) reload(ctx context.Context, g *gateway.Gateway, log *slog.Logger, path string, current *atomic.Pointer[gateway.Config]) {
 	file, err := p.load(ctx, path)
 	if err == nil {
 		if file.Config.PublicURL == "" {
-			file.Config.PublicURL = started.PublicURL
+			file.Config.PublicURL = current.Load().PublicURL
 		}
 		err = located(file, g.Reload(ctx, file.Config))
 	}
@@ -130,6 +148,7 @@ func (p *program) reload(ctx context.Context, g *gateway.Gateway, log *slog.Logg
 		log.ErrorContext(ctx, "reload refused: all stays as it was", "faults", strings.Split(err.Error(), "\n"))
 		return
 	}
+	current.Store(&file.Config)
 	logFindings(ctx, log, g)
 	log.InfoContext(ctx, "reloaded", "servers", len(g.Servers()), "actions", len(g.Actions()))
 }

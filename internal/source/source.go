@@ -73,6 +73,8 @@ func File(path string) (openapi.Source, error) {
 		return openapi.Source{}, fmt.Errorf("document %s: %w", path, errors.Unwrap(err))
 	case info.IsDir():
 		return openapi.Source{}, fmt.Errorf("document %s is a folder; name a file in it, or a glob like %s", path, filepath.Join(path, "*.yaml"))
+	case !info.Mode().IsRegular():
+		return openapi.Source{}, fmt.Errorf("document %s is not a regular file", path)
 	case info.Size() > MaxDocument:
 		return openapi.Source{}, fmt.Errorf("document %s has %d bytes, more than the limit of %d", path, info.Size(), MaxDocument)
 	}
