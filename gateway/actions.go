@@ -100,6 +100,9 @@ func (g *Gateway) Servers() []ServerInfo {
 	return out
 }
 
+// ProtocolVersions lists the MCP revisions that servers speak, newest first.
+func ProtocolVersions() []string { return mcpserver.ProtocolVersions() }
+
 // ToolsList is exactly what a server answers to tools/list in the protocol
 // revision, "" being the newest with sessions.
 func (g *Gateway) ToolsList(server, protocolVersion string) (json.RawMessage, error) {

@@ -200,8 +200,8 @@ func (a PluginAuth) validate(fs *Faults, path string) {
 	if (a.Header != HeaderAuth{}) && (a.Header.Name == "" || !a.Header.Value.IsSet()) {
 		fs.add(path+".header", "", "needs name and value")
 	}
-	if a.Header.Name != "" && !httpguts.ValidHeaderFieldName(a.Header.Name) {
-		fs.add(path+".header.name", "for example X-API-Key", "%q is not a header name", a.Header.Name)
+	if a.Header.Name != "" && !isCredentialHeader(a.Header.Name) {
+		fs.add(path+".header.name", "for example X-API-Key", "%q cannot carry credentials", a.Header.Name)
 	}
 	for _, s := range []struct {
 		path   string
@@ -217,6 +217,17 @@ func (a PluginAuth) validate(fs *Faults, path string) {
 			}
 		}
 	}
+}
+
+// isCredentialHeader tells header names that are names, and not those of the
+// connection or the message.
+func isCredentialHeader(name string) bool {
+	switch strings.ToLower(name) {
+	case "host", "content-type", "content-length", "content-encoding", "connection", "transfer-encoding", "te", "trailer",
+		"upgrade", "expect", "accept", "accept-encoding", "user-agent":
+		return false
+	}
+	return httpguts.ValidHeaderFieldName(name)
 }
 
 func (s Server) validate(fs *Faults, server string, plugins map[string]Plugin) {

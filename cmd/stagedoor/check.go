@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -64,8 +65,26 @@ func (p *program) runCheck(ctx context.Context, path string) (report, error) {
 	if loadErr != nil {
 		return empty, errors.Join(loadErr, g.Close())
 	}
+	p.warnUnused(g)
 	r := report{Servers: g.Servers(), Findings: append(empty.Findings, g.Findings()...), Issues: empty.Issues}
 	return r, g.Close()
+}
+
+// warnUnused names the plugins of which no server shows anything.
+func (p *program) warnUnused(g *gateway.Gateway) {
+	shown := map[string]bool{}
+	for _, s := range g.Servers() {
+		for _, t := range s.Tools {
+			plugin, _, _ := strings.Cut(t.Action, ":")
+			shown[plugin] = true
+		}
+	}
+	for _, a := range g.Actions() {
+		if !shown[a.Plugin] {
+			shown[a.Plugin] = true
+			fmt.Fprintf(p.stderr, "plugin %s: none of its actions is on a server\n", a.Plugin)
+		}
+	}
 }
 
 // joinFaults makes one list of two.

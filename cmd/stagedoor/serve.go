@@ -21,7 +21,7 @@ import (
 )
 
 // drainFor is how long calls in flight may take to finish at the end.
-const drainFor = 15 * time.Second
+const drainFor = 30 * time.Second
 
 func (p *program) serve() *cobra.Command {
 	cmd := &cobra.Command{
@@ -175,6 +175,6 @@ func logFindings(ctx context.Context, log *slog.Logger, g *gateway.Gateway) {
 		if f.Severity != "info" {
 			level = slog.LevelWarn
 		}
-		log.Log(ctx, level, "finding", "place", f.Location.String(), "code", f.Code, "operation", f.Operation, "message", f.Message, "hint", f.Hint)
+		log.Log(ctx, level, "finding", "severity", string(f.Severity), "place", f.Location.String(), "code", f.Code, "operation", f.Operation, "message", f.Message, "hint", f.Hint)
 	}
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +23,12 @@ func (p *program) tools() *cobra.Command {
 	path := configFlag(cmd)
 	protocol := cmd.Flags().String("protocol", "2025-11-25", "MCP protocol `revision` of the client")
 	cmd.Flags().Bool("json", true, "print JSON (always so)")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if !slices.Contains(gateway.ProtocolVersions(), *protocol) {
+			return fmt.Errorf("--protocol: unknown revision %q (there is: %s)", *protocol, strings.Join(gateway.ProtocolVersions(), ", "))
+		}
+		return nil
+	}
 	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
 		g, err := p.open(cmd.Context(), *path, gateway.Offline())
 		if err != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
 
 // fault is an error that the caller may see.
@@ -65,7 +67,7 @@ func (c *Catalog) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case r.Context().Err() != nil:
 		f = &fault{http.StatusServiceUnavailable, "ServiceUnavailableError", "request was given up"}
 	default:
-		c.log.ErrorContext(r.Context(), "catalog request", "method", r.Method, "path", r.URL.Path, "error", err)
+		c.log.ErrorContext(r.Context(), "catalog request", "method", r.Method, "path", r.URL.Path, "ref", telemetry.Ref(r.Context()), "error", err)
 		f = &fault{http.StatusInternalServerError, "Error", "internal error"}
 	}
 	writeJSON(w, f.status, problem{

@@ -37,8 +37,14 @@ func secretsOf(value string) []string {
 // plugin that echoes its request would tell them.
 func redact(body []byte, secrets []string) []byte {
 	for _, s := range secrets {
-		if len(s) >= minSecret && bytes.Contains(body, []byte(s)) {
-			body = bytes.ReplaceAll(body, []byte(s), []byte(redacted))
+		escaped, err := marshal(s)
+		if err != nil || len(s) < minSecret {
+			continue
+		}
+		for _, form := range [][]byte{[]byte(s), bytes.Trim(escaped, `"`)} {
+			if bytes.Contains(body, form) {
+				body = bytes.ReplaceAll(body, form, []byte(redacted))
+			}
 		}
 	}
 	return body

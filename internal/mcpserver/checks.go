@@ -68,6 +68,18 @@ func (h *Handler) checkHost(r *http.Request) *refusal {
 	return &refusal{status: http.StatusForbidden, message: "Host is not a name of this machine"}
 }
 
+// Guard turns requests away from next that no page and no name of elsewhere may
+// send, as the handler itself does.
+func (h *Handler) Guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.origins.check(r) != nil || h.checkHost(r) != nil {
+			http.Error(w, "Origin or Host is not one of this gateway", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // isLoopback tells whether "host" or "host:port" names this machine itself.
 func isLoopback(hostport string) bool {
 	host := hostport

@@ -1,6 +1,10 @@
 package mcpserver
 
-import "github.com/mark3labs/mcp-go/mcp"
+import (
+	"strings"
+
+	"github.com/mark3labs/mcp-go/mcp"
+)
 
 // envelope is what the transport needs of a JSON-RPC message, found in one
 // walk; the rest stays as it came.
@@ -40,7 +44,7 @@ func parseEnvelope(raw []byte) (envelope, *rpcError) {
 		case "jsonrpc":
 			version = value
 		case "id":
-			if k := value[0]; k != '"' && k != '-' && (k < '0' || k > '9') {
+			if value[0] != '"' && strings.Trim(strings.TrimPrefix(string(value), "-"), "0123456789") != "" {
 				return e, invalidRequest("id must be a string or an integer")
 			}
 			e.id = value

@@ -3,6 +3,7 @@ package mcpserver
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -73,6 +74,9 @@ func (s *server) appendTools(dst []byte, e era) []byte {
 	}
 	return append(dst, ']')
 }
+
+// ProtocolVersions lists the revisions that are spoken, newest first.
+func ProtocolVersions() []string { return slices.Clone(mcp.ValidProtocolVersions) }
 
 // ToolsList gives the result of tools/list as a client of the protocol
 // version gets it, byte for byte, without a running gateway.
