@@ -73,7 +73,7 @@ func digest(lists ...[]openapi.Source) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	for _, list := range lists {
 		for _, src := range list {
-			fmt.Fprintf(h, "%q %d ", src.Name, len(src.Data))
+			h.Write(fmt.Appendf(nil, "%q %d ", src.Name, len(src.Data)))
 			h.Write(src.Data)
 		}
 		h.Write([]byte{0})

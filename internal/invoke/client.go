@@ -187,7 +187,7 @@ func unreachable(ctx context.Context, timeout time.Duration, err error) *Error {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return &Error{Kind: Timeout, Message: fmt.Sprintf("the plugin did not answer within %v", timeout), Err: err}
 	case errors.Is(ctx.Err(), context.Canceled):
-		return &Error{Kind: Unavailable, Message: "the call was cancelled", Err: err}
+		return &Error{Kind: Cancelled, Message: "the call was cancelled", Err: err}
 	}
 	return &Error{Kind: Unavailable, Message: "the plugin cannot be reached", Err: err}
 }

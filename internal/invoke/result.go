@@ -26,6 +26,8 @@ const (
 	Unavailable Kind = "unavailable"
 	// Timeout: the plugin did not answer in time.
 	Timeout Kind = "timeout"
+	// Cancelled: the caller gave the call up.
+	Cancelled Kind = "cancelled"
 	// TooLarge: the answer was over the size cap.
 	TooLarge Kind = "too_large"
 	// Denied: the principal may not call this action.

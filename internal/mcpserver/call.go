@@ -15,6 +15,10 @@ import (
 
 // appendCall answers tools/call on the straight path.
 func (h *Handler) appendCall(ctx context.Context, x *exchange, dst []byte, e era, m *envelope) []byte {
+	if m.name == "" {
+		h.observe(ctx, x, telemetry.UnknownTool, outcomeInvalid, 0, nil)
+		return invalidParams("params.name must be a tool's name").append(dst, m.id)
+	}
 	t, ok := x.server.tools[m.name]
 	if !ok {
 		h.observe(ctx, x, telemetry.UnknownTool, outcomeUnknown, 0, nil)

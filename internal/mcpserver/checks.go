@@ -10,7 +10,8 @@ import (
 
 // checkContent makes sure that both sides speak JSON.
 func checkContent(r *http.Request) *refusal {
-	if !isJSON(r.Header.Get("Content-Type")) || r.Header.Get("Content-Encoding") != "" {
+	contentType, _ := one(r.Header, "Content-Type")
+	if !isJSON(contentType) || r.Header.Get("Content-Encoding") != "" {
 		return &refusal{status: http.StatusUnsupportedMediaType, message: "Content-Type must be application/json, not encoded"}
 	}
 	if !acceptsJSON(r.Header.Values("Accept")) {

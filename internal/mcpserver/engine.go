@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	mcpgo "github.com/mark3labs/mcp-go/server"
@@ -95,6 +96,9 @@ func (h *Handler) ask(ctx context.Context, x *exchange, s *clientSession, m *env
 	case nil:
 		return nil, nil
 	case mcp.JSONRPCError:
+		if strings.Contains(answer.Error.Message, "json: ") { // Go's words, not the protocol's
+			return nil, invalidParams("params are not what " + m.method + " takes")
+		}
 		fault := &rpcError{code: answer.Error.Code, message: answer.Error.Message}
 		if answer.Error.Data != nil {
 			fault.data, _ = json.Marshal(answer.Error.Data) // mcp-go's own types
