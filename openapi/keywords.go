@@ -80,10 +80,45 @@ func textKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 	}
 }
 
-func valueKeyword(_ *schemas, out *object, name string, v *yaml.Node) { out.set(name, value(v)) }
+// valueKeyword keeps a value; a scalar of a string that YAML read as a number
+// or a boolean is the string that the author wrote.
+func valueKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if isText(out) && v.Kind == yaml.ScalarNode {
+		out.set(name, writtenText(v))
+		return
+	}
+	if s.tame(name, v) {
+		out.set(name, value(v))
+	}
+}
 
-func listKeyword(_ *schemas, out *object, name string, v *yaml.Node) {
-	if isSequence(v) { // a map of Example Objects, as media types have, means nothing here
+// tame reports a value with a number that no JSON validator can take.
+func (s *schemas) tame(name string, v *yaml.Node) bool {
+	bad := untamed(v)
+	if bad != nil {
+		s.invalid(name, bad, "a value whose numbers JSON can write, of at most 1000 digits and an exponent from -400 to 400")
+	}
+	return bad == nil
+}
+
+// isText tells whether a schema admits strings, and beside them at most null.
+func isText(out *object) bool {
+	types, ok := out.get("type").([]any)
+	if !ok {
+		return out.get("type") == "string"
+	}
+	return slices.Contains(types, any("string")) && !slices.ContainsFunc(types, func(t any) bool { return t != "string" && t != "null" })
+}
+
+func writtenText(v *yaml.Node) json.RawMessage {
+	if v.ShortTag() == "!!null" {
+		return json.RawMessage("null")
+	}
+	return json.RawMessage(quote(v.Value))
+}
+
+func listKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if isSequence(v) && s.tame(name, v) { // a map of Example Objects, as media types have, means nothing here
 		out.set(name, value(v))
 	}
 }
@@ -102,11 +137,20 @@ func numberKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 	if isBool(v) && strings.HasPrefix(name, "exclusive") {
 		return // 3.0's form, see from30
 	}
-	if !isNumber(v) || name == "multipleOf" && strings.HasPrefix(scalarJSON(v), "-") {
-		s.invalid(name, v, "a number")
+	switch {
+	case !isTameNumber(v):
+		s.invalid(name, v, "a number, of at most 1000 digits and an exponent from -400 to 400")
+		return
+	case name == "multipleOf" && !isPositive(v):
+		s.invalid(name, v, "a number greater than 0")
 		return
 	}
 	out.set(name, json.RawMessage(scalarJSON(v)))
+}
+
+func isPositive(v *yaml.Node) bool {
+	mantissa, _, _ := strings.Cut(strings.ToLower(scalarJSON(v)), "e")
+	return !strings.HasPrefix(mantissa, "-") && strings.ContainsAny(mantissa, "123456789")
 }
 
 var countPattern = regexp.MustCompile(`^[0-9]{1,18}(\.0+)?$`)
@@ -156,13 +200,16 @@ func enumKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 		s.invalid(name, v, "a list of values")
 		return
 	}
-	values := make([]any, 0, len(v.Content))
+	values, isText := make([]any, 0, len(v.Content)), isText(out)
 	for _, c := range v.Content {
-		if out.get("type") == "string" && c.Kind == yaml.ScalarNode && c.ShortTag() != "!!null" {
-			values = append(values, json.RawMessage(quote(c.Value)))
-		} else {
-			values = append(values, value(c))
+		if isText && c.Kind == yaml.ScalarNode {
+			values = append(values, writtenText(c))
+			continue
 		}
+		if !s.tame(name, c) {
+			return
+		}
+		values = append(values, value(c))
 	}
 	out.set(name, values)
 }

@@ -118,6 +118,7 @@ func (b *builder) accept() string {
 		for mediaType := range resp.content {
 			e := essence(mediaType)
 			switch {
+			case !isMediaType(e):
 			case isJSONMedia(e):
 				json = append(json, e)
 			case !strings.ContainsAny(e, ", "):

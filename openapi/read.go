@@ -176,9 +176,12 @@ func (r *reader) pathItem(doc *Document, path, item *yaml.Node) {
 	r.op = ""
 }
 
-// operation gives the actions of one operation. annotated is false when it
-// carries no x-action and only annotated ones were asked for.
+// operation gives the actions of one operation. annotated is false when its
+// x-action is false, or there is none and only annotated ones were asked for.
 func (r *reader) operation(method, path, item, op *yaml.Node) (actions []Action, annotated bool) {
+	if never := get(op, "x-action"); isBool(never) && !isTrue(never) {
+		return nil, false
+	}
 	specs, ok := r.xActions(op)
 	if ok && len(specs) == 0 {
 		if r.opts.Mode != All {

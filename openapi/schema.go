@@ -210,7 +210,7 @@ func (s *schemas) from30(n *yaml.Node, out *object) {
 			out.delete(bound[1])
 		}
 	}
-	if example := get(n, "example"); example != nil && !out.has("examples") {
+	if example := get(n, "example"); example != nil && !out.has("examples") && s.tame("example", example) {
 		out.set("examples", []any{value(example)})
 	}
 	if !isTrue(get(n, "nullable")) {

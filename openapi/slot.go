@@ -80,18 +80,21 @@ func argumentFor(t target, taken map[string]bool) string {
 			name = t.path[len(t.path)-1]
 		}
 	}
-	name = strings.Trim(argumentUnsafe.ReplaceAllString(name, "_"), "_")
-	if name == "" {
-		name = string(t.in)
+	suffix := "_" + string(t.in)
+	if safe := argumentUnsafe.ReplaceAllString(name, "_"); safe != name {
+		name = strings.Trim(safe, "_")
+	}
+	if name == "" { // nothing of it can be said: the location and a number
+		name, suffix = string(t.in), ""
 	}
 	name = name[:min(len(name), 64)]
 	suffixed := name
 	for i := 1; taken[suffixed]; i++ {
-		suffix := "_" + string(t.in)
+		end := suffix
 		if i > 1 {
-			suffix = fmt.Sprintf("%s_%d", suffix, i)
+			end = fmt.Sprintf("%s_%d", suffix, i)
 		}
-		suffixed = name[:min(len(name), 64-len(suffix))] + suffix
+		suffixed = name[:min(len(name), 64-len(end))] + end
 	}
 	return suffixed
 }
