@@ -52,8 +52,22 @@ func keywordOf(name string) keyword {
 		return itemsKeyword
 	case "prefixItems", "allOf", "anyOf", "oneOf":
 		return schemaListKeyword
+	case "$recursiveRef":
+		return recursiveRefKeyword
 	}
 	return nil
+}
+
+// annotationOf is keywordOf for the keywords that only explain.
+func annotationOf(name string) keyword {
+	if isAnnotation(name) {
+		return keywordOf(name)
+	}
+	return nil
+}
+
+func recursiveRefKeyword(s *schemas, _ *object, name string, v *yaml.Node) {
+	s.invalid(name, v, "$ref in its place")
 }
 
 // isAnnotation tells the keywords that explain a value and constrain nothing.
@@ -288,6 +302,10 @@ func schemaMapKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 }
 
 func patternPropertiesKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if !isMapping(v) {
+		s.invalid(name, v, "an object of schemas")
+		return
+	}
 	o := newObject()
 	for k, c := range pairs(v) {
 		if _, err := regexp.Compile(k.Value); err != nil {

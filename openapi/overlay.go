@@ -22,17 +22,17 @@ func (r *reader) overlay(sources []Source) bool {
 		if r.origin == nil {
 			r.origin = map[*yaml.Node]string{}
 		}
-		mark(root, src.Name, r.origin)
+		markOrigin(root, src.Name, r.origin)
 		ok = r.applyOverlay(root) && ok
 	}
 	return ok
 }
 
-func mark(n *yaml.Node, file string, origin map[*yaml.Node]string) {
+func markOrigin(n *yaml.Node, file string, origin map[*yaml.Node]string) {
 	origin[n] = file
 	for _, c := range n.Content {
 		if _, known := origin[c]; !known {
-			mark(c, file, origin)
+			markOrigin(c, file, origin)
 		}
 	}
 }

@@ -83,6 +83,10 @@ type reader struct {
 	names    map[string]string     // action names taken, and by which operation
 	findings []Finding
 	op       string // the operation at hand, for findings
+
+	targets map[string]*yaml.Node             // what each $ref that was resolved leads to
+	anchors map[string]*yaml.Node             // nil: not gathered yet
+	hidden  [2]map[*yaml.Node]map[string]bool // see otherWay, by direction
 }
 
 func (r *reader) report(severity Severity, code string, n *yaml.Node, message, hint string) {
