@@ -44,7 +44,7 @@ func TestHostile(t *testing.T) {
 		"scalar":          {"hello", "document is not an object"},
 		"many documents":  {head + "---\n" + head, "1 actions"},
 		"allOf fan-out":   {fanOut, "1 actions"},
-		"wide":            {wide, "schema has more than 4000 parts"},
+		"wide":            {wide, "schema has more than 2000 parts"},
 		"number of doom":  {head + "x: 1e999999999\n", "1 actions"},
 		"key of doom":     {head + "? {a: b}\n: c\n? [d]\n: e\n", "1 actions"},
 		"tagged":          {head + "x: !!binary aGk=\ny: !foo bar\nz: !!int abc\n", "1 actions"},
@@ -68,6 +68,24 @@ func TestHostile(t *testing.T) {
 				mustCompile(t, a.Name, a.InputSchema)
 			}
 		})
+	}
+}
+
+// TestManyToolsOverLinkedSchemas: what each tool refers to is the whole document.
+func TestManyToolsOverLinkedSchemas(t *testing.T) {
+	var doc strings.Builder
+	doc.WriteString("openapi: 3.1.0\npaths:\n")
+	for i := range 300 {
+		fmt.Fprintf(&doc, "  /p%d: {post: {requestBody: {content: {application/json: {schema: {type: array, items: {$ref: '#/components/schemas/S0'}}}}}, responses: {}}}\n", i)
+	}
+	doc.WriteString("components:\n  schemas:\n")
+	for i := range 1500 {
+		fmt.Fprintf(&doc, "    S%d: {type: object, properties: {next: {$ref: '#/components/schemas/S%d'}, prev: {$ref: '#/components/schemas/S%d'}}}\n", i, (i+1)%1500, (i+1499)%1500)
+	}
+	start := time.Now()
+	got := Read(Source{"x", []byte(doc.String())}, Options{Mode: All})
+	if took := time.Since(start); took > 3*time.Second || len(got.Actions) != 300 {
+		t.Errorf("%d actions in %v", len(got.Actions), took)
 	}
 }
 

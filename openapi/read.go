@@ -83,6 +83,8 @@ type reader struct {
 	names    map[string]string     // action names taken, and by which operation
 	findings []Finding
 	op       string // the operation at hand, for findings
+	work     int    // schema parts translated
+	compiled int    // bytes of schemas compiled
 
 	targets map[string]*yaml.Node             // what each $ref that was resolved leads to
 	anchors map[string]*yaml.Node             // nil: not gathered yet

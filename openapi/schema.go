@@ -28,9 +28,16 @@ const (
 	output
 )
 
-// schemaBudget bounds the schemas of one side of a tool. What lies beyond is
-// admitted unchecked: a model could not read more of it anyway.
-const schemaBudget = 4000
+// Bounds of the schemas of one side of a tool, in parts. What lies beyond is
+// admitted unchecked: a model could not read more of it anyway. A document that
+// came to documentBudget has smaller tools from there on, so that many tools
+// over many linked schemas cost no more than their bytes. Of real documents the
+// largest tools have 1,000 parts, and the largest documents 40,000 in all.
+const (
+	schemaBudget   = 2000
+	documentBudget = 200_000
+	scarceBudget   = 100
+)
 
 // schemas translates the schemas of one side of one action to 2020-12 and
 // gathers what they refer to as $defs. References stay references, so that
@@ -39,6 +46,7 @@ type schemas struct {
 	*reader
 	direction direction
 	count     int
+	budget    int
 	cut       bool
 	names     map[*yaml.Node]string // def name of each referenced node
 	taken     map[string]bool       // def names
@@ -50,8 +58,12 @@ type schemas struct {
 }
 
 func (r *reader) schemas(d direction) *schemas {
+	budget := schemaBudget
+	if r.work > documentBudget {
+		budget = scarceBudget
+	}
 	return &schemas{
-		reader: r, direction: d, names: map[*yaml.Node]string{}, taken: map[string]bool{},
+		budget: budget, reader: r, direction: d, names: map[*yaml.Node]string{}, taken: map[string]bool{},
 		defs: newObject(), uses: map[string][]*object{}, widening: widening{parts: map[string]part{}},
 	}
 }
@@ -70,11 +82,12 @@ func (s *schemas) translate(n *yaml.Node) any {
 		}
 		return anything()
 	}
-	if s.count++; s.count > schemaBudget {
+	s.work++
+	if s.count++; s.count > s.budget {
 		if !s.cut {
 			s.cut = true
 			s.report(SeverityWarning, "schema-cut", n,
-				fmt.Sprintf("schema has more than %d parts; from here on it is left open", schemaBudget), "hide what a model does not need")
+				fmt.Sprintf("schema has more than %d parts; from here on it is left open", s.budget), "hide what a model does not need")
 		}
 		s.losses++
 		return newObject().set("description", "Left open: the schema is too large to be shown in full.")
