@@ -21,9 +21,9 @@ const (
 )
 
 // parse turns a JSON or YAML document into a tree of nodes that know their
-// line and column. Aliases are resolved (shared, not copied) and merge keys
-// applied. The findings say why there is no tree, or what was odd in it.
-func parse(src Source, maxBytes int) (*yaml.Node, []Finding) {
+// line and column. Aliases are resolved (shared, or copied where the tree is to
+// be changed) and merge keys applied. The findings say why there is no tree, or what was odd in it.
+func parse(src Source, maxBytes int, unshare bool) (*yaml.Node, []Finding) {
 	refuse := func(line, column int, message, hint string) (*yaml.Node, []Finding) {
 		return nil, []Finding{{
 			Severity: SeverityError, Code: "document-unreadable",
@@ -54,7 +54,7 @@ func parse(src Source, maxBytes int) (*yaml.Node, []Finding) {
 		}
 		return refuse(0, 0, err.Error(), "")
 	}
-	t := &resolver{file: src.Name}
+	t := &resolver{file: src.Name, unshare: unshare}
 	root = t.resolve(root, 0)
 	if t.fatal != nil {
 		return nil, []Finding{*t.fatal}
@@ -116,6 +116,7 @@ func parseYAML(data []byte) (*yaml.Node, error) {
 // within the bounds of depth and expanded size.
 type resolver struct {
 	file     string
+	unshare  bool
 	findings []Finding
 	fatal    *Finding
 	size     map[*yaml.Node]int // expanded size of shared nodes; -1 while being walked
@@ -142,8 +143,7 @@ func (t *resolver) resolve(n *yaml.Node, depth int) *yaml.Node {
 		t.fail(n, tooDeep, "")
 		return n
 	}
-	if t.total++; t.total > maxNodes {
-		t.fail(n, fmt.Sprintf("document has more than %d nodes once its aliases are expanded", maxNodes), "write out less, or use $ref instead of YAML aliases")
+	if t.total++; t.tooMany(n) {
 		return n
 	}
 	if n.Kind == yaml.AliasNode {
@@ -169,7 +169,14 @@ func (t *resolver) resolve(n *yaml.Node, depth int) *yaml.Node {
 	return n
 }
 
-// alias gives the node that an alias stands for. It is shared, not copied, but
+func (t *resolver) tooMany(n *yaml.Node) bool {
+	if t.total > maxNodes {
+		t.fail(n, fmt.Sprintf("document has more than %d nodes once its aliases are expanded", maxNodes), "write out less, or use $ref instead of YAML aliases")
+	}
+	return t.total > maxNodes
+}
+
+// alias gives the node that an alias stands for. Shared or copied, it is
 // counted in full, which is what bounds an alias bomb.
 func (t *resolver) alias(n *yaml.Node, depth int) *yaml.Node {
 	size, known := t.size[n.Alias]
@@ -181,7 +188,19 @@ func (t *resolver) alias(n *yaml.Node, depth int) *yaml.Node {
 	default: // an anchor that was not walked: a mapping key's
 		return t.resolve(n.Alias, depth)
 	}
+	if t.unshare && t.fatal == nil && !t.tooMany(n) {
+		return deepCopy(n.Alias)
+	}
 	return n.Alias
+}
+
+func deepCopy(n *yaml.Node) *yaml.Node {
+	c := *n
+	c.Content = make([]*yaml.Node, len(n.Content))
+	for i, child := range n.Content {
+		c.Content[i] = deepCopy(child)
+	}
+	return &c
 }
 
 // mapping applies "<<" and reports keys that stand twice (the last one counts,

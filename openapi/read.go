@@ -60,13 +60,15 @@ func (d *Document) Errors() bool {
 // its actions, is unannotated, or is named by an error finding.
 func Read(src Source, opts Options) *Document {
 	doc := &Document{Source: src.Name}
-	root, findings := parse(src, opts.MaxBytes)
+	root, findings := parse(src, opts.MaxBytes, len(opts.Overlays) > 0)
 	doc.Findings = findings
 	if root == nil {
 		return doc
 	}
 	r := &reader{file: src.Name, root: root, opts: opts, names: map[string]string{}}
-	if r.overlay(opts.Overlays) && r.version() {
+	overlaid := r.overlay(opts.Overlays)
+	r.mirror = nil
+	if overlaid && r.version() {
 		r.read(doc)
 	}
 	doc.Findings = SortFindings(append(doc.Findings, r.findings...))
@@ -86,6 +88,8 @@ type reader struct {
 	work     int    // schema parts translated
 	compiled int    // bytes of schemas compiled
 
+	mirror  *mirror                           // for overlays; nil: none was applied
+	grown   int                               // nodes that overlays brought
 	targets map[string]*yaml.Node             // what each $ref that was resolved leads to
 	anchors map[string]*yaml.Node             // nil: not gathered yet
 	hidden  [2]map[*yaml.Node]map[string]bool // see otherWay, by direction
