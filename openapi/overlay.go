@@ -17,7 +17,7 @@ import (
 func (r *reader) overlay(sources []Source) bool {
 	ok := true
 	for _, src := range sources {
-		root, findings := parse(src, r.opts.MaxBytes, true)
+		root, _, findings := parse(src, r.opts.MaxBytes, true)
 		r.findings = append(r.findings, findings...)
 		if root == nil {
 			return false

@@ -23,9 +23,9 @@ const (
 // parse turns a JSON or YAML document into a tree of nodes that know their
 // line and column. Aliases are resolved (shared, or copied where the tree is to
 // be changed) and merge keys applied. The findings say why there is no tree, or what was odd in it.
-func parse(src Source, maxBytes int, unshare bool) (*yaml.Node, []Finding) {
-	refuse := func(line, column int, message, hint string) (*yaml.Node, []Finding) {
-		return nil, []Finding{{
+func parse(src Source, maxBytes int, unshare bool) (*yaml.Node, lostMembers, []Finding) {
+	refuse := func(line, column int, message, hint string) (*yaml.Node, lostMembers, []Finding) {
+		return nil, nil, []Finding{{
 			Severity: SeverityError, Code: "document-unreadable",
 			Location: Location{src.Name, line, column}, Message: message, Hint: hint,
 		}}
@@ -54,15 +54,15 @@ func parse(src Source, maxBytes int, unshare bool) (*yaml.Node, []Finding) {
 		}
 		return refuse(0, 0, err.Error(), "")
 	}
-	t := &resolver{file: src.Name, unshare: unshare}
+	t := &resolver{file: src.Name, unshare: unshare, lost: lostMembers{}}
 	root = t.resolve(root, 0)
 	if t.fatal != nil {
-		return nil, []Finding{*t.fatal}
+		return nil, nil, []Finding{*t.fatal}
 	}
 	if root == nil || root.Kind != yaml.MappingNode {
 		return refuse(1, 1, "document is not an object", "an OpenAPI document begins with openapi: 3.1.0, info: …")
 	}
-	return root, t.findings
+	return root, t.lost, t.findings
 }
 
 // syntaxError is a fault of JSON or YAML syntax with its place.
@@ -112,11 +112,18 @@ func parseYAML(data []byte) (*yaml.Node, error) {
 	return doc.Content[0], nil
 }
 
+// lostMembers are the members of objects in place of which another one of the
+// same key counts.
+type lostMembers map[*yaml.Node][]lostMember
+
+type lostMember struct{ key, value *yaml.Node }
+
 // resolver replaces aliases by what they stand for and applies merge keys,
 // within the bounds of depth and expanded size.
 type resolver struct {
 	file     string
 	unshare  bool
+	lost     lostMembers
 	findings []Finding
 	fatal    *Finding
 	size     map[*yaml.Node]int // expanded size of shared nodes; -1 while being walked
@@ -223,7 +230,8 @@ func (t *resolver) mapping(n *yaml.Node) {
 				Severity: SeverityWarning, Code: "duplicate-key", Location: t.at(key),
 				Message: fmt.Sprintf("key %q stands twice; the last one counts", key.Value), Hint: "remove one",
 			})
-			out[at+1] = value
+			t.lost[n] = append(t.lost[n], lostMember{out[at], out[at+1]})
+			out[at], out[at+1] = key, value
 			continue
 		}
 		seen[key.Value] = len(out)

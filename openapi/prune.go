@@ -163,10 +163,10 @@ func (s *schemas) mentions(n *yaml.Node, p pruning) bool {
 }
 
 // like is an empty node that stands where n does.
-func (s *schemas) like(n *yaml.Node) *yaml.Node {
+func (r *reader) like(n *yaml.Node) *yaml.Node {
 	c := &yaml.Node{Kind: n.Kind, Tag: n.Tag, Value: n.Value, Line: n.Line, Column: n.Column}
-	if file, ok := s.origin[n]; ok {
-		s.origin[c] = file
+	if file, ok := r.origin[n]; ok {
+		r.origin[c] = file
 	}
 	return c
 }
