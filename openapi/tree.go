@@ -79,44 +79,6 @@ func isNumber(n *yaml.Node) bool {
 	return number[0] != '"' && json.Valid([]byte(number))
 }
 
-// isTameNumber tells the numbers that a validator can compute with exactly, in
-// little time and room.
-func isTameNumber(n *yaml.Node) bool {
-	if !isNumber(n) {
-		return false
-	}
-	mantissa, exponent, scientific := strings.Cut(strings.ToLower(scalarJSON(n)), "e")
-	if scientific {
-		if e, err := strconv.Atoi(exponent); err != nil || e > 400 || e < -400 {
-			return false
-		}
-	}
-	return len(mantissa) <= 1000
-}
-
-// untamed finds a number in a value that JSON cannot write or a validator not
-// compute with; nil when there is none.
-func untamed(n *yaml.Node) *yaml.Node {
-	if n == nil {
-		return nil
-	}
-	if n.Kind == yaml.ScalarNode {
-		if tag := n.ShortTag(); (tag == "!!int" || tag == "!!float") && !isTameNumber(n) {
-			return n
-		}
-		return nil
-	}
-	for i, c := range n.Content {
-		if n.Kind == yaml.MappingNode && i%2 == 0 {
-			continue
-		}
-		if bad := untamed(c); bad != nil {
-			return bad
-		}
-	}
-	return nil
-}
-
 func isBool(n *yaml.Node) bool {
 	return n != nil && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!bool"
 }
