@@ -89,6 +89,32 @@ func TestManyToolsOverLinkedSchemas(t *testing.T) {
 	}
 }
 
+// TestManyToolsOverWideParts: taking one member out looks at all the others.
+func TestManyToolsOverWideParts(t *testing.T) {
+	var doc strings.Builder
+	doc.WriteString("openapi: 3.1.0\npaths:\n")
+	for i := range 200 {
+		fmt.Fprintf(&doc, "  /p%d: {post: {requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/All'}}}}, responses: {}}}\n", i)
+	}
+	doc.WriteString("components:\n  schemas:\n    All: {not: {}, properties: {p1: {readOnly: true}}, allOf: [")
+	for i := range 1000 {
+		fmt.Fprintf(&doc, "{$ref: '#/components/schemas/W%d'},", i)
+	}
+	doc.WriteString("]}\n")
+	for i := range 1000 {
+		fmt.Fprintf(&doc, "    W%d: {allOf: [{$ref: '#/components/schemas/Wide'}, {$ref: '#/components/schemas/W%d'}]}\n", i, (i+1)%1000)
+	}
+	doc.WriteString("    Wide:\n      properties:\n")
+	for i := range 5000 {
+		fmt.Fprintf(&doc, "        p%d: {type: string}\n", i)
+	}
+	start := time.Now()
+	got := Read(Source{"x", []byte(doc.String())}, Options{Mode: All})
+	if took := time.Since(start); took > 5*time.Second || len(got.Actions) != 200 {
+		t.Errorf("%d actions in %v", len(got.Actions), took)
+	}
+}
+
 func deepBlock(n int) string {
 	var b strings.Builder
 	for i := range n {

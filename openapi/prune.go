@@ -6,10 +6,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Bounds of what prune copies for one side of a tool.
+// Bounds of what prune copies for one side of a tool, and looks at for a document.
 const (
 	maxPruneDepth  = 8
 	maxPruneCopies = 2000
+	maxPruneWork   = 4 * documentBudget
 )
 
 // pruning says what to take out of an object schema.
@@ -44,7 +45,8 @@ func (s *schemas) without(n *yaml.Node, paths [][]string) *yaml.Node {
 // prune copies a schema without what p takes out, and without the demand for
 // it. Where a reference brings that, its target is copied in.
 func (s *schemas) prune(n *yaml.Node, p pruning, depth int) *yaml.Node {
-	if s.copies++; !isMapping(n) || depth > maxPruneDepth || s.copies > maxPruneCopies {
+	s.copies, s.work = s.copies+1, s.work+1
+	if !isMapping(n) || depth > maxPruneDepth || s.copies > maxPruneCopies || s.work > maxPruneWork {
 		return n
 	}
 	var part *yaml.Node
@@ -125,6 +127,7 @@ func (s *schemas) onlyRefers(n *yaml.Node) bool {
 
 func (s *schemas) pruneProperties(n *yaml.Node, p pruning) *yaml.Node {
 	out := s.like(n)
+	s.work += len(n.Content) / 8
 	for k, v := range pairs(n) {
 		if p.gone[k.Value] {
 			continue
@@ -148,6 +151,9 @@ func (s *schemas) pruneRequired(n *yaml.Node, p pruning) *yaml.Node {
 func (s *schemas) mentions(n *yaml.Node, p pruning) bool {
 	own := s.otherWay(n)
 	for _, c := range s.conjuncts(n) {
+		if properties := get(c, "properties"); properties != nil {
+			s.work += len(properties.Content) / 8
+		}
 		for k := range pairs(get(c, "properties")) {
 			if (p.gone[k.Value] || p.inner[k.Value] != nil) && !own[k.Value] {
 				return true

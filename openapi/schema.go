@@ -146,6 +146,9 @@ func (s *schemas) reference(n, ref *yaml.Node) any {
 		return anything()
 	}
 	from := s.mark()
+	if second := get(n, "$dynamicRef"); second != nil && second != ref {
+		s.invalid("$dynamicRef", second, "it not to stand beside $ref")
+	}
 	name := s.define(target, ref.Value)
 	out := newObject().set("$ref", defsPrefix+name)
 	s.uses[name] = append(s.uses[name], out)
