@@ -81,7 +81,7 @@ func (b *builder) memberSlot(t target, at *yaml.Node) *slot {
 	schema, required := b.o.body.schema, true
 	for _, name := range t.path {
 		var req bool
-		if schema, req = b.property(schema, name, 0); !req {
+		if schema, req = b.property(schema, name); !req {
 			required = false
 		}
 	}

@@ -15,7 +15,7 @@ import (
 func (r *reader) attributes(method string, x *xAction) Attributes {
 	a := methodAttributes(method)
 	if n := x.attributes["destructive"]; n != nil {
-		if !isTrue(n) && method == http.MethodDelete && !r.operators(n) {
+		if !isTrue(n) && (method == http.MethodPut || method == http.MethodDelete) && !r.operators(n) {
 			r.weaker(n, "destructive: false", method)
 		} else {
 			a.Destructive = isTrue(n)

@@ -101,11 +101,17 @@ func namesInto(into *[]*yaml.Node) func(*yaml.Node) error {
 	}
 }
 
+// maxTimeout is for how long a document may have a call hold its connection.
+const maxTimeout = 10 * time.Minute
+
 func durationInto(into *time.Duration) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		d, err := time.ParseDuration(n.Value)
 		if err != nil || d <= 0 {
 			return fmt.Errorf("expected a duration like 30s, got %q", n.Value)
+		}
+		if d > maxTimeout {
+			return fmt.Errorf("a call may take %v at most, got %v", maxTimeout, d)
 		}
 		*into = d
 		return nil

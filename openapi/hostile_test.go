@@ -44,7 +44,7 @@ func TestHostile(t *testing.T) {
 		"scalar":          {"hello", "document is not an object"},
 		"many documents":  {head + "---\n" + head, "1 actions"},
 		"allOf fan-out":   {fanOut, "1 actions"},
-		"wide":            {wide, "schema has more than 4000 parts"},
+		"wide":            {wide, "schema has more than 2000 parts"},
 		"number of doom":  {head + "x: 1e999999999\n", "1 actions"},
 		"key of doom":     {head + "? {a: b}\n: c\n? [d]\n: e\n", "1 actions"},
 		"tagged":          {head + "x: !!binary aGk=\ny: !foo bar\nz: !!int abc\n", "1 actions"},
@@ -68,6 +68,50 @@ func TestHostile(t *testing.T) {
 				mustCompile(t, a.Name, a.InputSchema)
 			}
 		})
+	}
+}
+
+// TestManyToolsOverLinkedSchemas: what each tool refers to is the whole document.
+func TestManyToolsOverLinkedSchemas(t *testing.T) {
+	var doc strings.Builder
+	doc.WriteString("openapi: 3.1.0\npaths:\n")
+	for i := range 300 {
+		fmt.Fprintf(&doc, "  /p%d: {post: {requestBody: {content: {application/json: {schema: {type: array, items: {$ref: '#/components/schemas/S0'}}}}}, responses: {}}}\n", i)
+	}
+	doc.WriteString("components:\n  schemas:\n")
+	for i := range 1500 {
+		fmt.Fprintf(&doc, "    S%d: {type: object, properties: {next: {$ref: '#/components/schemas/S%d'}, prev: {$ref: '#/components/schemas/S%d'}}}\n", i, (i+1)%1500, (i+1499)%1500)
+	}
+	start := time.Now()
+	got := Read(Source{"x", []byte(doc.String())}, Options{Mode: All})
+	if took := time.Since(start); took > 3*time.Second || len(got.Actions) != 300 {
+		t.Errorf("%d actions in %v", len(got.Actions), took)
+	}
+}
+
+// TestManyToolsOverWideParts: taking one member out looks at all the others.
+func TestManyToolsOverWideParts(t *testing.T) {
+	var doc strings.Builder
+	doc.WriteString("openapi: 3.1.0\npaths:\n")
+	for i := range 200 {
+		fmt.Fprintf(&doc, "  /p%d: {post: {requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/All'}}}}, responses: {}}}\n", i)
+	}
+	doc.WriteString("components:\n  schemas:\n    All: {not: {}, properties: {p1: {readOnly: true}}, allOf: [")
+	for i := range 1000 {
+		fmt.Fprintf(&doc, "{$ref: '#/components/schemas/W%d'},", i)
+	}
+	doc.WriteString("]}\n")
+	for i := range 1000 {
+		fmt.Fprintf(&doc, "    W%d: {allOf: [{$ref: '#/components/schemas/Wide'}, {$ref: '#/components/schemas/W%d'}]}\n", i, (i+1)%1000)
+	}
+	doc.WriteString("    Wide:\n      properties:\n")
+	for i := range 5000 {
+		fmt.Fprintf(&doc, "        p%d: {type: string}\n", i)
+	}
+	start := time.Now()
+	got := Read(Source{"x", []byte(doc.String())}, Options{Mode: All})
+	if took := time.Since(start); took > 5*time.Second || len(got.Actions) != 200 {
+		t.Errorf("%d actions in %v", len(got.Actions), took)
 	}
 }
 

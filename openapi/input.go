@@ -3,8 +3,6 @@ package openapi
 import (
 	"encoding/json"
 	"slices"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // inputSchema describes the arguments: one object of the shown slots, closed.
@@ -28,7 +26,7 @@ func (b *builder) inputSchema() json.RawMessage {
 		}
 		switch {
 		case !slot.required || slot.defaultValue != nil:
-		case len(slot.omit) > 0 && !schema.has("required"): // others fill what it has to have
+		case len(slot.omit) > 0 && !slot.demanding: // others fill what it has to have
 		case inBody && !b.bodySent():
 			bodyRequired = append(bodyRequired, slot.argument)
 		default:
@@ -60,22 +58,23 @@ func (b *builder) slotSchema(s *schemas, slot *slot) (schema *object, worthIt bo
 		s.dialect = dialect31
 		defer func() { s.dialect = dialect }()
 	}
-	switch len(slot.schemas) {
-	case 0:
-		schema = newObject()
-	case 1:
-		schema = asObject(s.without(slot.schemas[0], slot.omit))
-	default:
-		var parts []any
-		for _, n := range slot.schemas {
-			parts = append(parts, s.without(n, slot.omit))
-		}
-		schema = newObject().set("allOf", parts)
+	empty := len(slot.omit) > 0
+	parts := make([]any, 0, len(slot.schemas))
+	for _, n := range slot.schemas {
+		n = s.without(n, slot.omit)
+		slot.demanding = slot.demanding || b.demands(n)
+		empty = empty && b.memberless(n)
+		parts = append(parts, s.translate(n))
 	}
-	if len(slot.omit) > 0 {
-		if p, ok := schema.get("properties").(*object); ok && p.len() == 0 {
-			return nil, false
-		}
+	switch {
+	case empty && len(parts) > 0:
+		return nil, false
+	case len(parts) == 1:
+		schema = asObject(parts[0])
+	case len(parts) > 1:
+		schema = newObject().set("allOf", parts)
+	default:
+		schema = newObject()
 	}
 	if slot.title != "" {
 		schema.set("title", slot.title)
@@ -103,40 +102,4 @@ func asObject(v any) *object {
 		return newObject().set("not", newObject())
 	}
 	return newObject()
-}
-
-// without translates a schema, leaving out the members at the given paths.
-func (s *schemas) without(n *yaml.Node, paths [][]string) any {
-	if len(paths) == 0 {
-		return s.translate(n)
-	}
-	n = s.deref(n)
-	out := asObject(s.translate(n))
-	properties, _ := out.get("properties").(*object)
-	dropped := map[string]bool{}
-	inner := map[string][][]string{}
-	for _, p := range paths {
-		if len(p) == 1 {
-			dropped[p[0]] = true
-		} else {
-			inner[p[0]] = append(inner[p[0]], p[1:])
-		}
-	}
-	s.dropRequired(out, dropped)
-	if properties == nil {
-		return out
-	}
-	for name := range dropped {
-		properties.delete(name)
-	}
-	for name, rest := range inner {
-		member, _ := s.property(n, name, 0)
-		if schema := asObject(s.without(member, rest)); member != nil {
-			properties.set(name, schema)
-			if !schema.has("required") {
-				s.dropRequired(out, map[string]bool{name: true})
-			}
-		}
-	}
-	return out
 }

@@ -52,8 +52,22 @@ func keywordOf(name string) keyword {
 		return itemsKeyword
 	case "prefixItems", "allOf", "anyOf", "oneOf":
 		return schemaListKeyword
+	case "$recursiveRef":
+		return recursiveRefKeyword
 	}
 	return nil
+}
+
+// annotationOf is keywordOf for the keywords that only explain.
+func annotationOf(name string) keyword {
+	if isAnnotation(name) {
+		return keywordOf(name)
+	}
+	return nil
+}
+
+func recursiveRefKeyword(s *schemas, _ *object, name string, v *yaml.Node) {
+	s.invalid(name, v, "$ref in its place")
 }
 
 // isAnnotation tells the keywords that explain a value and constrain nothing.
@@ -80,14 +94,6 @@ func textKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 	}
 }
 
-func valueKeyword(_ *schemas, out *object, name string, v *yaml.Node) { out.set(name, value(v)) }
-
-func listKeyword(_ *schemas, out *object, name string, v *yaml.Node) {
-	if isSequence(v) { // a map of Example Objects, as media types have, means nothing here
-		out.set(name, value(v))
-	}
-}
-
 func boolKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 	if !isBool(v) {
 		s.invalid(name, v, "true or false")
@@ -102,11 +108,20 @@ func numberKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 	if isBool(v) && strings.HasPrefix(name, "exclusive") {
 		return // 3.0's form, see from30
 	}
-	if !isNumber(v) || name == "multipleOf" && strings.HasPrefix(scalarJSON(v), "-") {
-		s.invalid(name, v, "a number")
+	switch {
+	case !isTameNumber(v):
+		s.invalid(name, v, "a number, of at most 1000 digits and an exponent from -400 to 400")
+		return
+	case name == "multipleOf" && !isPositive(v):
+		s.invalid(name, v, "a number greater than 0")
 		return
 	}
 	out.set(name, json.RawMessage(scalarJSON(v)))
+}
+
+func isPositive(v *yaml.Node) bool {
+	mantissa, _, _ := strings.Cut(strings.ToLower(scalarJSON(v)), "e")
+	return !strings.HasPrefix(mantissa, "-") && strings.ContainsAny(mantissa, "123456789")
 }
 
 var countPattern = regexp.MustCompile(`^[0-9]{1,18}(\.0+)?$`)
@@ -147,24 +162,6 @@ func typeKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 	default:
 		out.set(name, types)
 	}
-}
-
-// enumKeyword keeps the values; scalars of a string enum that YAML read as
-// numbers or booleans are the strings that the author wrote.
-func enumKeyword(s *schemas, out *object, name string, v *yaml.Node) {
-	if !isSequence(v) || len(v.Content) == 0 {
-		s.invalid(name, v, "a list of values")
-		return
-	}
-	values := make([]any, 0, len(v.Content))
-	for _, c := range v.Content {
-		if out.get("type") == "string" && c.Kind == yaml.ScalarNode && c.ShortTag() != "!!null" {
-			values = append(values, json.RawMessage(quote(c.Value)))
-		} else {
-			values = append(values, value(c))
-		}
-	}
-	out.set(name, values)
 }
 
 func patternKeyword(s *schemas, out *object, name string, v *yaml.Node) {
@@ -241,6 +238,10 @@ func schemaMapKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 }
 
 func patternPropertiesKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if !isMapping(v) {
+		s.invalid(name, v, "an object of schemas")
+		return
+	}
 	o := newObject()
 	for k, c := range pairs(v) {
 		if _, err := regexp.Compile(k.Value); err != nil {

@@ -2,6 +2,8 @@ package openapi
 
 import (
 	"encoding/json"
+	"fmt"
+	"mime"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -48,11 +50,24 @@ func (r *reader) loadBody(o *operation, n *yaml.Node) bool {
 			"the request body's media types are "+strings.Join(names, ", "), "offer application/json too")
 		return false
 	}
+	if !isMediaType(mediaType) {
+		r.report(SeverityError, "request-body-invalid", content, fmt.Sprintf("%q is no media type", mediaType), "")
+		return false
+	}
 	o.body = &requestBody{
 		node: n, required: rb.Required, description: rb.Description,
 		mediaType: mediaType, schema: get(media, "schema"),
 	}
 	return true
+}
+
+// isMediaType tells what a Content-Type or Accept header can carry.
+func isMediaType(s string) bool {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return false
+	}
+	_, _, err := mime.ParseMediaType(s)
+	return err == nil
 }
 
 // preferredMedia picks what to send: application/json, else the first JSON

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -37,16 +38,36 @@ func (r *reader) name(o *operation, x *xAction) (string, bool) {
 		base = strings.ToLower(o.method)
 	}
 	name := base
-	for i := 2; r.names[name] != ""; i++ {
+	for i := 2; r.owner(name) != ""; i++ {
 		suffix := fmt.Sprintf("-%d", i)
 		name = base[:min(len(base), 64-len(suffix))] + suffix
 	}
 	if name != base {
 		r.report(SeverityWarning, "name-taken", o.node,
-			fmt.Sprintf("action name %q is already that of %s; this one is called %q", base, r.names[base], name), "give it an operationId, or a name in x-action")
+			fmt.Sprintf("action name %q is already that of %s; this one is called %q", base, r.owner(base), name), "give it an operationId, or a name in x-action")
 	}
 	r.names[name] = r.op
 	return name, true
+}
+
+// owner is the operation whose name this is, or is going to be.
+func (r *reader) owner(name string) string { return cmp.Or(r.names[name], r.reserved[name]) }
+
+// reserve keeps the names that x-actions give from being derived for others
+// that come first.
+func (r *reader) reserve(routes []route) {
+	r.reserved = map[string]string{}
+	for _, at := range routes {
+		for method, op := range pairs(at.item) {
+			x := get(op, "x-action")
+			for _, n := range append(present(x), items(x)...) {
+				name := text(get(n, "name"))
+				if isMethod(method.Value) && name != "" && r.reserved[name] == "" {
+					r.reserved[name] = strings.ToUpper(method.Value) + " " + at.path.Value
+				}
+			}
+		}
+	}
 }
 
 var wordBoundary = regexp.MustCompile(`([a-z0-9])([A-Z])|([A-Z]+)([A-Z][a-z])`)

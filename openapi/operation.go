@@ -43,6 +43,11 @@ func (r *reader) load(method, path, item, op *yaml.Node) (*operation, bool) {
 		id: text(get(op, "operationId")), summary: text(get(op, "summary")),
 		description: text(get(op, "description")), deprecated: isTrue(get(op, "deprecated")),
 	}
+	for _, servers := range []*yaml.Node{get(item, "servers"), get(op, "servers")} {
+		if servers != nil {
+			r.report(SeverityInfo, "servers-ignored", servers, "servers of a path or an operation are ignored", "the base URL is the config's")
+		}
+	}
 	r.splitPath(o, path)
 	for _, tag := range items(get(op, "tags")) {
 		o.tags = append(o.tags, tag.Value)

@@ -49,13 +49,15 @@ func (o *object) MarshalJSON() ([]byte, error) {
 // Go scalars. It never fails on those.
 func writeJSON(b *bytes.Buffer, v any) {
 	switch v := v.(type) {
+	case string:
+		writeString(b, v)
 	case *object:
 		b.WriteByte('{')
 		for i, k := range v.keys {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			b.Write(mustJSON(k))
+			writeString(b, k)
 			b.WriteByte(':')
 			writeJSON(b, v.values[k])
 		}
@@ -74,6 +76,19 @@ func writeJSON(b *bytes.Buffer, v any) {
 	default:
 		b.Write(mustJSON(v))
 	}
+}
+
+// writeString spares plain text the way through encoding/json.
+func writeString(b *bytes.Buffer, s string) {
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			b.Write(mustJSON(s))
+			return
+		}
+	}
+	b.WriteByte('"')
+	b.WriteString(s)
+	b.WriteByte('"')
 }
 
 // rawJSON is a value as JSON text.

@@ -15,8 +15,11 @@ import (
 func (b *builder) outputSchema() json.RawMessage {
 	s := b.schemas(output)
 	if b.x.schema != nil {
+		dialect := s.dialect
 		s.dialect = dialect31
-		return s.finish(asObject(s.translate(b.x.schema)))
+		root := asObject(s.translate(b.x.schema))
+		s.dialect = dialect
+		return s.finish(root)
 	}
 	path, plain := selectPath(b.x.selects)
 	if !plain {
@@ -101,7 +104,7 @@ func selectPath(q *Query) (path []string, plain bool) {
 // certain that the member is always there.
 func (r *reader) descend(schema *yaml.Node, path []string) *yaml.Node {
 	for _, name := range path {
-		member, required := r.property(schema, name, 0)
+		member, required := r.property(schema, name)
 		if member == nil || !required {
 			return nil
 		}
@@ -118,6 +121,7 @@ func (b *builder) accept() string {
 		for mediaType := range resp.content {
 			e := essence(mediaType)
 			switch {
+			case !isMediaType(e):
 			case isJSONMedia(e):
 				json = append(json, e)
 			case !strings.ContainsAny(e, ", "):

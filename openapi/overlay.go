@@ -1,12 +1,15 @@
 package openapi
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/speakeasy-api/jsonpath/pkg/jsonpath"
 	"go.yaml.in/yaml/v3"
-	legacy "gopkg.in/yaml.v3"
+
+	"github.com/stagedoor/stagedoor/internal/suggest"
 )
 
 // overlay applies the OpenAPI Overlay 1.0 documents in order. A fault in one
@@ -14,7 +17,7 @@ import (
 func (r *reader) overlay(sources []Source) bool {
 	ok := true
 	for _, src := range sources {
-		root, findings := parse(src, r.opts.MaxBytes)
+		root, _, findings := parse(src, r.opts.MaxBytes, true)
 		r.findings = append(r.findings, findings...)
 		if root == nil {
 			return false
@@ -22,17 +25,17 @@ func (r *reader) overlay(sources []Source) bool {
 		if r.origin == nil {
 			r.origin = map[*yaml.Node]string{}
 		}
-		mark(root, src.Name, r.origin)
+		markOrigin(root, src.Name, r.origin)
 		ok = r.applyOverlay(root) && ok
 	}
 	return ok
 }
 
-func mark(n *yaml.Node, file string, origin map[*yaml.Node]string) {
+func markOrigin(n *yaml.Node, file string, origin map[*yaml.Node]string) {
 	origin[n] = file
 	for _, c := range n.Content {
 		if _, known := origin[c]; !known {
-			mark(c, file, origin)
+			markOrigin(c, file, origin)
 		}
 	}
 }
@@ -42,10 +45,36 @@ func (r *reader) applyOverlay(overlay *yaml.Node) bool {
 		r.report(SeverityError, "overlay-invalid", overlay, `overlay document has no "overlay: 1.0.0"`, "")
 		return false
 	}
-	ok := true
-	for _, action := range items(get(overlay, "actions")) {
+	ok := r.overlayFields(overlay, "overlay", "overlay", "info", "extends", "actions")
+	actions := get(overlay, "actions")
+	if !isSequence(actions) {
+		r.report(SeverityError, "overlay-invalid", overlay, `overlay has no list of "actions"`, "")
+		return false
+	}
+	for _, action := range actions.Content {
+		if !r.overlayFields(action, "overlay action", "target", "description", "update", "remove") {
+			ok = false
+			continue
+		}
 		if err := r.applyOverlayAction(action); err != nil {
 			r.report(SeverityError, "overlay-invalid", action, err.Error(), "")
+			ok = false
+		}
+	}
+	return ok
+}
+
+// overlayFields refuses what nobody would act on: a misspelt "remove" shows
+// what was to be hidden.
+func (r *reader) overlayFields(n *yaml.Node, what string, known ...string) bool {
+	if !isMapping(n) {
+		r.report(SeverityError, "overlay-invalid", n, what+" is not an object", "")
+		return false
+	}
+	ok := true
+	for k := range pairs(n) {
+		if !strings.HasPrefix(k.Value, "x-") && !slices.Contains(known, k.Value) {
+			r.report(SeverityError, "overlay-invalid", k, fmt.Sprintf("%s: unknown field %q", what, k.Value), suggest.Hint(k.Value, known))
 			ok = false
 		}
 	}
@@ -55,30 +84,64 @@ func (r *reader) applyOverlay(overlay *yaml.Node) bool {
 // applyOverlayAction does one action (Overlay 1.0.0 §4.4.3): remove deletes
 // the targets, update is merged into each of them.
 func (r *reader) applyOverlayAction(action *yaml.Node) error {
-	expression := text(get(action, "target"))
-	path, err := jsonpath.NewPath(expression)
-	if err != nil {
-		reason, _, _ := strings.Cut(err.Error(), "\n")
-		return fmt.Errorf("target %q is no JSONPath (RFC 9535): %s", expression, reason)
+	remove, update := get(action, "remove"), get(action, "update")
+	switch {
+	case remove != nil && !isBool(remove):
+		return errors.New("remove is neither true nor false")
+	case !isTrue(remove) && update == nil:
+		return errors.New("action has neither update nor remove: true")
 	}
-	m := mirror{of: map[*legacy.Node]*yaml.Node{}}
-	targets := path.Query(m.copy(r.root))
-	if len(targets) == 0 {
+	expression := text(get(action, "target"))
+	targets, err := r.targetsOf(expression)
+	switch {
+	case err != nil:
+		return err
+	case len(targets) == 0 && isTrue(remove):
+		return fmt.Errorf("target %q, which is to be removed, matches nothing", expression)
+	case len(targets) == 0:
 		r.report(SeverityWarning, "overlay-no-target", get(action, "target"),
 			fmt.Sprintf("target %q matches nothing", expression), "")
 	}
-	remove, update := isTrue(get(action, "remove")), get(action, "update")
-	for _, t := range targets {
-		switch node := m.of[t]; {
-		case remove:
-			removeNode(r.root, node)
-		case update != nil && node.Kind == yaml.SequenceNode:
-			node.Content = append(node.Content, r.clone(update))
-		case update != nil && (node.Kind != yaml.MappingNode || update.Kind != yaml.MappingNode):
-			return fmt.Errorf("target %q is neither an object nor a list", expression)
-		case update != nil:
-			merge(node, r.clone(update))
+	for _, node := range targets {
+		if isTrue(remove) {
+			err = r.mirror.remove(node)
+		} else {
+			err = r.updateTarget(node, update)
 		}
+		if err != nil {
+			return fmt.Errorf("target %q: %w", expression, err)
+		}
+	}
+	return nil
+}
+
+func (r *reader) targetsOf(expression string) (targets []*yaml.Node, err error) {
+	path, err := jsonpath.NewPath(expression)
+	if err != nil {
+		reason, _, _ := strings.Cut(err.Error(), "\n")
+		return nil, fmt.Errorf("target %q is no JSONPath (RFC 9535): %s", expression, reason)
+	}
+	if r.mirror == nil {
+		r.mirror = newMirror(r.root)
+	}
+	if targets, err = r.mirror.query(path); err != nil {
+		return nil, fmt.Errorf("target %q: %w", expression, err)
+	}
+	return targets, nil
+}
+
+func (r *reader) updateTarget(node, update *yaml.Node) error {
+	if r.grown > maxNodes {
+		return fmt.Errorf("overlays bring more than %d nodes", maxNodes)
+	}
+	switch {
+	case node.Kind == yaml.SequenceNode:
+		node.Content = append(node.Content, r.clone(update))
+		r.mirror.changed(node)
+	case node.Kind != yaml.MappingNode || update.Kind != yaml.MappingNode:
+		return errors.New("it is neither an object nor a list")
+	default:
+		r.merge(node, r.clone(update))
 	}
 	return nil
 }
@@ -86,6 +149,7 @@ func (r *reader) applyOverlayAction(action *yaml.Node) error {
 // clone gives each target an update of its own, which later actions may change.
 func (r *reader) clone(n *yaml.Node) *yaml.Node {
 	c := *n
+	r.grown++
 	r.origin[&c] = r.origin[n]
 	c.Content = make([]*yaml.Node, len(n.Content))
 	for i, child := range n.Content {
@@ -96,14 +160,15 @@ func (r *reader) clone(n *yaml.Node) *yaml.Node {
 
 // merge puts update's members into the object n: objects are merged, lists
 // extended, anything else is replaced (Overlay 1.0.0 §4.4.3.1).
-func merge(n, update *yaml.Node) {
+func (r *reader) merge(n, update *yaml.Node) {
 	for k, v := range pairs(update) {
 		old := get(n, k.Value)
 		switch {
 		case isMapping(old) && isMapping(v):
-			merge(old, v)
+			r.merge(old, v)
 		case isSequence(old) && isSequence(v):
 			old.Content = append(old.Content, v.Content...)
+			r.mirror.changed(old)
 		case old != nil:
 			for i := 0; i < len(n.Content); i += 2 {
 				if n.Content[i].Value == k.Value {
@@ -114,35 +179,5 @@ func merge(n, update *yaml.Node) {
 			n.Content = append(n.Content, k, v)
 		}
 	}
-}
-
-// removeNode takes a node, with its key, out of its parent.
-func removeNode(parent, node *yaml.Node) bool {
-	for i, c := range parent.Content {
-		if c == node {
-			from := i
-			if parent.Kind == yaml.MappingNode {
-				from = i - 1
-			}
-			parent.Content = append(parent.Content[:from:from], parent.Content[i+1:]...)
-			return true
-		}
-		if removeNode(c, node) {
-			return true
-		}
-	}
-	return false
-}
-
-// mirror copies the tree into the YAML library that the JSONPath library
-// knows, and remembers which node stands for which.
-type mirror struct{ of map[*legacy.Node]*yaml.Node }
-
-func (m mirror) copy(n *yaml.Node) *legacy.Node {
-	c := &legacy.Node{Kind: legacy.Kind(n.Kind), Tag: n.ShortTag(), Value: n.Value, Content: make([]*legacy.Node, len(n.Content))}
-	for i, child := range n.Content {
-		c.Content[i] = m.copy(child)
-	}
-	m.of[c] = n
-	return c
+	r.mirror.changed(n)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -55,12 +56,32 @@ func (r *reader) loadParameter(n *yaml.Node) (*parameter, bool) {
 	if text(get(n, "in")) == "header" && managedHeader(text(get(n, "name"))) {
 		return nil, true // OpenAPI 3.1 §4.8.12.1: such definitions are ignored
 	}
+	p, err := r.typedParameter(n)
+	if err == nil {
+		return p, true
+	}
+	required := get(n, "required")
+	if in := text(get(n, "in")); required != nil && (!isBool(required) || isTrue(required)) || in != "query" && in != "header" && in != "cookie" {
+		r.report(SeverityError, "parameter-invalid", n, kinMessage(err), "")
+		return nil, false
+	}
+	r.report(SeverityWarning, "parameter-invalid", n, kinMessage(err)+"; the optional parameter is left out", "")
+	return nil, true
+}
+
+// typedParameter is a parameter as kin-openapi reads and checks it.
+func (r *reader) typedParameter(n *yaml.Node) (*parameter, error) {
 	p := &parameter{Parameter: &openapi3.Parameter{}, node: n, schema: get(n, "schema")}
 	skeleton := r.skeleton(n)
 	if text(get(n, "in")) == "path" && !isTrue(get(n, "required")) {
 		r.report(SeverityWarning, "path-parameter-optional", n,
 			fmt.Sprintf("path parameter %q is not marked as required; it is treated as if it were", text(get(n, "name"))), "add required: true")
 		skeleton.set("required", true)
+	}
+	if text(get(n, "style")) == "deepObject" && isBool(get(n, "explode")) && !isTrue(get(n, "explode")) {
+		r.report(SeverityWarning, "parameter-explode", get(n, "explode"),
+			fmt.Sprintf("parameter %q has the style deepObject, which is always exploded", text(get(n, "name"))), "remove explode: false")
+		skeleton.set("explode", true)
 	}
 	if get(n, "schema") == nil && get(n, "content") == nil {
 		skeleton.set("schema", newObject())
@@ -69,21 +90,26 @@ func (r *reader) loadParameter(n *yaml.Node) (*parameter, bool) {
 	if err == nil {
 		err = p.Validate(context.Background(), openapi3.DisableExamplesValidation())
 	}
+	if err == nil && (p.In == "header" || p.In == "cookie") && !fieldName.MatchString(p.Name) {
+		err = fmt.Errorf("%s parameter %q has a name that HTTP does not admit", p.In, p.Name)
+	}
 	if err != nil {
-		r.report(SeverityError, "parameter-invalid", n, kinMessage(err), "")
-		return nil, false
+		return nil, err
 	}
 	for _, media := range pairs(get(n, "content")) {
 		p.schema = get(media, "schema")
 	}
-	return p, true
+	return p, nil
 }
+
+// fieldName is a token (RFC 9110 §5.6.2), as names of headers and cookies are.
+var fieldName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 // managedHeader names headers that are the gateway's or the connection's and
 // never an argument (RFC 9110 §7.6.1 and OpenAPI 3.1 §4.8.12.1).
 func managedHeader(name string) bool {
 	switch strings.ToLower(name) {
-	case "accept", "content-type", "authorization", "host", "content-length", "connection",
+	case "accept", "accept-encoding", "content-type", "content-encoding", "content-length", "authorization", "cookie", "host", "connection",
 		"transfer-encoding", "te", "trailer", "upgrade", "keep-alive", "proxy-authorization", "proxy-connection", "expect":
 		return true
 	}

@@ -60,13 +60,15 @@ func (d *Document) Errors() bool {
 // its actions, is unannotated, or is named by an error finding.
 func Read(src Source, opts Options) *Document {
 	doc := &Document{Source: src.Name}
-	root, findings := parse(src, opts.MaxBytes)
+	root, lost, findings := parse(src, opts.MaxBytes, len(opts.Overlays) > 0)
 	doc.Findings = findings
 	if root == nil {
 		return doc
 	}
-	r := &reader{file: src.Name, root: root, opts: opts, names: map[string]string{}}
-	if r.overlay(opts.Overlays) && r.version() {
+	r := &reader{file: src.Name, root: root, opts: opts, names: map[string]string{}, lost: lost}
+	overlaid := r.overlay(opts.Overlays)
+	r.mirror = nil
+	if overlaid && r.version() {
 		r.read(doc)
 	}
 	doc.Findings = SortFindings(append(doc.Findings, r.findings...))
@@ -81,8 +83,18 @@ type reader struct {
 	dialect  dialect
 	origin   map[*yaml.Node]string // nodes that an overlay brought, and its file
 	names    map[string]string     // action names taken, and by which operation
+	reserved map[string]string     // action names that x-actions give, and of which operation
+	lost     lostMembers
 	findings []Finding
 	op       string // the operation at hand, for findings
+	work     int    // schema parts translated
+	compiled int    // bytes of schemas compiled
+
+	mirror  *mirror                           // for overlays; nil: none was applied
+	grown   int                               // nodes that overlays brought
+	targets map[string]*yaml.Node             // what each $ref that was resolved leads to
+	anchors map[string]*yaml.Node             // nil: not gathered yet
+	hidden  [2]map[*yaml.Node]map[string]bool // see otherWay, by direction
 }
 
 func (r *reader) report(severity Severity, code string, n *yaml.Node, message, hint string) {
@@ -127,79 +139,4 @@ func (r *reader) version() bool {
 		return false
 	}
 	return true
-}
-
-// isMethod tells which fields of a path item are operations.
-func isMethod(field string) bool {
-	switch field {
-	case "get", "put", "post", "delete", "options", "head", "patch", "trace", "query":
-		return true
-	}
-	return false
-}
-
-// read walks the paths in the author's order.
-func (r *reader) read(doc *Document) {
-	info := get(r.root, "info")
-	doc.Title, doc.Version = cleanText(text(get(info, "title"))), text(get(info, "version"))
-	doc.Description = cleanText(text(get(info, "description")))
-	paths := get(r.root, "paths")
-	if paths != nil && !isMapping(paths) {
-		r.report(SeverityError, "paths-invalid", paths, `"paths" is not an object`, "")
-		return
-	}
-	for path, item := range pairs(paths) {
-		if !strings.HasPrefix(path.Value, "x-") {
-			r.pathItem(doc, path, item)
-		}
-	}
-}
-
-func (r *reader) pathItem(doc *Document, path, item *yaml.Node) {
-	r.op = ""
-	item, ok := r.follow(item, SeverityWarning, "path item")
-	if !ok {
-		return
-	}
-	for method, op := range pairs(item) {
-		if !isMethod(method.Value) {
-			continue
-		}
-		doc.Operations++
-		r.op = strings.ToUpper(method.Value) + " " + path.Value
-		actions, annotated := r.operation(method, path, item, op)
-		if !annotated {
-			doc.Unannotated++
-		}
-		doc.Actions = append(doc.Actions, actions...)
-	}
-	r.op = ""
-}
-
-// operation gives the actions of one operation. annotated is false when it
-// carries no x-action and only annotated ones were asked for.
-func (r *reader) operation(method, path, item, op *yaml.Node) (actions []Action, annotated bool) {
-	specs, ok := r.xActions(op)
-	if ok && len(specs) == 0 {
-		if r.opts.Mode != All {
-			return nil, false
-		}
-		specs = []*xAction{{node: op}}
-	}
-	if !ok || !isMapping(op) {
-		if !isMapping(op) {
-			r.report(SeverityError, "operation-invalid", method, "operation is not an object", "")
-		}
-		return nil, true
-	}
-	o, ok := r.load(method, path, item, op)
-	if !ok {
-		return nil, true
-	}
-	for _, x := range specs {
-		if a, ok := r.action(o, x); ok {
-			actions = append(actions, a)
-		}
-	}
-	return actions, true
 }

@@ -3,7 +3,6 @@ package openapi
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -29,9 +28,16 @@ const (
 	output
 )
 
-// schemaBudget bounds the schemas of one side of a tool. What lies beyond is
-// admitted unchecked: a model could not read more of it anyway.
-const schemaBudget = 4000
+// Bounds of the schemas of one side of a tool, in parts. What lies beyond is
+// admitted unchecked: a model could not read more of it anyway. A document that
+// came to documentBudget has smaller tools from there on, so that many tools
+// over many linked schemas cost no more than their bytes. Of real documents the
+// largest tools have 1,000 parts, and the largest documents 40,000 in all.
+const (
+	schemaBudget   = 2000
+	documentBudget = 200_000
+	scarceBudget   = 100
+)
 
 // schemas translates the schemas of one side of one action to 2020-12 and
 // gathers what they refer to as $defs. References stay references, so that
@@ -40,74 +46,30 @@ type schemas struct {
 	*reader
 	direction direction
 	count     int
+	budget    int
 	cut       bool
 	names     map[*yaml.Node]string // def name of each referenced node
+	taken     map[string]bool       // def names
 	queue     []*yaml.Node          // referenced, not yet translated
 	defs      *object
 	uses      map[string][]*object // the {"$ref": …} objects of each def
+	copies    int                  // see prune
+	widening
 }
 
 func (r *reader) schemas(d direction) *schemas {
+	budget := schemaBudget
+	if r.work > documentBudget {
+		budget = scarceBudget
+	}
 	return &schemas{
-		reader: r, direction: d, names: map[*yaml.Node]string{},
-		defs: newObject(), uses: map[string][]*object{},
+		budget: budget, reader: r, direction: d, names: map[*yaml.Node]string{}, taken: map[string]bool{},
+		defs: newObject(), uses: map[string][]*object{}, widening: widening{parts: map[string]part{}},
 	}
 }
 
 // anything is the schema that admits every value.
 func anything() json.RawMessage { return json.RawMessage("true") }
-
-// finish adds the definitions that root needs and gives it as JSON.
-func (s *schemas) finish(root *object) json.RawMessage {
-	for len(s.queue) > 0 {
-		n := s.queue[0]
-		s.queue = s.queue[1:]
-		s.defs.set(s.names[n], s.translate(n))
-	}
-	s.inlineSingleUses()
-	if s.defs.len() > 0 {
-		root.set("$defs", s.defs)
-	}
-	return rawJSON(root)
-}
-
-// inlineSingleUses puts a definition that is used once where it is used:
-// fewer tokens, and easier for models that follow no references. A recursive
-// definition is used twice at least, so this ends.
-func (s *schemas) inlineSingleUses() {
-	for _, name := range slices.Clone(s.defs.keys) {
-		def, isObject := s.defs.get(name).(*object)
-		uses := s.uses[name]
-		if !isObject || len(uses) != 1 {
-			continue
-		}
-		use := uses[0]
-		if slices.ContainsFunc(use.keys, func(k string) bool { return k != "$ref" && !isAnnotation(k) }) {
-			continue
-		}
-		own := *use
-		*use = object{keys: slices.Clone(def.keys), values: maps.Clone(def.values)}
-		for _, k := range own.keys {
-			if k != "$ref" {
-				use.set(k, own.values[k])
-			}
-		}
-		// References inside moved along with the maps; nothing else points at def.
-		s.replaceUse(def, use)
-		s.defs.delete(name)
-	}
-}
-
-// replaceUse keeps uses right when a definition that is itself a reference moves.
-func (s *schemas) replaceUse(from, to *object) {
-	for _, uses := range s.uses {
-		for i, u := range uses {
-			if u == from {
-				uses[i] = to
-			}
-		}
-	}
-}
 
 // translate turns one schema node into 2020-12.
 func (s *schemas) translate(n *yaml.Node) any {
@@ -120,37 +82,55 @@ func (s *schemas) translate(n *yaml.Node) any {
 		}
 		return anything()
 	}
-	if s.count++; s.count > schemaBudget {
+	s.work++
+	if s.count++; s.count > s.budget {
 		if !s.cut {
 			s.cut = true
 			s.report(SeverityWarning, "schema-cut", n,
-				fmt.Sprintf("schema has more than %d parts; from here on it is left open", schemaBudget), "hide what a model does not need")
+				fmt.Sprintf("schema has more than %d parts; from here on it is left open", s.budget), "hide what a model does not need")
 		}
+		s.losses++
 		return newObject().set("description", "Left open: the schema is too large to be shown in full.")
 	}
-	if ref := get(n, "$ref"); ref != nil {
+	if dropped := s.otherWay(n); len(dropped) > 0 && !s.onlyRefers(n) {
+		n = s.prune(n, pruning{gone: dropped, optional: dropped}, 0)
+	}
+	if ref := refOf(n); ref != nil {
 		return s.reference(n, ref)
 	}
-	out := newObject()
-	first := []string{"type", "title", "description"} // others look at them
+	out, guards := newObject(), len(s.guards)
+	s.keywords(n, out, s.mark(), keywordOf)
+	if home := s.from30(n, out); home != out {
+		s.moveGuards(guards, out, home)
+	}
+	return out
+}
+
+// keywords translates what stands in n into out; from is where the schema's
+// losses began.
+func (s *schemas) keywords(n *yaml.Node, out *object, from mark, of func(string) keyword) {
+	first := [...]string{"type", "title", "description"} // others look at them
 	for _, name := range first {
-		if v := get(n, name); v != nil {
-			keywordOf(name)(s, out, name, v)
+		if translate := of(name); translate != nil {
+			if v := get(n, name); v != nil {
+				translate(s, out, name, v)
+			}
 		}
 	}
 	for k, v := range pairs(n) {
-		if translate := keywordOf(k.Value); translate != nil && !slices.Contains(first, k.Value) {
+		if translate := of(k.Value); translate != nil && !slices.Contains(first[:], k.Value) {
+			before := s.mark()
 			translate(s, out, k.Value, v)
+			s.guard(out, k.Value, before)
 		}
 	}
-	s.from30(n, out)
-	s.dropDirection(n, out)
-	return out
+	s.guardClosed(n, out, from)
 }
 
 // schemaFinding reports on a schema, which many operations may share, without
 // naming one of them: so each fault is told once.
 func (s *schemas) schemaFinding(code string, n *yaml.Node, message, hint string) {
+	s.losses++
 	op := s.op
 	s.op = ""
 	s.report(SeverityWarning, code, n, message, hint)
@@ -165,15 +145,19 @@ func (s *schemas) reference(n, ref *yaml.Node) any {
 		s.schemaFinding("ref-unresolved", ref, "schema: "+fault+"; it admits anything", hint)
 		return anything()
 	}
-	out := newObject().set("$ref", "")
-	for k, v := range pairs(n) {
-		if translate := keywordOf(k.Value); translate != nil && (s.dialect == dialect31 || isAnnotation(k.Value)) {
-			translate(s, out, k.Value, v)
-		}
+	from := s.mark()
+	if second := get(n, "$dynamicRef"); second != nil && second != ref {
+		s.invalid("$dynamicRef", second, "it not to stand beside $ref")
 	}
 	name := s.define(target, ref.Value)
-	out.set("$ref", "#/$defs/"+name)
+	out := newObject().set("$ref", defsPrefix+name)
 	s.uses[name] = append(s.uses[name], out)
+	s.trail = append(s.trail, name)
+	siblings := keywordOf
+	if s.dialect == dialect30 {
+		siblings = annotationOf
+	}
+	s.keywords(n, out, from, siblings)
 	if isTrue(get(n, "nullable")) {
 		return newObject().set("anyOf", []any{out, newObject().set("type", "null")})
 	}
@@ -191,30 +175,30 @@ func (s *schemas) define(target *yaml.Node, ref string) string {
 	if base == "" {
 		base = "schema"
 	}
-	taken := slices.Collect(maps.Values(s.names))
 	name := base
-	for i := 2; slices.Contains(taken, name); i++ {
+	for i := 2; s.taken[name]; i++ {
 		name = fmt.Sprintf("%s_%d", base, i)
 	}
-	s.names[target] = name
+	s.names[target], s.taken[name] = name, true
 	s.queue = append(s.queue, target)
 	return name
 }
 
 // from30 translates what OpenAPI 3.0 says in other words than 2020-12.
-// "nullable" is taken in 3.1 as well, where many still write it.
-func (s *schemas) from30(n *yaml.Node, out *object) {
+// "nullable" is taken in 3.1 as well, where many still write it. It gives the
+// object that holds the keywords in the end.
+func (s *schemas) from30(n *yaml.Node, out *object) *object {
 	for _, bound := range [][2]string{{"exclusiveMinimum", "minimum"}, {"exclusiveMaximum", "maximum"}} {
 		if isTrue(get(n, bound[0])) && out.has(bound[1]) {
 			out.set(bound[0], out.get(bound[1]))
 			out.delete(bound[1])
 		}
 	}
-	if example := get(n, "example"); example != nil && !out.has("examples") {
+	if example := get(n, "example"); example != nil && !out.has("examples") && s.tame("example", example) {
 		out.set("examples", []any{value(example)})
 	}
 	if !isTrue(get(n, "nullable")) {
-		return
+		return out
 	}
 	if enum, ok := out.get("enum").([]any); ok && !slices.ContainsFunc(enum, isNullJSON) {
 		out.set("enum", append(enum, json.RawMessage("null")))
@@ -226,91 +210,13 @@ func (s *schemas) from30(n *yaml.Node, out *object) {
 		if out.has("allOf") || out.has("oneOf") || out.has("anyOf") {
 			inner := *out
 			*out = *newObject().set("anyOf", []any{&inner, newObject().set("type", "null")})
+			return &inner
 		}
 	}
+	return out
 }
 
 func isNullJSON(v any) bool {
 	raw, ok := v.(json.RawMessage)
 	return ok && string(raw) == "null"
-}
-
-// dropDirection takes out the properties that do not travel this way.
-func (s *schemas) dropDirection(n *yaml.Node, out *object) {
-	dropped := s.otherWay(n, 0)
-	if len(dropped) == 0 {
-		return
-	}
-	if properties, ok := out.get("properties").(*object); ok {
-		for name := range dropped {
-			properties.delete(name)
-		}
-	}
-	s.dropRequired(out, dropped)
-}
-
-func (s *schemas) dropRequired(out *object, dropped map[string]bool) {
-	if required, ok := out.get("required").([]any); ok {
-		kept := slices.DeleteFunc(required, func(v any) bool { return dropped[v.(string)] })
-		out.set("required", kept)
-		if len(kept) == 0 {
-			out.delete("required")
-		}
-	}
-	parts, _ := out.get("allOf").([]any)
-	for _, part := range parts {
-		if o, ok := part.(*object); ok {
-			s.dropRequired(o, dropped)
-		}
-	}
-}
-
-// otherWay names the properties of a schema, and of its allOf parts, that
-// travel only the other way.
-func (s *schemas) otherWay(n *yaml.Node, depth int) map[string]bool {
-	var names map[string]bool
-	if depth > 8 {
-		return nil
-	}
-	for k, v := range pairs(get(n, "properties")) {
-		if s.travelsOtherWay(v) {
-			if names == nil {
-				names = map[string]bool{}
-			}
-			names[k.Value] = true
-		}
-	}
-	for _, part := range items(get(n, "allOf")) {
-		for name := range s.otherWay(s.deref(part), depth+1) {
-			if names == nil {
-				names = map[string]bool{}
-			}
-			names[name] = true
-		}
-	}
-	return names
-}
-
-func (s *schemas) travelsOtherWay(n *yaml.Node) bool {
-	flag := "readOnly"
-	if s.direction == output {
-		flag = "writeOnly"
-	}
-	return isTrue(get(n, flag)) || isTrue(get(s.deref(n), flag))
-}
-
-// deref follows a schema's $refs silently; the node itself when they fail.
-func (r *reader) deref(n *yaml.Node) *yaml.Node {
-	for range 32 {
-		ref := get(n, "$ref")
-		if ref == nil {
-			return n
-		}
-		target, _, _ := r.local(ref.Value)
-		if target == nil {
-			return n
-		}
-		n = target
-	}
-	return n
 }

@@ -3,7 +3,6 @@ package openapi
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -29,6 +28,7 @@ type slot struct {
 	fixed        *yaml.Node
 	query        *Query
 	omit         [][]string // members that are slots of their own
+	demanding    bool       // without them, it still requires some
 	virtual      bool       // an argument that only jq programs read
 }
 
@@ -80,18 +80,21 @@ func argumentFor(t target, taken map[string]bool) string {
 			name = t.path[len(t.path)-1]
 		}
 	}
-	name = strings.Trim(argumentUnsafe.ReplaceAllString(name, "_"), "_")
-	if name == "" {
-		name = string(t.in)
+	suffix := "_" + string(t.in)
+	if safe := argumentUnsafe.ReplaceAllString(name, "_"); safe != name {
+		name = strings.Trim(safe, "_")
+	}
+	if name == "" { // nothing of it can be said: the location and a number
+		name, suffix = string(t.in), ""
 	}
 	name = name[:min(len(name), 64)]
 	suffixed := name
 	for i := 1; taken[suffixed]; i++ {
-		suffix := "_" + string(t.in)
+		end := suffix
 		if i > 1 {
-			suffix = fmt.Sprintf("%s_%d", suffix, i)
+			end = fmt.Sprintf("%s_%d", suffix, i)
 		}
-		suffixed = name[:min(len(name), 64-len(suffix))] + suffix
+		suffixed = name[:min(len(name), 64-len(end))] + end
 	}
 	return suffixed
 }
@@ -102,8 +105,8 @@ func (r *reader) bodySlots(b *requestBody) []*slot {
 	if b == nil {
 		return nil
 	}
-	f := flattener{reader: r, required: map[string]bool{}}
-	if b.schema != nil && f.plain(b.schema, 0) && len(f.members) > 0 {
+	f := flattener{reader: r}
+	if b.schema != nil && f.flat(b.schema) {
 		slots := make([]*slot, 0, len(f.members))
 		for _, m := range f.members {
 			slots = append(slots, &slot{
@@ -115,100 +118,4 @@ func (r *reader) bodySlots(b *requestBody) []*slot {
 	return []*slot{{
 		target: target{in: InBody}, schemas: present(b.schema), required: b.required, description: cleanText(b.description),
 	}}
-}
-
-// flattener gathers the members of an object schema whose meaning is just that
-// of its members taken one by one.
-type flattener struct {
-	*reader
-	members  []member
-	required map[string]bool
-	parts    int
-}
-
-type member struct {
-	name    string
-	schemas []*yaml.Node
-}
-
-// plain tells whether a schema says nothing but which members there are. allOf
-// of plain schemas is plain; choices, maps and discriminators are not.
-func (f *flattener) plain(n *yaml.Node, depth int) bool {
-	if f.parts++; f.parts > 200 || depth > 16 || !isMapping(n) {
-		return false
-	}
-	for k, v := range pairs(n) {
-		switch k.Value {
-		case "$ref":
-			target, _, _ := f.local(v.Value)
-			if target == nil || !f.plain(target, depth+1) {
-				return false
-			}
-		case "allOf":
-			for _, part := range items(v) {
-				if !f.plain(part, depth+1) {
-					return false
-				}
-			}
-		case "type":
-			if v.Value != "object" {
-				return false
-			}
-		case "additionalProperties":
-			if !isBool(v) || isTrue(v) {
-				return false
-			}
-		case "properties":
-			f.properties(v)
-		case "required":
-			for _, c := range items(v) {
-				f.required[c.Value] = true
-			}
-		case "nullable", "readOnly", "writeOnly":
-			if isTrue(v) {
-				return false
-			}
-		case "title", "description", "example", "examples", "default", "deprecated", "externalDocs", "xml", "format", "$schema", "$comment":
-		default:
-			if !strings.HasPrefix(k.Value, "x-") {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-func (f *flattener) properties(n *yaml.Node) {
-	s := f.schemas(input)
-	for k, v := range pairs(n) {
-		if s.travelsOtherWay(v) {
-			continue
-		}
-		i := slices.IndexFunc(f.members, func(m member) bool { return m.name == k.Value })
-		if i < 0 {
-			f.members = append(f.members, member{k.Value, []*yaml.Node{v}})
-		} else if !slices.Contains(f.members[i].schemas, v) {
-			f.members[i].schemas = append(f.members[i].schemas, v)
-		}
-	}
-}
-
-// property finds a member's schema in a schema, through $ref and allOf.
-func (r *reader) property(n *yaml.Node, name string, depth int) (schema *yaml.Node, required bool) {
-	n = r.deref(n)
-	if depth > 8 {
-		return nil, false
-	}
-	schema = get(get(n, "properties"), name)
-	for _, c := range items(get(n, "required")) {
-		required = required || c.Value == name
-	}
-	for _, part := range items(get(n, "allOf")) {
-		s, req := r.property(part, name, depth+1)
-		required = required || req
-		if schema == nil {
-			schema = s
-		}
-	}
-	return schema, required
 }

@@ -72,7 +72,11 @@ func isNumber(n *yaml.Node) bool {
 		return false
 	}
 	tag := n.ShortTag()
-	return (tag == "!!int" || tag == "!!float") && json.Valid([]byte(scalarJSON(n)))
+	if tag != "!!int" && tag != "!!float" {
+		return false
+	}
+	number := scalarJSON(n) // .inf and .nan come out as strings
+	return number[0] != '"' && json.Valid([]byte(number))
 }
 
 func isBool(n *yaml.Node) bool {

@@ -86,3 +86,21 @@ func TestQuery(t *testing.T) {
 		}
 	}
 }
+
+func TestCompiles(t *testing.T) {
+	for _, good := range []string{`true`, `{}`, `{"$ref":"#/$defs/a","$defs":{"a":{"type":"string"}}}`} {
+		if err := compiles([]byte(good)); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{`{`, `1`, `{"type":"text"}`, `{"multipleOf":0}`, `{"$ref":"#/$defs/a"}`, `{"$ref":"file:///etc/passwd"}`} {
+		if compiles([]byte(bad)) == nil {
+			t.Errorf("%s compiles", bad)
+		}
+	}
+	r := &reader{op: "GET /a"}
+	o := &operation{}
+	if r.usable(o, []byte(`{"type":1}`)) || len(r.findings) != 1 || r.findings[0].Operation != "GET /a" {
+		t.Error(r.findings)
+	}
+}

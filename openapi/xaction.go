@@ -60,7 +60,7 @@ type xAssignment struct {
 func (r *reader) xActions(op *yaml.Node) (specs []*xAction, ok bool) {
 	n := get(op, "x-action")
 	switch {
-	case n == nil, isBool(n) && !isTrue(n):
+	case n == nil:
 		return nil, true
 	case isTrue(n):
 		return []*xAction{{node: n}}, true
@@ -80,7 +80,7 @@ func (r *reader) xActions(op *yaml.Node) (specs []*xAction, ok bool) {
 		}
 		return specs, ok
 	}
-	r.report(SeverityError, "x-action-invalid", n, "x-action is neither true, an object nor a list of objects", "")
+	r.report(SeverityError, "x-action-invalid", n, "x-action is neither a boolean, an object nor a list of objects", "")
 	return nil, false
 }
 

@@ -255,7 +255,6 @@ func TestActionsFitTheSchema(t *testing.T) {
 func TestActionSchemaRefuses(t *testing.T) {
 	schema := compileSchema(t, specs.ActionSchema())
 	for name, text := range map[string]string{
-		"false":             `false`,
 		"text":              `"get-entity"`,
 		"empty list":        `[]`,
 		"list with true":    `[true]`,
