@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -82,7 +83,7 @@ func (r *reader) wholeItem(n *yaml.Node, depth int) *yaml.Node {
 			out.Content = append(out.Content, k, v)
 		}
 	}
-	if lost := append(r.lost[n][:len(r.lost[n]):len(r.lost[n])], r.lost[target]...); len(lost) > 0 {
+	if lost := slices.Concat(r.lost[n], r.lost[target]); len(lost) > 0 {
 		r.lost[out] = lost
 	}
 	return out
