@@ -54,7 +54,7 @@ func parse(src Source, maxBytes int, unshare bool) (*yaml.Node, lostMembers, []F
 		}
 		return refuse(0, 0, err.Error(), "")
 	}
-	t := &resolver{file: src.Name, unshare: unshare, lost: lostMembers{}}
+	t := newResolver(src.Name, unshare)
 	root = t.resolve(root, 0)
 	if t.fatal != nil {
 		return nil, nil, []Finding{*t.fatal}

@@ -48,9 +48,12 @@ func fromYAML(input any, _ []any) any {
 	if err != nil {
 		return fmt.Errorf("fromyaml: %w", err)
 	}
-	t := &resolver{}
+	t := newResolver("", false)
 	if root = t.resolve(root, 0); t.fatal != nil {
 		return fmt.Errorf("fromyaml: %s", t.fatal.Message)
+	}
+	if len(t.findings) > 0 { // a key that stands twice
+		return fmt.Errorf("fromyaml: %s", t.findings[0].Message)
 	}
 	dec := json.NewDecoder(bytes.NewReader(rawJSON(value(root))))
 	dec.UseNumber()

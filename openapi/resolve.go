@@ -24,6 +24,10 @@ type resolver struct {
 	total    int
 }
 
+func newResolver(file string, unshare bool) *resolver {
+	return &resolver{file: file, unshare: unshare, lost: lostMembers{}}
+}
+
 const tooDeep = "document nests deeper than 200 levels"
 
 func (t *resolver) fail(n *yaml.Node, message, hint string) {

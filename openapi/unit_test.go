@@ -57,7 +57,8 @@ func TestQuery(t *testing.T) {
 	for source, want := range map[string]any{
 		".a": "b", "empty": nil, "null": nil, "$arguments.n": 1, "$status": 201, "halt": nil,
 		`"a: [1]" | fromyaml | .a | length`: 1, `try ("a: [" | fromyaml) catch "no"`: "no", `try (1 | fromyaml) catch "no"`: "no",
-		`try ("" | fromyaml) catch "no"`: "no", `env | length`: 0, `$ENV | length`: 0,
+		`try ("" | fromyaml) catch "no"`:              "no",
+		`try ("a: 1\na: 2" | fromyaml) catch "twice"`: "twice", `env | length`: 0, `$ENV | length`: 0,
 	} {
 		if got, err := run(source, map[string]any{"a": "b"}); err != nil || got != want {
 			t.Errorf("%s: got %#v, %v, want %#v", source, got, err, want)
@@ -103,4 +104,22 @@ func TestCompiles(t *testing.T) {
 	if r.usable(o, []byte(`{"type":1}`)) || len(r.findings) != 1 || r.findings[0].Operation != "GET /a" {
 		t.Error(r.findings)
 	}
+}
+
+// FuzzFromYAML: whatever text a caller gives a program, it gets a value or an
+// error.
+func FuzzFromYAML(f *testing.F) {
+	for _, seed := range []string{"a: 1", "a: 1\na: 2", "&a [*a]", "a: &x {b: 1}\nc: *x\n<<: *x", "", "\t", "- .inf", "? [a]\n: b", "1e999999999"} {
+		f.Add(seed)
+	}
+	q, err := compileQuery("fromyaml | tojson | length")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := q.Run(t.Context(), text, nil, 0)
+		if got == nil && err == nil {
+			t.Error("neither value nor error")
+		}
+	})
 }
