@@ -48,6 +48,9 @@ func (p *program) runServe(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	hangups := make(chan os.Signal, 1) // from the start: unheard, a SIGHUP ends the program
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", file.Config.Listen)
 	if err != nil {
 		faults := gateway.Faults{{Path: "listen", Message: listenFault(file.Config.Listen, err)}}
@@ -65,9 +68,6 @@ func (p *program) runServe(ctx context.Context, path string) error {
 	p.greet(file.Config.PublicURL, g.Servers())
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "servers", len(g.Servers()), "actions", len(g.Actions()))
 
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
 	var current atomic.Pointer[gateway.Config]
 	current.Store(&file.Config)
 	go p.reloadWhen(ctx, hangups, watch(ctx, path, &current), func() { p.reload(ctx, g, log, path, &current) })

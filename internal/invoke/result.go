@@ -30,8 +30,6 @@ const (
 	Cancelled Kind = "cancelled"
 	// TooLarge: the answer was over the size cap.
 	TooLarge Kind = "too_large"
-	// Denied: the principal may not call this action.
-	Denied Kind = "denied"
 	// Internal: a fault of the gateway.
 	Internal Kind = "internal"
 )

@@ -45,9 +45,6 @@ func (m *Metrics) ToolCall(server, tool, outcome string, d time.Duration) {
 	m.duration.WithLabelValues(server, tool).Observe(d.Seconds())
 }
 
-// Registry is where other packages' collectors go.
-func (m *Metrics) Registry() prometheus.Registerer { return m.registry }
-
 // Handler serves the metrics in Prometheus's formats.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
