@@ -3,6 +3,10 @@ package openapi
 // action joins an operation with one x-action. ok is false when the findings
 // say why it cannot be called as it is described.
 func (r *reader) action(o *operation, x *xAction) (Action, bool) {
+	o, ok := r.narrow(o, x)
+	if !ok {
+		return Action{}, false
+	}
 	b := &builder{reader: r, o: o, x: x, slots: r.slots(o)}
 	if !b.assign() {
 		return Action{}, false

@@ -27,6 +27,30 @@ func (s *schemas) finish(root *object) json.RawMessage {
 	return rawJSON(root)
 }
 
+// file makes out a reference to the one schema of files that a tool has.
+func (s *schemas) file(out *object) *object {
+	if s.fileName == "" {
+		s.fileName = s.freeName("file")
+		s.taken[s.fileName] = true
+		s.defs.set(s.fileName, fileSchema())
+	}
+	s.uses[s.fileName] = append(s.uses[s.fileName], out.set("$ref", defsPrefix+s.fileName))
+	return out
+}
+
+// fileSchema describes a file as an argument.
+func fileSchema() *object {
+	word := func() *object { return newObject().set("type", "string") }
+	return newObject().set("anyOf", []any{
+		word().set("description", "base64, or a data: URL"),
+		newObject().set("type", "object").set("properties", newObject().
+			set("data", word().set("contentEncoding", "base64")).
+			set("text", word().set("description", "the content of a text file, instead of data")).
+			set("filename", word()).set("mediaType", word())).
+			set("additionalProperties", false),
+	})
+}
+
 // inlineSingleUses puts a definition that is used once where it is used:
 // fewer tokens, and easier for models that follow no references. A recursive
 // definition is used twice at least, so this ends.

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -130,7 +132,7 @@ func dumpPlan(b *bytes.Buffer, a Action) {
 		fmt.Fprintf(b, "    %s %s\n", p.In, dumpParameter(p))
 	}
 	if body := a.Request.Body; body != nil {
-		fmt.Fprintf(b, "    body %s required=%v", body.MediaType, body.Required)
+		fmt.Fprintf(b, "    body %s required=%v", body.Contents[0].MediaType, body.Required)
 		if body.Whole != nil {
 			fmt.Fprintf(b, " %s", dumpValue(*body.Whole))
 		}
@@ -138,6 +140,7 @@ func dumpPlan(b *bytes.Buffer, a Action) {
 		for _, m := range body.Members {
 			fmt.Fprintf(b, "      %s %s\n", strings.Join(m.Path, "."), dumpValue(m.Value))
 		}
+		dumpContents(b, body)
 	}
 	if len(a.Request.Defaults) > 0 {
 		text, _ := json.Marshal(a.Request.Defaults)
@@ -146,6 +149,40 @@ func dumpPlan(b *bytes.Buffer, a Action) {
 	fmt.Fprintf(b, "    accept %s\n", a.Request.Accept)
 	if a.Response.Select != nil || len(a.Response.Success) > 0 {
 		fmt.Fprintf(b, "  response: success %v select %s\n", a.Response.Success, a.Response.Select)
+	}
+}
+
+// dumpContents tells of a body what is not plain JSON.
+func dumpContents(b *bytes.Buffer, body *Body) {
+	for i, c := range body.Contents {
+		if i > 0 || c.Format != FormatJSON {
+			fmt.Fprintf(b, "      as %s: %s\n", c.MediaType, c.Format)
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.Encoding)) {
+			fmt.Fprintf(b, "        %s %+v\n", name, c.Encoding[name])
+		}
+		if c.XML != nil {
+			dumpXML(b, "        ", "", c.XML, map[*XML]bool{})
+		}
+	}
+	if body.ContentType != nil {
+		fmt.Fprintf(b, "      content type %s\n", dumpValue(*body.ContentType))
+	}
+}
+
+func dumpXML(b *bytes.Buffer, indent, name string, x *XML, seen map[*XML]bool) {
+	flat := *x
+	flat.Items, flat.Members = nil, nil
+	fmt.Fprintf(b, "%s%s %+v\n", indent, name, flat)
+	if seen[x] {
+		return
+	}
+	seen[x] = true
+	if x.Items != nil {
+		dumpXML(b, indent+"  ", "[]", x.Items, seen)
+	}
+	for _, m := range x.Members {
+		dumpXML(b, indent+"  ", m.Name, m.XML, seen)
 	}
 }
 

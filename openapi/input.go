@@ -58,23 +58,19 @@ func (b *builder) slotSchema(s *schemas, slot *slot) (schema *object, worthIt bo
 		s.dialect = dialect31
 		defer func() { s.dialect = dialect }()
 	}
-	empty := len(slot.omit) > 0
-	parts := make([]any, 0, len(slot.schemas))
-	for _, n := range slot.schemas {
-		n = s.without(n, slot.omit)
-		slot.demanding = slot.demanding || b.demands(n)
-		empty = empty && b.memberless(n)
-		parts = append(parts, s.translate(n))
-	}
+	worthIt = true
 	switch {
-	case empty && len(parts) > 0:
-		return nil, false
-	case len(parts) == 1:
-		schema = asObject(parts[0])
-	case len(parts) > 1:
-		schema = newObject().set("allOf", parts)
+	case slot.target.isContentType() && !slot.virtual:
+		schema = b.choiceSchema()
+	case slot.contents != nil:
+		schema, worthIt = b.contentsSchema(s, slot)
+	case slot.file:
+		schema = b.fileSchema(s, slot)
 	default:
-		schema = newObject()
+		schema, worthIt = b.valueSchema(s, slot)
+	}
+	if !worthIt {
+		return nil, false
 	}
 	if slot.title != "" {
 		schema.set("title", slot.title)
@@ -92,6 +88,27 @@ func (b *builder) slotSchema(s *schemas, slot *slot) (schema *object, worthIt bo
 		schema.set("deprecated", true)
 	}
 	return schema, true
+}
+
+// valueSchema is the schema of a slot that is described by schemas alone.
+func (b *builder) valueSchema(s *schemas, slot *slot) (schema *object, worthIt bool) {
+	empty := len(slot.omit) > 0
+	parts := make([]any, 0, len(slot.schemas))
+	for _, n := range slot.schemas {
+		n = s.without(n, slot.omit)
+		slot.demanding = slot.demanding || b.demands(n)
+		empty = empty && b.memberless(n)
+		parts = append(parts, s.translate(n))
+	}
+	switch {
+	case empty && len(parts) > 0:
+		return nil, false
+	case len(parts) == 1:
+		return asObject(parts[0]), true
+	case len(parts) > 1:
+		return newObject().set("allOf", parts), true
+	}
+	return newObject(), true
 }
 
 func asObject(v any) *object {

@@ -54,6 +54,8 @@ type schemas struct {
 	defs      *object
 	uses      map[string][]*object // the {"$ref": …} objects of each def
 	copies    int                  // see prune
+	files     bool                 // strings of bytes are files
+	fileName  string               // of the definition of files, "" until there is one
 	widening
 }
 
@@ -97,6 +99,9 @@ func (s *schemas) translate(n *yaml.Node) any {
 	}
 	if ref := refOf(n); ref != nil {
 		return s.reference(n, ref)
+	}
+	if s.files && s.isFile(n) {
+		return s.describedFile(n)
 	}
 	out, guards := newObject(), len(s.guards)
 	s.keywords(n, out, s.mark(), keywordOf)
@@ -175,12 +180,17 @@ func (s *schemas) define(target *yaml.Node, ref string) string {
 	if base == "" {
 		base = "schema"
 	}
+	name := s.freeName(base)
+	s.names[target], s.taken[name] = name, true
+	s.queue = append(s.queue, target)
+	return name
+}
+
+func (s *schemas) freeName(base string) string {
 	name := base
 	for i := 2; s.taken[name]; i++ {
 		name = fmt.Sprintf("%s_%d", base, i)
 	}
-	s.names[target], s.taken[name] = name, true
-	s.queue = append(s.queue, target)
 	return name
 }
 

@@ -22,7 +22,7 @@ func (c *Client) Request(ctx context.Context, a *openapi.Action, arguments map[s
 	b := &requestBuilder{ctx: ctx, plan: &a.Request, arguments: withDefaults(arguments, a.Request.Defaults)}
 	path := b.path()
 	query, header := b.parameters()
-	body := b.body()
+	body, contentType := b.body()
 	if b.err != nil {
 		return nil, b.err
 	}
@@ -51,7 +51,7 @@ func (c *Client) Request(ctx context.Context, a *openapi.Action, arguments map[s
 		header.Set("Accept", a.Request.Accept)
 	}
 	if body != nil {
-		header.Set("Content-Type", a.Request.Body.MediaType)
+		header.Set("Content-Type", contentType)
 	}
 	return req, nil
 }
