@@ -51,7 +51,7 @@ type Plugin struct {
 	// Handler serves the plugin's API in process, for plugins given in Go.
 	Handler     http.Handler             `koanf:"-"`
 	Overlays    []string                 `koanf:"overlays" doc:"OpenAPI Overlay 1.0 documents (files, relative to the config file) that annotate the document, applied in order."`
-	BaseURL     string                   `koanf:"baseURL" doc:"URL that the document's paths are below. Default: where the document came from, when that is a URL. The document's own servers are never used."`
+	BaseURL     string                   `koanf:"baseURL" doc:"URL that the document's paths are below. It stands for the document's first server; servers of paths and operations count where they are below it. Default, when the document came from a URL: its first server, if that is on the same host, else that host."`
 	Actions     string                   `koanf:"actions" enum:"annotated,all" doc:"Which operations become actions: those with x-action, or every one."`
 	Refresh     time.Duration            `koanf:"refresh" doc:"How often the document (or, for the embedded catalog, its locations) is read again. 0: only at start and reload."`
 	Timeout     time.Duration            `koanf:"timeout" doc:"How long a call may take, unless its action says otherwise."`

@@ -48,6 +48,7 @@ func (p Plugin) build(ctx context.Context, name string, settings settings, old b
 	for _, src := range sources {
 		doc := openapi.Read(src, openapi.Options{
 			Mode: openapi.Mode(p.Actions), Overlays: overlays, TrustAttributes: p.Embedded != "", MaxBytes: source.MaxDocument,
+			BaseURL: p.BaseURL,
 		})
 		out.findings = append(out.findings, doc.Findings...)
 		out.Actions = append(out.Actions, doc.Actions...)

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -19,7 +20,7 @@ var update = flag.Bool("update", false, "write what is as what is wanted")
 
 // TestRead reads each testdata/read/*.txtar: openapi.yaml or openapi.json, its
 // overlays, and what they must come to. The comment's words set options: "all",
-// "trusted".
+// "trusted", "base=URL" (the operator's), "url=URL" (where it came from).
 func TestRead(t *testing.T) {
 	files, err := filepath.Glob("testdata/read/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -60,11 +61,17 @@ func readArchive(archive *txtar.Archive, options []string) *Document {
 		if o == "all" {
 			opts.Mode = All
 		}
+		if base, found := strings.CutPrefix(o, "base="); found {
+			opts.BaseURL = base
+		}
+		if url, found := strings.CutPrefix(o, "url="); found {
+			src.Name = url
+		}
 	}
 	for _, f := range archive.Files {
 		switch {
 		case strings.HasPrefix(f.Name, "openapi."):
-			src = Source{f.Name, f.Data}
+			src.Name, src.Data = cmp.Or(src.Name, f.Name), f.Data
 		case strings.HasPrefix(f.Name, "overlay"):
 			opts.Overlays = append(opts.Overlays, Source{f.Name, f.Data})
 		}

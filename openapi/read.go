@@ -32,6 +32,10 @@ type Options struct {
 	// TrustAttributes takes a document's word that an action is less dangerous
 	// than its HTTP method says. It is for documents that the operator wrote.
 	TrustAttributes bool
+	// BaseURL is where the plugin's API is, as far as the operator says. A server
+	// of a path or an operation counts where it is below. "": the document's
+	// first server, on the host that the document came from.
+	BaseURL string
 	// MaxBytes bounds the document; 0 means 32 MiB.
 	MaxBytes int
 }
@@ -69,6 +73,7 @@ func Read(src Source, opts Options) *Document {
 	overlaid := r.overlay(opts.Overlays)
 	r.mirror = nil
 	if overlaid && r.version() {
+		r.locate()
 		r.read(doc)
 	}
 	doc.Findings = SortFindings(append(doc.Findings, r.findings...))
@@ -80,6 +85,7 @@ type reader struct {
 	file     string
 	root     *yaml.Node
 	opts     Options
+	base     base
 	dialect  dialect
 	origin   map[*yaml.Node]string // nodes that an overlay brought, and its file
 	names    map[string]string     // action names taken, and by which operation

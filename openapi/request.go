@@ -40,7 +40,7 @@ func (b *builder) requestPlan() RequestPlan {
 		p.Body.ContentType = chosen
 		slices.SortStableFunc(p.Body.Members, func(m, n Member) int { return len(m.Path) - len(n.Path) })
 	}
-	p.Path = pathParts(b.o.path, byName)
+	p.Path = append(literalPath(b.o.server), pathParts(b.o.path, byName)...)
 	return p
 }
 
@@ -118,6 +118,13 @@ func pathParts(template string, parameters map[string]*Parameter) []PathPart {
 		parts = append(parts, literalPart(template[last:]))
 	}
 	return parts
+}
+
+func literalPath(path string) []PathPart {
+	if path == "" {
+		return nil
+	}
+	return []PathPart{{Literal: path}} // escaped already
 }
 
 // literalQuery gives the pairs of a query in a path as constants.
