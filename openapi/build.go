@@ -18,7 +18,7 @@ func (r *reader) action(o *operation, x *xAction) (Action, bool) {
 	a := Action{
 		Name:         name,
 		Title:        firstText(x.title, o.summary, titleFrom(name)),
-		Description:  firstText(x.description, o.description, o.summary),
+		Description:  r.short(firstText(x.description, o.description, o.summary), maxActionText, o.node),
 		Attributes:   r.attributes(o.method, x),
 		InputSchema:  b.inputSchema(),
 		OutputSchema: b.outputSchema(),

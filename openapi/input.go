@@ -3,6 +3,8 @@ package openapi
 import (
 	"encoding/json"
 	"slices"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // inputSchema describes the arguments: one object of the shown slots, closed.
@@ -76,13 +78,17 @@ func (b *builder) slotSchema(s *schemas, slot *slot) (schema *object, worthIt bo
 		schema.set("title", slot.title)
 	}
 	if slot.description != "" {
-		schema.set("description", slot.description)
+		schema.set("description", b.short(slot.description, maxArgumentText, b.x.node))
 	}
 	if slot.defaultValue != nil {
 		schema.set("default", value(slot.defaultValue))
 	}
 	if slot.example != nil && !schema.has("examples") {
-		schema.set("examples", []any{value(slot.example)})
+		example := value(slot.example)
+		if isText(schema) && slot.example.Kind == yaml.ScalarNode {
+			example = writtenText(slot.example)
+		}
+		schema.set("examples", []any{example})
 	}
 	if slot.deprecated {
 		schema.set("deprecated", true)

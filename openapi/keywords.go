@@ -92,7 +92,7 @@ func textKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 		return
 	}
 	if t := cleanText(v.Value); t != "" {
-		out.set(name, t)
+		out.set(name, s.short(t, maxArgumentText, v))
 	}
 }
 

@@ -47,7 +47,7 @@ type schemas struct {
 	direction direction
 	count     int
 	budget    int
-	cut       bool
+	cut       []*yaml.Node          // what was left open
 	names     map[*yaml.Node]string // def name of each referenced node
 	taken     map[string]bool       // def names
 	queue     []*yaml.Node          // referenced, not yet translated
@@ -86,12 +86,11 @@ func (s *schemas) translate(n *yaml.Node) any {
 	}
 	s.work++
 	if s.count++; s.count > s.budget {
-		if !s.cut {
-			s.cut = true
-			s.report(SeverityWarning, "schema-cut", n,
-				fmt.Sprintf("schema has more than %d parts; from here on it is left open", s.budget), "hide what a model does not need")
-		}
+		s.cut = append(s.cut, n)
 		s.losses++
+		if len(s.cut) > 20 {
+			return anything() // saying it again and again would be as long as the schema
+		}
 		return newObject().set("description", "Left open: the schema is too large to be shown in full.")
 	}
 	if dropped := s.otherWay(n); len(dropped) > 0 && !s.onlyRefers(n) {
@@ -129,6 +128,8 @@ func (s *schemas) keywords(n *yaml.Node, out *object, from mark, of func(string)
 			s.guard(out, k.Value, before)
 		}
 	}
+	s.meanings(n, out)
+	s.discriminate(n, out)
 	s.guardClosed(n, out, from)
 }
 

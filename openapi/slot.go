@@ -47,7 +47,7 @@ func (r *reader) slots(o *operation) []*slot {
 		p := &o.parameters[i]
 		slots = append(slots, &slot{
 			target: target{in: In(p.In), name: p.Name}, schemas: present(p.schema), required: p.Required,
-			description: cleanText(p.Description), deprecated: p.Deprecated, example: get(p.node, "example"), parameter: p,
+			description: cleanText(p.Description), deprecated: p.Deprecated, example: r.exampleOf(p.node), parameter: p,
 		})
 	}
 	slots = append(slots, r.bodySlots(o.body)...)
@@ -114,6 +114,7 @@ func (r *reader) bodySlots(b *requestBody) []*slot {
 	if slots == nil {
 		slots = []*slot{{
 			target: target{in: InBody}, contents: b.contents, required: b.required, description: cleanText(b.description),
+			example: r.bodyExample(b),
 		}}
 	}
 	first := b.contents[0].mediaType
@@ -133,12 +134,23 @@ func (r *reader) memberSlots(b *requestBody) []*slot {
 	if !b.flattens(r) || !f.flat(b.contents[0].schema) {
 		return nil
 	}
-	encoding := r.encodings(b.contents[0])
+	encoding, example := r.encodings(b.contents[0]), r.bodyExample(b)
 	slots := make([]*slot, 0, len(f.members))
 	for _, m := range f.members {
 		slots = append(slots, &slot{
 			target: target{in: InBody, path: []string{m.name}}, schemas: m.schemas, required: f.required[m.name], file: encoding[m.name].File,
+			example: get(example, m.name),
 		})
 	}
 	return slots
+}
+
+// bodyExample is an example of what a caller gives for a body: not of text,
+// whose media type may be another, nor of files.
+func (r *reader) bodyExample(b *requestBody) *yaml.Node {
+	switch c := b.contents[0]; c.format {
+	case FormatJSON, FormatForm, FormatMultipart:
+		return r.exampleOf(c.node)
+	}
+	return nil
 }

@@ -143,6 +143,9 @@ func (s *schemas) leaveOut(out *object, names ...string) {
 // anyInstead makes anyOf of oneOf.
 func (s *schemas) anyInstead(out *object) {
 	branches := out.get("oneOf")
+	if branches == nil {
+		return // done already
+	}
 	out.delete("oneOf")
 	if !out.has("anyOf") {
 		out.set("anyOf", branches)
