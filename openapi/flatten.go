@@ -63,7 +63,7 @@ func (f *flattener) plain(n *yaml.Node, depth int) bool {
 			return false
 		}
 	}
-	return true
+	return !f.nullable(n)
 }
 
 // keyword takes in one keyword; false when it says more than members.
@@ -89,7 +89,8 @@ func (f *flattener) keyword(name string, v *yaml.Node, depth int) bool {
 				f.required[c.Value], f.names = true, append(f.names, c.Value)
 			}
 		}
-	case "nullable", "readOnly", "writeOnly":
+	case "nullable": // plain looks at it
+	case "readOnly", "writeOnly":
 		return !isTrue(v)
 	case "title", "description", "example", "examples", "default", "deprecated", "externalDocs", "xml", "format", "$schema", "$comment":
 	default:

@@ -38,6 +38,9 @@ type response struct {
 // load reads an operation's parts. Faults that leave no right request are
 // errors and refuse it; a bad response only costs its schema.
 func (r *reader) load(method, path, item, op *yaml.Node) (*operation, bool) {
+	if r.swagger {
+		item, op = r.fromSwagger(item, op)
+	}
 	o := &operation{
 		node: op, item: item, method: strings.ToUpper(method.Value),
 		id: text(get(op, "operationId")), summary: text(get(op, "summary")),

@@ -16,6 +16,7 @@ type parameter struct {
 	*openapi3.Parameter
 	node   *yaml.Node
 	schema *yaml.Node // of the parameter, or of its one content entry
+	style  string     // in place of the Parameter's, where kin-openapi does not know it
 }
 
 // loadParameters reads the path item's parameters and then the operation's,
@@ -82,6 +83,10 @@ func (r *reader) typedParameter(n *yaml.Node) (*parameter, error) {
 		r.report(SeverityWarning, "parameter-explode", get(n, "explode"),
 			fmt.Sprintf("parameter %q has the style deepObject, which is always exploded", text(get(n, "name"))), "remove explode: false")
 		skeleton.set("explode", true)
+	}
+	if r.swagger { // the styles that swagger.style gives are right, but not all of them are OpenAPI's
+		p.style = text(get(n, "style"))
+		skeleton.delete("style")
 	}
 	if get(n, "schema") == nil && get(n, "content") == nil {
 		skeleton.set("schema", newObject())

@@ -38,7 +38,8 @@ const (
 
 // Parameter is one parameter of a request: location × style × explode × type.
 // Style is never empty: the location's default is filled in (OpenAPI 3.1
-// §4.8.12.2).
+// §4.8.12.2). Swagger's lists bring spaceDelimited and pipeDelimited to paths and
+// headers, and "tabDelimited".
 type Parameter struct {
 	Name            string
 	In              In

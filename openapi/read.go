@@ -81,6 +81,7 @@ type reader struct {
 	root     *yaml.Node
 	opts     Options
 	dialect  dialect
+	swagger  bool                  // the document is Swagger 2.0
 	origin   map[*yaml.Node]string // nodes that an overlay brought, and its file
 	names    map[string]string     // action names taken, and by which operation
 	reserved map[string]string     // action names that x-actions give, and of which operation
@@ -125,18 +126,41 @@ func (r *reader) version() bool {
 		r.dialect = dialect30
 	case strings.HasPrefix(version, "3.1"), strings.HasPrefix(version, "3.2"):
 		r.dialect = dialect31
-	case get(r.root, "swagger") != nil:
-		r.report(SeverityError, "version-unsupported", get(r.root, "swagger"),
-			"document is Swagger 2.0", "convert it to OpenAPI 3.0 or 3.1")
-		return false
+	case version == "3", strings.HasPrefix(version, "3."):
+		r.dialect = dialect31
+		r.report(SeverityWarning, "version-unknown", node,
+			fmt.Sprintf("OpenAPI version %q is not known; the document is read as 3.2", version), "3.0.x, 3.1.x and 3.2.x are")
+	case node == nil && get(r.root, "swagger") != nil:
+		return r.swaggerVersion(get(r.root, "swagger"))
 	case node == nil:
 		r.report(SeverityError, "version-missing", r.root,
 			`document has no "openapi" field`, "an OpenAPI document begins with openapi: 3.1.0")
 		return false
 	default:
 		r.report(SeverityError, "version-unsupported", node,
-			fmt.Sprintf("OpenAPI version %q is not known", version), "3.0.x and 3.1.x are")
+			fmt.Sprintf("OpenAPI version %q is not known", version), "2.0 and 3.x are")
 		return false
 	}
 	return true
+}
+
+// swaggerVersion reads Swagger 2.0 with the schemas of OpenAPI 3.0, which are
+// hardly different.
+func (r *reader) swaggerVersion(node *yaml.Node) bool {
+	if node.Value != "2" && !strings.HasPrefix(node.Value, "2.") {
+		r.report(SeverityError, "version-unsupported", node, fmt.Sprintf("Swagger version %q is not known", node.Value), "2.0 and OpenAPI 3.x are")
+		return false
+	}
+	r.dialect, r.swagger = dialect30, true
+	if base := get(r.root, "basePath"); base != nil && strings.Trim(base.Value, "/") != "" {
+		r.report(SeverityInfo, "base-path", base,
+			fmt.Sprintf("document's paths are below the basePath %q, which is not added to the config's base URL", base.Value), "end baseURL with it")
+	}
+	return true
+}
+
+// nullable tells whether a schema says that it admits null, in the words of 3.0
+// or the ones that took their place in 2.0.
+func (r *reader) nullable(n *yaml.Node) bool {
+	return isTrue(get(n, "nullable")) || r.swagger && isTrue(get(n, "x-nullable"))
 }

@@ -158,7 +158,7 @@ func (s *schemas) reference(n, ref *yaml.Node) any {
 		siblings = annotationOf
 	}
 	s.keywords(n, out, from, siblings)
-	if isTrue(get(n, "nullable")) {
+	if s.nullable(n) {
 		return newObject().set("anyOf", []any{out, newObject().set("type", "null")})
 	}
 	return out
@@ -197,7 +197,7 @@ func (s *schemas) from30(n *yaml.Node, out *object) *object {
 	if example := get(n, "example"); example != nil && !out.has("examples") && s.tame("example", example) {
 		out.set("examples", []any{value(example)})
 	}
-	if !isTrue(get(n, "nullable")) {
+	if !s.nullable(n) {
 		return out
 	}
 	if enum, ok := out.get("enum").([]any); ok && !slices.ContainsFunc(enum, isNullJSON) {

@@ -145,7 +145,7 @@ func (b *requestBuilder) parameters() (query []string, header http.Header) {
 		case openapi.InQuery:
 			query = append(query, b.query(p, v)...)
 		case openapi.InHeader:
-			b.header(header, p.Name, headerValue(p.Explode, v))
+			b.header(header, p.Name, headerValue(p.Style, p.Explode, v))
 		case openapi.InCookie:
 			cookie := strings.Join(queryPairs(p.Name, p.Style, p.Explode, v, escape), "; ")
 			if old := header.Get("Cookie"); old != "" {
