@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,7 +18,7 @@ import (
 var update = flag.Bool("update", false, "write what is as what is wanted")
 
 // TestRead reads each testdata/read/*.txtar: openapi.yaml or openapi.json, its
-// overlays, and what they must come to. The comment's words set options: "all",
+// overlays, the files that its $refs lead to, and what they must come to. The comment's words set options: "all",
 // "trusted".
 func TestRead(t *testing.T) {
 	files, err := filepath.Glob("testdata/read/*.txtar")
@@ -52,7 +54,7 @@ func TestRead(t *testing.T) {
 
 func readArchive(archive *txtar.Archive, options []string) *Document {
 	var src Source
-	opts := Options{}
+	opts, files := Options{}, memory{}
 	for _, o := range options {
 		opts.TrustAttributes = opts.TrustAttributes || o == "trusted"
 		if o == "all" {
@@ -65,9 +67,32 @@ func readArchive(archive *txtar.Archive, options []string) *Document {
 			src = Source{f.Name, f.Data}
 		case strings.HasPrefix(f.Name, "overlay"):
 			opts.Overlays = append(opts.Overlays, Source{f.Name, f.Data})
+		case f.Name != "want":
+			files[f.Name] = string(f.Data)
 		}
 	}
+	if len(files) > 0 {
+		opts.Opener = files
+	}
 	return Read(src, opts)
+}
+
+// memory opens files by their path.
+type memory map[string]string
+
+func (m memory) Resolve(from, ref string) (string, error) {
+	u, err := url.Parse(ref)
+	if err != nil || u.IsAbs() {
+		return "", &OpenError{"it is a URL", "copy it"}
+	}
+	return path.Join(path.Dir(from), u.Path), nil
+}
+
+func (m memory) Open(name string) ([]byte, error) {
+	if data, ok := m[name]; ok {
+		return []byte(data), nil
+	}
+	return nil, fmt.Errorf("%s does not exist", name)
 }
 
 // dump writes what a reviewer wants to see of a document.

@@ -276,7 +276,7 @@ func (s *swagger) formTypes(op, at *yaml.Node, file bool) []*yaml.Node {
 func (s *swagger) mediaTypes(op *yaml.Node, name string, at *yaml.Node, fallback string) []*yaml.Node {
 	list := get(op, name)
 	if list == nil {
-		list = get(s.root, name)
+		list = get(s.entry.root, name)
 	}
 	var types []*yaml.Node
 	for _, n := range append(slices.Clone(items(list)), present(list)...) {

@@ -99,7 +99,7 @@ func TestCompiles(t *testing.T) {
 			t.Errorf("%s compiles", bad)
 		}
 	}
-	r := &reader{op: "GET /a"}
+	r := &reader{op: "GET /a", entry: &file{name: "x"}}
 	o := &operation{}
 	if r.usable(o, []byte(`{"type":1}`)) || len(r.findings) != 1 || r.findings[0].Operation != "GET /a" {
 		t.Error(r.findings)

@@ -13,10 +13,10 @@ type route struct{ path, item *yaml.Node }
 
 // read walks the paths in the author's order.
 func (r *reader) read(doc *Document) {
-	info := get(r.root, "info")
+	info := get(r.entry.root, "info")
 	doc.Title, doc.Version = cleanText(text(get(info, "title"))), text(get(info, "version"))
 	doc.Description = cleanText(text(get(info, "description")))
-	paths := get(r.root, "paths")
+	paths := get(r.entry.root, "paths")
 	if paths != nil && !isMapping(paths) {
 		r.report(SeverityError, "paths-invalid", paths, `"paths" is not an object`, "")
 		return
@@ -29,7 +29,7 @@ func (r *reader) read(doc *Document) {
 	for _, m := range r.lost[paths] {
 		r.lostPath(doc, m.key, m.value)
 	}
-	for _, m := range r.lost[r.root] {
+	for _, m := range r.lost[r.entry.root] {
 		for path, item := range pairs(m.value) {
 			if m.key.Value == "paths" {
 				r.lostPath(doc, path, item)
@@ -63,7 +63,7 @@ func (r *reader) wholeItem(n *yaml.Node, depth int) *yaml.Node {
 		}
 		return n
 	}
-	target, fault, hint := r.local(ref.Value)
+	target, fault, hint := r.target(ref)
 	if depth > 32 {
 		target, fault, hint = nil, "$ref leads back to itself", ""
 	}
