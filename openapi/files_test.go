@@ -87,7 +87,9 @@ func TestFilesAreBounded(t *testing.T) {
 			n, _ := strconv.Atoi(strings.TrimPrefix(name, "x"))
 			return fmt.Sprintf("s: {properties: {n: {$ref: 'x%d#/s'}}}", n+1)
 		}, "more than 2000 parts"},
-		"bytes":          {func(name string) string { return strings.Repeat("#", 20<<20) + "\ns: {allOf: [{$ref: '" + name + "x#/s'}]}" }, "bytes in all"},
+		"bytes": {func(name string) string {
+			return strings.Repeat("#", 20<<20) + "\ns: {allOf: [{$ref: '" + name + "x#/s'}]}"
+		}, "bytes in all"},
 		"billion laughs": {laughs, "nodes once its aliases are expanded"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -26,6 +26,7 @@ func (r *reader) loadBody(o *operation, n *yaml.Node) bool {
 	if !ok {
 		return false
 	}
+	n = r.described(n)
 	var rb openapi3.RequestBody
 	if err := json.Unmarshal(rawJSON(r.skeleton(n)), &rb); err != nil {
 		r.report(SeverityError, "request-body-invalid", n, kinMessage(err), "")

@@ -176,3 +176,19 @@ func (r *reader) like(n *yaml.Node) *yaml.Node {
 	}
 	return c
 }
+
+// put adds a member to an object.
+func (r *reader) put(n *yaml.Node, name string, v *yaml.Node) {
+	n.Content = append(n.Content, r.scalar(v, "!!str", name), v)
+}
+
+// scalar is a new scalar that stands where at does.
+func (r *reader) scalar(at *yaml.Node, tag, value string) *yaml.Node {
+	return r.made(at, yaml.ScalarNode, tag, value)
+}
+
+func (r *reader) made(at *yaml.Node, kind yaml.Kind, tag, value string) *yaml.Node {
+	n := r.like(at)
+	n.Kind, n.Tag, n.Value = kind, tag, value
+	return n
+}

@@ -29,7 +29,7 @@ func (r *reader) find(from *file, ref *yaml.Node) (target *yaml.Node, fault, hin
 	}
 	place, fragment, _ := strings.Cut(ref.Value, "#")
 	in := opened{file: from}
-	if place != "" {
+	if place != "" && place != text(get(from.root, "$self")) {
 		in = r.open(from, place)
 	}
 	if in.file == nil {

@@ -43,23 +43,7 @@ func (s *swagger) with(n *yaml.Node, name string, v *yaml.Node) *yaml.Node {
 	return out
 }
 
-// put adds a member to an object.
-func (s *swagger) put(n *yaml.Node, name string, v *yaml.Node) {
-	n.Content = append(n.Content, s.scalar(v, "!!str", name), v)
-}
-
-// scalar is a new scalar that stands where at does.
-func (s *swagger) scalar(at *yaml.Node, tag, value string) *yaml.Node {
-	return s.made(at, yaml.ScalarNode, tag, value)
-}
-
 func (s *swagger) object(at *yaml.Node) *yaml.Node { return s.made(at, yaml.MappingNode, "!!map", "") }
-
-func (s *swagger) made(at *yaml.Node, kind yaml.Kind, tag, value string) *yaml.Node {
-	n := s.like(at)
-	n.Kind, n.Tag, n.Value = kind, tag, value
-	return n
-}
 
 // parameters converts a list and sets aside what becomes the body.
 func (s *swagger) parameters(list *yaml.Node) *yaml.Node {

@@ -53,6 +53,12 @@ func escapeReserved(s string) string {
 	})
 }
 
+// escapeSegment keeps the reserved characters that a path segment has (RFC 3986
+// §3.3): none that would begin another segment, the query or the fragment.
+func escapeSegment(s string) string {
+	return percentEncode(s, func(c byte) bool { return isUnreserved(c) || strings.IndexByte(":@!$&'()*+,;=", c) >= 0 })
+}
+
 func isUnreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
 		c == '-' || c == '.' || c == '_' || c == '~'
@@ -119,14 +125,14 @@ func isEmpty(v any) bool {
 }
 
 // pathValue serialises a path parameter: simple, label or matrix.
-func pathValue(name, style string, explode bool, v any) string {
+func pathValue(name, style string, explode bool, v any, esc escaper) string {
 	_, isObject := v.(map[string]any)
 	_, isList := v.([]any)
 	joiner := ","
 	if explode {
 		joiner = "="
 	}
-	parts := escapedList(v, escape, joiner)
+	parts := escapedList(v, esc, joiner)
 	switch style {
 	case "label":
 		separator := ","

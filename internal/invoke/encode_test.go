@@ -51,7 +51,7 @@ func TestPathValue(t *testing.T) {
 		{"simple", false, `"a/b\\c?d#e%2e"`, "a%2Fb%5Cc%3Fd%23e%252e"},
 		{"simple", false, `"ü \u0000"`, "%C3%BC%20%00"},
 	} {
-		if got := pathValue("color", tt.style, tt.explode, decode(t, tt.value)); got != tt.want {
+		if got := pathValue("color", tt.style, tt.explode, decode(t, tt.value), escape); got != tt.want {
 			t.Errorf("%s explode=%v %s: got %s, want %s", tt.style, tt.explode, tt.value, got, tt.want)
 		}
 	}
