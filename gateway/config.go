@@ -50,6 +50,7 @@ type Plugin struct {
 	Document []byte `koanf:"-"`
 	// Handler serves the plugin's API in process, for plugins given in Go.
 	Handler     http.Handler             `koanf:"-"`
+	Refs        string                   `koanf:"refs" enum:"none,local,origin" doc:"Where $refs may lead out of the document. local: to files in or below its folder, when it is a file. origin: also to what has its scheme, host and port, when it is a URL; that is fetched with the same credentials."`
 	Overlays    []string                 `koanf:"overlays" doc:"OpenAPI Overlay 1.0 documents (files, relative to the config file) that annotate the document, applied in order."`
 	BaseURL     string                   `koanf:"baseURL" doc:"URL that the document's paths are below. It stands for the document's first server; servers of paths and operations count where they are below it. Default, when the document came from a URL: its first server, if that is on the same host, else that host."`
 	Actions     string                   `koanf:"actions" enum:"annotated,all" doc:"Which operations become actions: those with x-action, or every one."`
@@ -127,7 +128,7 @@ func DefaultConfig() Config {
 
 // DefaultPlugin is what holds where a plugin says nothing.
 func DefaultPlugin() Plugin {
-	return Plugin{Actions: "annotated", Timeout: 30 * time.Second, MaxResponse: 1 << 20}
+	return Plugin{Refs: "local", Actions: "annotated", Timeout: 30 * time.Second, MaxResponse: 1 << 20}
 }
 
 // DefaultServer is what holds where a server says nothing.
@@ -144,6 +145,7 @@ func (c Config) withDefaults() Config {
 	c.Plugins, c.Servers = maps.Clone(c.Plugins), maps.Clone(c.Servers)
 	for name, p := range c.Plugins {
 		d := DefaultPlugin()
+		p.Refs = cmp.Or(p.Refs, d.Refs)
 		p.Actions, p.Timeout, p.MaxResponse = cmp.Or(p.Actions, d.Actions), cmp.Or(p.Timeout, d.Timeout), cmp.Or(p.MaxResponse, d.MaxResponse)
 		c.Plugins[name] = p
 	}

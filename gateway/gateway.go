@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/mcpserver"
@@ -38,6 +39,7 @@ type Gateway struct {
 	reloading sync.Mutex    // held while the next generation is built
 	reloaded  chan struct{} // wakes the refresh
 	current   generation
+	files     atomic.Pointer[[]string] // see Files
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 }
@@ -290,6 +292,10 @@ func (g *Gateway) Findings() []openapi.Finding {
 	}
 	return findings
 }
+
+// Files lists the files that $refs of the documents led to when they were last
+// read, whether they were there or not, beside the documents themselves.
+func (g *Gateway) Files() []string { return *g.files.Load() }
 
 // CheckDatabase tells whether the config's database can be opened, without
 // making or changing it.

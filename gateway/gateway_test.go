@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -414,6 +415,61 @@ func TestOnePluginDown(t *testing.T) {
 	}
 	if names := toolNames(g); !strings.Contains(names, "down_one") {
 		t.Errorf("the plugin that is down lost its actions: %s", names)
+	}
+}
+
+// TestManyFiles: a refresh sees what changed in the files that a document refers
+// to, and keeps its last good actions when one of them is gone.
+func TestManyFiles(t *testing.T) {
+	dir := t.TempDir()
+	item := filepath.Join(dir, "paths", "item.yaml")
+	write := func(operation string) {
+		text := "get: {operationId: " + operation + ", x-action: true, responses: {}}"
+		if err := os.WriteFile(item, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Dir(item), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	document := "openapi: 3.1.0\npaths: {/x: {$ref: paths/item.yaml}, /y: {get: {operationId: y, x-action: true, responses: {}}}}"
+	spec := filepath.Join(dir, "openapi.yaml")
+	if err := os.WriteFile(spec, []byte(document), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	write("one")
+	cfg := petConfig(t, "")
+	cfg.Plugins["many"] = gateway.Plugin{Spec: spec, BaseURL: "http://plugin.invalid", Refresh: 5 * time.Millisecond}
+	cfg.Servers["all"] = gateway.Server{Actions: gateway.Allowlist{Include: []gateway.Rule{{ID: "*"}}}}
+	built := make(chan struct{})
+	g := start(t, cfg, gateway.WithProgress(func(int, int, string) {
+		select {
+		case built <- struct{}{}:
+		default:
+		}
+	}))
+	if files := g.Files(); !slices.Equal(files, []string{item}) {
+		t.Errorf("got %v", files)
+	}
+	write("two")
+	for !strings.Contains(toolNames(g), "many_two") {
+		<-built
+	}
+	if err := os.Remove(item); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		<-built // each build begins after the one before was taken into use
+	}
+	if names := toolNames(g); !strings.Contains(names, "many_two") {
+		t.Errorf("the actions of a file that is gone are lost: %s", names)
+	}
+	write("two")
+	closed := petConfig(t, "")
+	closed.Servers["all"] = cfg.Servers["all"]
+	closed.Plugins["many"] = gateway.Plugin{Spec: spec, Refs: "none", BaseURL: "http://plugin.invalid"}
+	if names := toolNames(start(t, closed)); strings.Contains(names, "many_two") || !strings.Contains(names, "many_y") {
+		t.Errorf("refs: none opened a file: %s", names)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stagedoor/stagedoor/internal/catalog"
 	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/internal/source"
 	"github.com/stagedoor/stagedoor/openapi"
 )
 
@@ -28,16 +29,17 @@ type builtPlugin struct {
 	findings []openapi.Finding
 	settings settings
 	digest   [sha256.Size]byte // of documents and overlays
+	files    []*source.Files   // what each document's $refs led to
 }
 
 // settings are what a built plugin depends on beside its documents.
 type settings struct {
-	embedded, spec, baseURL, actions string
-	timeout                          time.Duration
-	maxResponse                      Size
-	auth                             PluginAuth
-	catalog                          *runningCatalog
-	inGo                             bool // handlers cannot be compared: never taken over
+	embedded, spec, baseURL, actions, refs string
+	timeout                                time.Duration
+	maxResponse                            Size
+	auth                                   PluginAuth
+	catalog                                *runningCatalog
+	inGo                                   bool // handlers cannot be compared: never taken over
 }
 
 // runningCatalog is an embedded catalog; it outlives a reload that does not
@@ -56,7 +58,8 @@ type runningCatalog struct {
 func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known Faults, keep bool) (generation, error) {
 	next := generation{config: cfg, plugins: map[string]builtPlugin{}, catalogs: map[string]*runningCatalog{}}
 	names := slices.Sorted(maps.Keys(cfg.Plugins))
-	built, wrong := g.read(ctx, &next, old, names, known)
+	built, wrong := g.read(ctx, &next, old, names, known, keep)
+	g.files.Store(new(referenced(built)))
 	var faults Faults
 	var plugins []registry.Plugin
 	var broken []string
@@ -86,7 +89,7 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 const readers = 16
 
 // read makes each plugin's part of the next generation, many at a time.
-func (g *Gateway) read(ctx context.Context, next *generation, old generation, names []string, known Faults) ([]builtPlugin, []Faults) {
+func (g *Gateway) read(ctx context.Context, next *generation, old generation, names []string, known Faults, keep bool) ([]builtPlugin, []Faults) {
 	built, wrong := make([]builtPlugin, len(names)), make([]Faults, len(names))
 	places := make(chan struct{}, readers)
 	var done sync.Mutex
@@ -104,7 +107,7 @@ func (g *Gateway) read(ctx context.Context, next *generation, old generation, na
 		places <- struct{}{}
 		all.Go(func() {
 			defer func() { <-places }()
-			built[i], wrong[i] = p.build(ctx, name, settings, old.plugins[name])
+			built[i], wrong[i] = p.build(ctx, name, settings, old.plugins[name], keep)
 			done.Lock()
 			defer done.Unlock()
 			count++
@@ -114,6 +117,18 @@ func (g *Gateway) read(ctx context.Context, next *generation, old generation, na
 	all.Wait()
 	g.progress(len(names), len(names), "")
 	return built, wrong
+}
+
+// referenced are the files that the documents of plugins refer to.
+func referenced(plugins []builtPlugin) []string {
+	var paths []string
+	for _, p := range plugins {
+		for _, f := range p.files {
+			paths = append(paths, f.Paths()...)
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
 }
 
 // sameAs tells whether everything in one generation was taken over from the

@@ -23,11 +23,12 @@ import (
 const inProcessURL = "http://plugin.invalid"
 
 // build reads a plugin's documents and makes its actions and its client, unless
-// the old ones still hold.
-func (p Plugin) build(ctx context.Context, name string, settings settings, old builtPlugin) (builtPlugin, Faults) {
+// the old ones still hold. With keep it is a fault that a file which a $ref led
+// to is gone.
+func (p Plugin) build(ctx context.Context, name string, settings settings, old builtPlugin, keep bool) (builtPlugin, Faults) {
 	path := "plugins." + name
 	credentials := p.Auth.credentials()
-	sources, err := p.documents(ctx, credentials)
+	sources, files, err := p.documents(ctx, credentials)
 	if err != nil {
 		return builtPlugin{}, Faults{{Path: path + ".spec", Message: err.Error()}}
 	}
@@ -39,17 +40,26 @@ func (p Plugin) build(ctx context.Context, name string, settings settings, old b
 		}
 		overlays = append(overlays, overlay)
 	}
-	out := builtPlugin{settings: settings, digest: digest(sources, overlays)}
-	if old.Client != nil && old.settings == out.settings && old.digest == out.digest && !settings.inGo {
+	out := builtPlugin{settings: settings, digest: digest(sources, overlays), files: files}
+	if old.Client != nil && old.settings == out.settings && old.digest == out.digest && !settings.inGo && sameFiles(files, old.files) {
 		old.Attributes = attributeRules(path, p.Attributes)
 		return old, nil
 	}
 	out.Plugin = registry.Plugin{Name: name, Attributes: attributeRules(path, p.Attributes)}
-	for _, src := range sources {
-		doc := openapi.Read(src, openapi.Options{
+	for i, src := range sources {
+		opts := openapi.Options{
 			Mode: openapi.Mode(p.Actions), Overlays: overlays, TrustAttributes: p.Embedded != "", MaxBytes: source.MaxDocument,
 			BaseURL: p.BaseURL,
-		})
+		}
+		if i < len(files) {
+			opts.Opener = files[i]
+		}
+		doc := openapi.Read(src, opts)
+		if keep && i < len(old.files) && i < len(files) {
+			if err := files[i].Lost(old.files[i]); err != nil {
+				return out, Faults{{Path: path + ".spec", Message: err.Error()}}
+			}
+		}
 		out.findings = append(out.findings, doc.Findings...)
 		out.Actions = append(out.Actions, doc.Actions...)
 	}
@@ -62,9 +72,19 @@ func (p Plugin) build(ctx context.Context, name string, settings settings, old b
 	return out, nil
 }
 
+// sameFiles tells whether what $refs led to is as it was.
+func sameFiles(files, old []*source.Files) bool {
+	for i, f := range files {
+		if !f.Same(old[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 func (p Plugin) settings(c *runningCatalog) settings {
 	return settings{
-		embedded: p.Embedded, spec: p.Spec, baseURL: p.BaseURL, actions: p.Actions, timeout: p.Timeout,
+		embedded: p.Embedded, spec: p.Spec, baseURL: p.BaseURL, actions: p.Actions, refs: p.Refs, timeout: p.Timeout,
 		maxResponse: p.MaxResponse, auth: p.Auth, catalog: c, inGo: p.Handler != nil,
 	}
 }
@@ -96,21 +116,28 @@ func unusable(path string, findings []openapi.Finding) (faults Faults) {
 	return faults
 }
 
-func (p Plugin) documents(ctx context.Context, credentials func() (http.Header, error)) ([]openapi.Source, error) {
+// documents gives the plugin's documents and, for those that are not given in
+// Go, the way to what their $refs lead to.
+func (p Plugin) documents(ctx context.Context, credentials func() (http.Header, error)) ([]openapi.Source, []*source.Files, error) {
 	switch {
 	case p.Embedded != "":
-		return []openapi.Source{{Name: "embedded:" + p.Embedded, Data: specs.Catalog()}}, nil
+		return []openapi.Source{{Name: "embedded:" + p.Embedded, Data: specs.Catalog()}}, nil, nil
 	case p.Document != nil:
-		return []openapi.Source{{Name: "document", Data: p.Document}}, nil
+		return []openapi.Source{{Name: "document", Data: p.Document}}, nil, nil
 	}
 	var header http.Header
 	if credentials != nil && p.sameOrigin() {
 		var err error
 		if header, err = credentials(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return source.Read(ctx, p.Spec, header)
+	sources, err := source.Read(ctx, p.Spec, header)
+	files := make([]*source.Files, 0, len(sources))
+	for _, src := range sources {
+		files = append(files, source.NewFiles(ctx, source.Refs(p.Refs), p.Spec, src, header))
+	}
+	return sources, files, err
 }
 
 // sameOrigin tells whether the document comes from the plugin itself, which is

@@ -51,8 +51,8 @@ func (r *reader) readOnly(a *Attributes, n, destructive *yaml.Node, method strin
 
 // operators tells whether a node is the operator's word and not the plugin's.
 func (r *reader) operators(n *yaml.Node) bool {
-	_, fromOverlay := r.origin[n]
-	return fromOverlay || r.opts.TrustAttributes
+	f := r.home[n]
+	return f != nil && f.overlay || r.opts.TrustAttributes
 }
 
 func (r *reader) weaker(n *yaml.Node, claim, method string) {

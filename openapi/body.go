@@ -25,7 +25,6 @@ type content struct {
 	node      *yaml.Node // the Media Type Object
 	mediaType string
 	schema    *yaml.Node // nil: the document has none
-	each      bool       // schema is that of each item of a sequence
 	format    Format
 	encoding  openapi3.Encodings
 }
@@ -38,6 +37,7 @@ func (r *reader) loadBody(o *operation, n *yaml.Node) bool {
 	if !ok {
 		return false
 	}
+	n = r.described(n)
 	var rb openapi3.RequestBody
 	if err := json.Unmarshal(rawJSON(r.skeleton(n)), &rb); err != nil {
 		r.report(SeverityError, "request-body-invalid", n, kinMessage(err), "")
@@ -71,9 +71,6 @@ func (r *reader) contents(n *yaml.Node, typed openapi3.Content) []*content {
 			continue
 		}
 		c := &content{node: media, mediaType: k.Value, schema: get(media, "schema")}
-		if item := get(media, "itemSchema"); item != nil && c.schema == nil { // OpenAPI 3.2
-			c.schema, c.each = item, true
-		}
 		c.format = r.formatOf(essence(k.Value), c.schema)
 		if c.format == FormatJSON && strings.Contains(k.Value, "*") {
 			c.mediaType = "application/json"
@@ -115,7 +112,7 @@ func (r *reader) distinctContents(offered []*content) []*content {
 }
 
 func (r *reader) covers(kept, c *content) bool {
-	if kept.each != c.each || !r.sameSchema(kept.schema, c.schema) {
+	if !r.sameSchema(kept.schema, c.schema) {
 		return false
 	}
 	switch {
@@ -163,7 +160,7 @@ func (r *reader) narrow(o *operation, x *xAction) (*operation, bool) {
 // flattens tells whether the members of the body can be arguments of their own.
 func (b *requestBody) flattens(r *reader) bool {
 	for _, c := range b.contents {
-		if c.format != FormatJSON && c.format != FormatForm && c.format != FormatMultipart || c.each || !r.sameSchema(c.schema, b.contents[0].schema) {
+		if c.format != FormatJSON && c.format != FormatForm && c.format != FormatMultipart || !r.sameSchema(c.schema, b.contents[0].schema) {
 			return false
 		}
 	}

@@ -21,7 +21,7 @@ func (r *reader) conjuncts(n *yaml.Node) []*yaml.Node {
 		seen[n] = true
 		out = append(out, n)
 		if ref := refOf(n); ref != nil {
-			if target, _, _ := r.local(ref.Value); target != nil {
+			if target, _, _ := r.target(ref); target != nil {
 				visit(target)
 			}
 		}

@@ -57,7 +57,7 @@ func (s *schemas) reportCut() {
 func (s *schemas) file(out *object) *object {
 	if s.fileName == "" {
 		s.fileName = s.freeName("file")
-		s.taken[s.fileName] = true
+		s.taken[s.fileName] = 1
 		s.defs.set(s.fileName, fileSchema())
 	}
 	s.uses[s.fileName] = append(s.uses[s.fileName], out.set("$ref", defsPrefix+s.fileName))
@@ -77,13 +77,21 @@ func fileSchema() *object {
 	})
 }
 
+// maxInlined is how many definitions are put into one another: validators need
+// the square of the depth.
+const maxInlined = 16
+
 // inlineSingleUses puts a definition that is used once where it is used:
 // fewer tokens, and easier for models that follow no references. A recursive
 // definition is used twice at least, so this ends.
 func (s *schemas) inlineSingleUses() {
 	kept := make([]string, 0, s.defs.len())
+	depth := map[string]int{} // of each definition, by what uses it
 	for _, name := range s.defs.keys {
-		if s.inline(name) {
+		if depth[name] < maxInlined && s.inline(name) {
+			for _, used := range s.parts[name].refs {
+				depth[used] = depth[name] + 1
+			}
 			delete(s.defs.values, name)
 		} else {
 			kept = append(kept, name)

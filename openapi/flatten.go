@@ -47,7 +47,7 @@ func (f *flattener) plain(n *yaml.Node, depth int) bool {
 		return false
 	}
 	if ref := get(n, "$ref"); ref != nil {
-		target, _, _ := f.local(ref.Value)
+		target, _, _ := f.target(ref)
 		if target == nil || !f.plain(target, depth+1) {
 			return false
 		}
@@ -63,7 +63,7 @@ func (f *flattener) plain(n *yaml.Node, depth int) bool {
 			return false
 		}
 	}
-	return true
+	return !f.nullable(n)
 }
 
 // keyword takes in one keyword; false when it says more than members.
@@ -89,9 +89,10 @@ func (f *flattener) keyword(name string, v *yaml.Node, depth int) bool {
 				f.required[c.Value], f.names = true, append(f.names, c.Value)
 			}
 		}
-	case "nullable", "readOnly", "writeOnly":
+	case "nullable": // plain looks at it
+	case "readOnly", "writeOnly":
 		return !isTrue(v)
-	case "title", "description", "example", "examples", "default", "deprecated", "externalDocs", "xml", "format", "$schema", "$comment":
+	case "title", "description", "example", "examples", "default", "deprecated", "externalDocs", "xml", "format", "$schema", "$comment", "$id", "$anchor":
 	default:
 		return strings.HasPrefix(name, "x-")
 	}

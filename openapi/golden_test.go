@@ -7,7 +7,9 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,8 +21,9 @@ import (
 var update = flag.Bool("update", false, "write what is as what is wanted")
 
 // TestRead reads each testdata/read/*.txtar: openapi.yaml or openapi.json, its
-// overlays, and what they must come to. The comment's words set options: "all",
-// "trusted", "base=URL" (the operator's), "url=URL" (where it came from).
+// overlays, the files that its $refs lead to, and what they must come to. The
+// comment's words set options: "all", "trusted", "base=URL" (the operator's),
+// "url=URL" (where it came from).
 func TestRead(t *testing.T) {
 	files, err := filepath.Glob("testdata/read/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -55,7 +58,7 @@ func TestRead(t *testing.T) {
 
 func readArchive(archive *txtar.Archive, options []string) *Document {
 	var src Source
-	opts := Options{}
+	opts, files := Options{}, memory{}
 	for _, o := range options {
 		opts.TrustAttributes = opts.TrustAttributes || o == "trusted"
 		if o == "all" {
@@ -74,9 +77,32 @@ func readArchive(archive *txtar.Archive, options []string) *Document {
 			src.Name, src.Data = cmp.Or(src.Name, f.Name), f.Data
 		case strings.HasPrefix(f.Name, "overlay"):
 			opts.Overlays = append(opts.Overlays, Source{f.Name, f.Data})
+		case f.Name != "want":
+			files[f.Name] = string(f.Data)
 		}
 	}
+	if len(files) > 0 {
+		opts.Opener = files
+	}
 	return Read(src, opts)
+}
+
+// memory opens files by their path.
+type memory map[string]string
+
+func (m memory) Resolve(from, ref string) (string, error) {
+	u, err := url.Parse(ref)
+	if err != nil || u.IsAbs() {
+		return "", &OpenError{"it is a URL", "copy it"}
+	}
+	return path.Join(path.Dir(from), u.Path), nil
+}
+
+func (m memory) Open(name string) ([]byte, error) {
+	if data, ok := m[name]; ok {
+		return []byte(data), nil
+	}
+	return nil, fmt.Errorf("%s does not exist", name)
 }
 
 // dump writes what a reviewer wants to see of a document.

@@ -15,7 +15,7 @@ func (b *builder) contentsSchema(s *schemas, slot *slot) (schema *object, worthI
 	var seen []*content
 	for _, c := range slot.contents {
 		same := func(other *content) bool {
-			return other.format == c.format && other.each == c.each && b.sameSchema(other.schema, c.schema)
+			return other.format == c.format && b.sameSchema(other.schema, c.schema)
 		}
 		if !slices.ContainsFunc(seen, same) {
 			seen = append(seen, c)
@@ -52,7 +52,7 @@ func (b *builder) contentSchema(s *schemas, slot *slot, c *content) *object {
 	case FormatBinary:
 		return s.describedFile(c.schema)
 	case FormatLines, FormatSequence:
-		if c.each || b.typeOf(c.schema) != "array" && b.typeOf(c.schema) != "string" {
+		if b.typeOf(c.schema) != "array" && b.typeOf(c.schema) != "string" {
 			return newObject().set("type", "array").set("items", described())
 		}
 	case FormatText:

@@ -60,12 +60,12 @@ func (r *reader) owner(name string) string { return cmp.Or(r.names[name], r.rese
 func (r *reader) reserve(routes []route) {
 	r.reserved = map[string]string{}
 	for _, at := range routes {
-		for method, op := range pairs(at.item) {
-			x := get(op, "x-action")
+		for _, e := range operations(at.item) {
+			x := get(e.op, "x-action")
 			for _, n := range append(present(x), items(x)...) {
 				name := text(get(n, "name"))
-				if isMethod(method.Value) && name != "" && r.reserved[name] == "" {
-					r.reserved[name] = strings.ToUpper(method.Value) + " " + at.path.Value
+				if name != "" && r.reserved[name] == "" {
+					r.reserved[name] = e.method + " " + at.path.Value
 				}
 			}
 		}

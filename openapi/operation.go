@@ -38,9 +38,13 @@ type response struct {
 
 // load reads an operation's parts. Faults that leave no right request are
 // errors and refuse it; a bad response only costs its schema.
-func (r *reader) load(method, path, item, op *yaml.Node) (*operation, bool) {
+func (r *reader) load(e pathOperation, path, item *yaml.Node) (*operation, bool) {
+	op := e.op
+	if r.swagger {
+		item, op = r.fromSwagger(item, op)
+	}
 	o := &operation{
-		node: op, item: item, method: strings.ToUpper(method.Value),
+		node: op, item: item, method: e.method,
 		id: text(get(op, "operationId")), summary: text(get(op, "summary")),
 		description: text(get(op, "description")), deprecated: isTrue(get(op, "deprecated")),
 	}
@@ -63,8 +67,9 @@ func (r *reader) skeleton(n *yaml.Node) *object {
 	for k, v := range pairs(n) {
 		switch {
 		case k.Value == "example", k.Value == "examples", k.Value == "headers", k.Value == "links",
+			k.Value == "prefixEncoding", k.Value == "itemEncoding",
 			strings.HasPrefix(k.Value, "x-"):
-		case k.Value == "schema", k.Value == "itemSchema":
+		case k.Value == "schema":
 			out.set(k.Value, newObject())
 		case k.Value == "content":
 			content := newObject()
@@ -94,6 +99,7 @@ func (r *reader) loadResponses(o *operation, n *yaml.Node) {
 		if !ok {
 			continue
 		}
+		resp = r.described(resp)
 		var typed openapi3.Response
 		if err := json.Unmarshal(rawJSON(r.skeleton(resp)), &typed); err != nil {
 			r.report(SeverityWarning, "response-invalid", resp, kinMessage(err), "")

@@ -17,27 +17,15 @@ import (
 func (r *reader) overlay(sources []Source) bool {
 	ok := true
 	for _, src := range sources {
-		root, _, findings := parse(src, r.opts.MaxBytes, true)
-		r.findings = append(r.findings, findings...)
-		if root == nil {
+		t := parse(src, r.opts.maxBytes(), true, 0).object(src.Name)
+		r.findings = append(r.findings, t.findings...)
+		if t.root == nil {
 			return false
 		}
-		if r.origin == nil {
-			r.origin = map[*yaml.Node]string{}
-		}
-		markOrigin(root, src.Name, r.origin)
-		ok = r.applyOverlay(root) && ok
+		r.own(&file{name: src.Name, overlay: true}, t.root)
+		ok = r.applyOverlay(t.root) && ok
 	}
 	return ok
-}
-
-func markOrigin(n *yaml.Node, file string, origin map[*yaml.Node]string) {
-	origin[n] = file
-	for _, c := range n.Content {
-		if _, known := origin[c]; !known {
-			markOrigin(c, file, origin)
-		}
-	}
 }
 
 func (r *reader) applyOverlay(overlay *yaml.Node) bool {
@@ -122,7 +110,7 @@ func (r *reader) targetsOf(expression string) (targets []*yaml.Node, err error) 
 		return nil, fmt.Errorf("target %q is no JSONPath (RFC 9535): %s", expression, reason)
 	}
 	if r.mirror == nil {
-		r.mirror = newMirror(r.root)
+		r.mirror = newMirror(r.entry.root)
 	}
 	if targets, err = r.mirror.query(path); err != nil {
 		return nil, fmt.Errorf("target %q: %w", expression, err)
@@ -150,7 +138,7 @@ func (r *reader) updateTarget(node, update *yaml.Node) error {
 func (r *reader) clone(n *yaml.Node) *yaml.Node {
 	c := *n
 	r.grown++
-	r.origin[&c] = r.origin[n]
+	r.home[&c] = r.home[n]
 	c.Content = make([]*yaml.Node, len(n.Content))
 	for i, child := range n.Content {
 		c.Content[i] = r.clone(child)

@@ -16,6 +16,7 @@ type parameter struct {
 	*openapi3.Parameter
 	node   *yaml.Node
 	schema *yaml.Node // of the parameter, or of its one content entry
+	style  string     // in place of the Parameter's, where kin-openapi does not know it
 }
 
 // loadParameters reads the path item's parameters and then the operation's,
@@ -44,6 +45,30 @@ func (r *reader) loadParameters(o *operation, lists ...*yaml.Node) bool {
 			}
 		}
 	}
+	return r.oneQuerystring(o) && ok
+}
+
+// oneQuerystring leaves the query to one parameter in: querystring, or to those
+// in: query (OpenAPI 3.2 §4.12.1).
+func (r *reader) oneQuerystring(o *operation) bool {
+	isQuery := func(p parameter) bool { return p.In == string(InQuery) }
+	taken, ok := slices.ContainsFunc(o.parameters, isQuery), true
+	o.parameters = slices.DeleteFunc(o.parameters, func(p parameter) bool {
+		if p.In != string(InQuerystring) {
+			return false
+		}
+		if taken {
+			severity := SeverityWarning
+			if p.Required {
+				severity, ok = SeverityError, false
+			}
+			r.report(severity, "parameter-invalid", p.node,
+				fmt.Sprintf("querystring parameter %q stands beside others of the query; it is left out", p.Name), "describe the whole query in one of them")
+		}
+		drop := taken
+		taken = true
+		return drop
+	})
 	return ok
 }
 
@@ -56,12 +81,13 @@ func (r *reader) loadParameter(n *yaml.Node) (*parameter, bool) {
 	if text(get(n, "in")) == "header" && managedHeader(text(get(n, "name"))) {
 		return nil, true // OpenAPI 3.1 §4.8.12.1: such definitions are ignored
 	}
+	n = r.described(n)
 	p, err := r.typedParameter(n)
 	if err == nil {
 		return p, true
 	}
 	required := get(n, "required")
-	if in := text(get(n, "in")); required != nil && (!isBool(required) || isTrue(required)) || in != "query" && in != "header" && in != "cookie" {
+	if in := text(get(n, "in")); required != nil && (!isBool(required) || isTrue(required)) || in != "query" && in != "querystring" && in != "header" && in != "cookie" {
 		r.report(SeverityError, "parameter-invalid", n, kinMessage(err), "")
 		return nil, false
 	}
@@ -83,6 +109,19 @@ func (r *reader) typedParameter(n *yaml.Node) (*parameter, error) {
 			fmt.Sprintf("parameter %q has the style deepObject, which is always exploded", text(get(n, "name"))), "remove explode: false")
 		skeleton.set("explode", true)
 	}
+	switch in := text(get(n, "in")); {
+	case in == "querystring" && get(n, "content") == nil:
+		return nil, fmt.Errorf("querystring parameter %q is not described by content", text(get(n, "name")))
+	case in == "querystring": // 3.2's, which kin-openapi does not know
+		p.style = "form"
+		skeleton.set("in", "query")
+	case in == "cookie" && text(get(n, "style")) == "cookie": // likewise
+		p.style = "cookie"
+		skeleton.delete("style")
+	case r.swagger: // the styles that swagger.style gives are right, but not all of them are OpenAPI's
+		p.style = text(get(n, "style"))
+		skeleton.delete("style")
+	}
 	if get(n, "schema") == nil && get(n, "content") == nil {
 		skeleton.set("schema", newObject())
 	}
@@ -96,6 +135,7 @@ func (r *reader) typedParameter(n *yaml.Node) (*parameter, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.In = text(get(n, "in"))
 	for _, media := range pairs(get(n, "content")) {
 		p.schema = get(media, "schema")
 	}

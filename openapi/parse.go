@@ -20,18 +20,24 @@ const (
 	maxNodes        = 4_000_000 // counted with every alias expanded
 )
 
-// parse turns a JSON or YAML document into a tree of nodes that know their
-// line and column. Aliases are resolved (shared, or copied where the tree is to
-// be changed) and merge keys applied. The findings say why there is no tree, or what was odd in it.
-func parse(src Source, maxBytes int, unshare bool) (*yaml.Node, lostMembers, []Finding) {
-	refuse := func(line, column int, message, hint string) (*yaml.Node, lostMembers, []Finding) {
-		return nil, nil, []Finding{{
+// parsed is a text as a tree of nodes.
+type parsed struct {
+	root     *yaml.Node // nil: the last finding says why
+	lost     lostMembers
+	findings []Finding
+	nodes    int // with those before it, every alias expanded
+}
+
+// parse turns a JSON or YAML text into a tree of nodes that know their line and
+// column. Aliases are resolved (shared, or copied where the tree is to be
+// changed) and merge keys applied. The findings say why there is no tree, or
+// what was odd in it. nodes is how many there were in the texts before.
+func parse(src Source, maxBytes int, unshare bool, nodes int) parsed {
+	refuse := func(line, column int, message, hint string) parsed {
+		return parsed{nodes: nodes, findings: []Finding{{
 			Severity: SeverityError, Code: "document-unreadable",
 			Location: Location{src.Name, line, column}, Message: message, Hint: hint,
-		}}
-	}
-	if maxBytes <= 0 {
-		maxBytes = defaultMaxBytes
+		}}}
 	}
 	data := bytes.TrimPrefix(src.Data, []byte("\xef\xbb\xbf"))
 	switch {
@@ -55,14 +61,23 @@ func parse(src Source, maxBytes int, unshare bool) (*yaml.Node, lostMembers, []F
 		return refuse(0, 0, err.Error(), "")
 	}
 	t := newResolver(src.Name, unshare)
+	t.total = nodes
 	root = t.resolve(root, 0)
 	if t.fatal != nil {
-		return nil, nil, []Finding{*t.fatal}
+		return parsed{nodes: t.total, findings: []Finding{*t.fatal}}
 	}
-	if root == nil || root.Kind != yaml.MappingNode {
-		return refuse(1, 1, "document is not an object", "an OpenAPI document begins with openapi: 3.1.0, info: …")
+	return parsed{root, t.lost, t.findings, t.total}
+}
+
+// object gives the tree of a text that has to be an object.
+func (p parsed) object(name string) parsed {
+	if p.root != nil && p.root.Kind != yaml.MappingNode {
+		return parsed{nodes: p.nodes, findings: []Finding{{
+			Severity: SeverityError, Code: "document-unreadable", Location: Location{name, 1, 1},
+			Message: "document is not an object", Hint: "an OpenAPI document begins with openapi: 3.1.0, info: …",
+		}}}
 	}
-	return root, t.lost, t.findings
+	return p
 }
 
 // syntaxError is a fault of JSON or YAML syntax with its place.

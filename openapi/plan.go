@@ -29,16 +29,18 @@ type In string
 
 // The locations of OpenAPI 3.x.
 const (
-	InPath   In = "path"
-	InQuery  In = "query"
-	InHeader In = "header"
-	InCookie In = "cookie"
-	InBody   In = "body" // not a parameter location; used in x-action targets
+	InPath        In = "path"
+	InQuery       In = "query"
+	InQuerystring In = "querystring" // the whole query, written as ContentType
+	InHeader      In = "header"
+	InCookie      In = "cookie"
+	InBody        In = "body" // not a parameter location; used in x-action targets
 )
 
 // Parameter is one parameter of a request: location × style × explode × type.
 // Style is never empty: the location's default is filled in (OpenAPI 3.1
-// §4.8.12.2).
+// §4.8.12.2). Swagger's lists bring spaceDelimited and pipeDelimited to paths and
+// headers, and "tabDelimited"; OpenAPI 3.2 brings "cookie".
 type Parameter struct {
 	Name            string
 	In              In

@@ -51,7 +51,7 @@ func (s *schemas) prune(n *yaml.Node, p pruning, depth int) *yaml.Node {
 	}
 	var part *yaml.Node
 	if ref := refOf(n); ref != nil {
-		if target, _, _ := s.local(ref.Value); target != nil && s.mentions(target, p) {
+		if target, _, _ := s.target(ref); target != nil && s.mentions(target, p) {
 			part = s.prune(target, p, depth+1)
 		}
 	}
@@ -171,8 +171,24 @@ func (s *schemas) mentions(n *yaml.Node, p pruning) bool {
 // like is an empty node that stands where n does.
 func (r *reader) like(n *yaml.Node) *yaml.Node {
 	c := &yaml.Node{Kind: n.Kind, Tag: n.Tag, Value: n.Value, Line: n.Line, Column: n.Column}
-	if file, ok := r.origin[n]; ok {
-		r.origin[c] = file
+	if f, ok := r.home[n]; ok {
+		r.home[c] = f
 	}
 	return c
+}
+
+// put adds a member to an object.
+func (r *reader) put(n *yaml.Node, name string, v *yaml.Node) {
+	n.Content = append(n.Content, r.scalar(v, "!!str", name), v)
+}
+
+// scalar is a new scalar that stands where at does.
+func (r *reader) scalar(at *yaml.Node, tag, value string) *yaml.Node {
+	return r.made(at, yaml.ScalarNode, tag, value)
+}
+
+func (r *reader) made(at *yaml.Node, kind yaml.Kind, tag, value string) *yaml.Node {
+	n := r.like(at)
+	n.Kind, n.Tag, n.Value = kind, tag, value
+	return n
 }

@@ -36,8 +36,18 @@ type Options struct {
 	// of a path or an operation counts where it is below. "": the document's
 	// first server, on the host that the document came from.
 	BaseURL string
-	// MaxBytes bounds the document; 0 means 32 MiB.
+	// Opener gives the files that $refs lead to; nil: they are not followed.
+	// Overlays apply to the document itself only, not to these files.
+	Opener Opener
+	// MaxBytes bounds the document, with its files; 0 means 32 MiB.
 	MaxBytes int
+}
+
+func (o Options) maxBytes() int {
+	if o.MaxBytes <= 0 {
+		return defaultMaxBytes
+	}
+	return o.MaxBytes
 }
 
 // Document is what a document came to.
@@ -64,12 +74,16 @@ func (d *Document) Errors() bool {
 // its actions, is unannotated, or is named by an error finding.
 func Read(src Source, opts Options) *Document {
 	doc := &Document{Source: src.Name}
-	root, lost, findings := parse(src, opts.MaxBytes, len(opts.Overlays) > 0)
-	doc.Findings = findings
-	if root == nil {
+	t := parse(src, opts.maxBytes(), len(opts.Overlays) > 0, 0).object(src.Name)
+	doc.Findings = t.findings
+	if t.root == nil {
 		return doc
 	}
-	r := &reader{file: src.Name, root: root, opts: opts, names: map[string]string{}, lost: lost}
+	entry := &file{name: src.Name, root: t.root}
+	r := &reader{
+		entry: entry, files: map[string]opened{src.Name: {file: entry}}, bytes: len(src.Data), nodes: t.nodes,
+		opts: opts, names: map[string]string{}, lost: t.lost,
+	}
 	overlaid := r.overlay(opts.Overlays)
 	r.mirror = nil
 	if overlaid && r.version() {
@@ -82,25 +96,26 @@ func Read(src Source, opts Options) *Document {
 
 // reader holds what is known of the document while it is read.
 type reader struct {
-	file     string
-	root     *yaml.Node
+	entry    *file
+	files    map[string]opened    // by name
+	home     map[*yaml.Node]*file // of nodes that are not the entry's
+	bytes    int                  // of the entry and its files
+	nodes    int                  // likewise
 	opts     Options
-	base     base
+	baseURL  baseURL
 	dialect  dialect
-	origin   map[*yaml.Node]string // nodes that an overlay brought, and its file
-	names    map[string]string     // action names taken, and by which operation
-	reserved map[string]string     // action names that x-actions give, and of which operation
+	swagger  bool              // the document is Swagger 2.0
+	names    map[string]string // action names taken, and by which operation
+	reserved map[string]string // action names that x-actions give, and of which operation
 	lost     lostMembers
 	findings []Finding
 	op       string // the operation at hand, for findings
 	work     int    // schema parts translated
 	compiled int    // bytes of schemas compiled
 
-	mirror  *mirror                           // for overlays; nil: none was applied
-	grown   int                               // nodes that overlays brought
-	targets map[string]*yaml.Node             // what each $ref that was resolved leads to
-	anchors map[string]*yaml.Node             // nil: not gathered yet
-	hidden  [2]map[*yaml.Node]map[string]bool // see otherWay, by direction
+	mirror *mirror                           // for overlays; nil: none was applied
+	grown  int                               // nodes that overlays brought
+	hidden [2]map[*yaml.Node]map[string]bool // see otherWay, by direction
 }
 
 func (r *reader) report(severity Severity, code string, n *yaml.Node, message, hint string) {
@@ -111,17 +126,17 @@ func (r *reader) report(severity Severity, code string, n *yaml.Node, message, h
 
 func (r *reader) at(n *yaml.Node) Location {
 	if n == nil {
-		return Location{File: r.file}
+		return Location{File: r.entry.name}
 	}
-	if file, ok := r.origin[n]; ok {
-		return Location{file, n.Line, n.Column}
+	if f := r.home[n]; f != nil {
+		return Location{f.name, n.Line, n.Column}
 	}
-	return Location{r.file, n.Line, n.Column}
+	return Location{r.entry.name, n.Line, n.Column}
 }
 
 // version decides the dialect of schemas.
 func (r *reader) version() bool {
-	node := get(r.root, "openapi")
+	node := get(r.entry.root, "openapi")
 	version := ""
 	if node != nil {
 		version = node.Value
@@ -131,18 +146,37 @@ func (r *reader) version() bool {
 		r.dialect = dialect30
 	case strings.HasPrefix(version, "3.1"), strings.HasPrefix(version, "3.2"):
 		r.dialect = dialect31
-	case get(r.root, "swagger") != nil:
-		r.report(SeverityError, "version-unsupported", get(r.root, "swagger"),
-			"document is Swagger 2.0", "convert it to OpenAPI 3.0 or 3.1")
-		return false
+	case version == "3", strings.HasPrefix(version, "3."):
+		r.dialect = dialect31
+		r.report(SeverityWarning, "version-unknown", node,
+			fmt.Sprintf("OpenAPI version %q is not known; the document is read as 3.2", version), "3.0.x, 3.1.x and 3.2.x are")
+	case node == nil && get(r.entry.root, "swagger") != nil:
+		return r.swaggerVersion(get(r.entry.root, "swagger"))
 	case node == nil:
-		r.report(SeverityError, "version-missing", r.root,
+		r.report(SeverityError, "version-missing", r.entry.root,
 			`document has no "openapi" field`, "an OpenAPI document begins with openapi: 3.1.0")
 		return false
 	default:
 		r.report(SeverityError, "version-unsupported", node,
-			fmt.Sprintf("OpenAPI version %q is not known", version), "3.0.x and 3.1.x are")
+			fmt.Sprintf("OpenAPI version %q is not known", version), "2.0 and 3.x are")
 		return false
 	}
 	return true
+}
+
+// swaggerVersion reads Swagger 2.0 with the schemas of OpenAPI 3.0, which are
+// hardly different.
+func (r *reader) swaggerVersion(node *yaml.Node) bool {
+	if node.Value != "2" && !strings.HasPrefix(node.Value, "2.") {
+		r.report(SeverityError, "version-unsupported", node, fmt.Sprintf("Swagger version %q is not known", node.Value), "2.0 and OpenAPI 3.x are")
+		return false
+	}
+	r.dialect, r.swagger = dialect30, true
+	return true
+}
+
+// nullable tells whether a schema says that it admits null, in the words of 3.0
+// or the ones that took their place in 2.0.
+func (r *reader) nullable(n *yaml.Node) bool {
+	return isTrue(get(n, "nullable")) || r.swagger && isTrue(get(n, "x-nullable"))
 }

@@ -8,35 +8,42 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// local resolves a $ref inside the document. Files and URLs are never opened.
-func (r *reader) local(ref string) (target *yaml.Node, fault, hint string) {
-	if target, known := r.targets[ref]; known {
+// target gives what a $ref leads to, from the file in which it stands.
+func (r *reader) target(ref *yaml.Node) (target *yaml.Node, fault, hint string) {
+	from := r.base(ref)
+	if target, known := from.targets[ref.Value]; known {
 		return target, "", ""
 	}
-	if target, fault, hint = r.find(ref); target != nil {
-		if r.targets == nil {
-			r.targets = map[string]*yaml.Node{}
+	if target, fault, hint = r.find(from, ref); target != nil {
+		if from.targets == nil {
+			from.targets = map[string]*yaml.Node{}
 		}
-		r.targets[ref] = target
+		from.targets[ref.Value] = target
 	}
 	return target, fault, hint
 }
 
-func (r *reader) find(ref string) (target *yaml.Node, fault, hint string) {
-	fragment, isLocal := strings.CutPrefix(ref, "#")
-	if !isLocal {
-		return nil, fmt.Sprintf("$ref %q leaves the document and was not opened", ref),
-			"bundle the document into one file"
+func (r *reader) find(from *file, ref *yaml.Node) (target *yaml.Node, fault, hint string) {
+	if !isString(ref) {
+		return nil, "$ref is not a string", ""
+	}
+	place, fragment, _ := strings.Cut(ref.Value, "#")
+	in := opened{file: from}
+	if place != "" && place != text(get(from.root, "$self")) {
+		in = r.open(from, place)
+	}
+	if in.file == nil {
+		return nil, fmt.Sprintf("$ref %q %s", ref.Value, in.fault), in.hint
 	}
 	ptr, err := url.PathUnescape(fragment)
 	if err != nil {
 		ptr = fragment
 	}
-	if target = pointer(r.root, ptr); target == nil {
-		target = r.anchor(ptr)
+	if target = pointer(in.file.root, ptr); target == nil {
+		target = in.file.anchor(ptr)
 	}
 	if target == nil {
-		return nil, fmt.Sprintf("$ref %q leads nowhere", ref), ""
+		return nil, fmt.Sprintf("$ref %q leads nowhere", ref.Value), ""
 	}
 	return target, "", ""
 }
@@ -55,7 +62,7 @@ func (r *reader) follow(n *yaml.Node, severity Severity, what string) (*yaml.Nod
 			}
 			return nil, false
 		}
-		target, fault, hint := r.local(ref.Value)
+		target, fault, hint := r.target(ref)
 		if target == nil {
 			r.report(severity, "ref-unresolved", ref, what+": "+fault, hint)
 			return nil, false
@@ -67,28 +74,28 @@ func (r *reader) follow(n *yaml.Node, severity Severity, what string) (*yaml.Nod
 }
 
 // anchor finds a schema by its $anchor or $dynamicAnchor; the first one counts.
-func (r *reader) anchor(name string) *yaml.Node {
+func (f *file) anchor(name string) *yaml.Node {
 	if strings.HasPrefix(name, "/") {
 		return nil
 	}
-	if r.anchors == nil {
-		r.anchors = map[string]*yaml.Node{}
-		r.gatherAnchors(r.root)
+	if f.anchors == nil {
+		f.anchors = map[string]*yaml.Node{}
+		f.gatherAnchors(f.root)
 	}
-	return r.anchors[name]
+	return f.anchors[name]
 }
 
-func (r *reader) gatherAnchors(n *yaml.Node) {
+func (f *file) gatherAnchors(n *yaml.Node) {
 	for k, v := range pairs(n) {
 		if k.Value != "$anchor" && k.Value != "$dynamicAnchor" || !isString(v) {
 			continue
 		}
-		if _, known := r.anchors[v.Value]; !known {
-			r.anchors[v.Value] = n
+		if _, known := f.anchors[v.Value]; !known {
+			f.anchors[v.Value] = n
 		}
 	}
 	for _, c := range n.Content {
-		r.gatherAnchors(c)
+		f.gatherAnchors(c)
 	}
 }
 
@@ -108,7 +115,7 @@ func (r *reader) deref(n *yaml.Node) *yaml.Node {
 		if ref == nil {
 			return n
 		}
-		target, _, _ := r.local(ref.Value)
+		target, _, _ := r.target(ref)
 		if target == nil {
 			return n
 		}

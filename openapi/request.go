@@ -72,6 +72,9 @@ func (s *slot) plan(v Value) *Parameter {
 	if method, err := q.SerializationMethod(); err == nil {
 		p.Style, p.Explode = method.Style, method.Explode
 	}
+	if q.style != "" {
+		p.Style = q.style
+	}
 	p.AllowReserved, p.AllowEmptyValue = q.AllowReserved, q.AllowEmptyValue
 	for mediaType := range q.Content {
 		p.ContentType = mediaType

@@ -49,7 +49,7 @@ type schemas struct {
 	budget    int
 	cut       []*yaml.Node          // what was left open
 	names     map[*yaml.Node]string // def name of each referenced node
-	taken     map[string]bool       // def names
+	taken     map[string]int        // def names, and the last number given to each
 	queue     []*yaml.Node          // referenced, not yet translated
 	defs      *object
 	uses      map[string][]*object // the {"$ref": …} objects of each def
@@ -65,7 +65,7 @@ func (r *reader) schemas(d direction) *schemas {
 		budget = scarceBudget
 	}
 	return &schemas{
-		budget: budget, reader: r, direction: d, names: map[*yaml.Node]string{}, taken: map[string]bool{},
+		budget: budget, reader: r, direction: d, names: map[*yaml.Node]string{}, taken: map[string]int{},
 		defs: newObject(), uses: map[string][]*object{}, widening: widening{parts: map[string]part{}},
 	}
 }
@@ -146,7 +146,7 @@ func (s *schemas) schemaFinding(code string, n *yaml.Node, message, hint string)
 // reference turns a $ref into one into $defs. In 3.0 nothing beside it counts
 // but what explains it; in 3.1 its siblings do.
 func (s *schemas) reference(n, ref *yaml.Node) any {
-	target, fault, hint := s.local(ref.Value)
+	target, fault, hint := s.target(ref)
 	if target == nil {
 		s.schemaFinding("ref-unresolved", ref, "schema: "+fault+"; it admits anything", hint)
 		return anything()
@@ -164,7 +164,7 @@ func (s *schemas) reference(n, ref *yaml.Node) any {
 		siblings = annotationOf
 	}
 	s.keywords(n, out, from, siblings)
-	if isTrue(get(n, "nullable")) {
+	if s.nullable(n) {
 		return newObject().set("anyOf", []any{out, newObject().set("type", "null")})
 	}
 	return out
@@ -177,20 +177,21 @@ func (s *schemas) define(target *yaml.Node, ref string) string {
 	if name, ok := s.names[target]; ok {
 		return name
 	}
-	base := strings.Trim(defNameUnsafe.ReplaceAllString(ref[strings.LastIndex(ref, "/")+1:], "_"), "_")
+	base := strings.Trim(defNameUnsafe.ReplaceAllString(refName(ref), "_"), "_")
 	if base == "" {
 		base = "schema"
 	}
 	name := s.freeName(base)
-	s.names[target], s.taken[name] = name, true
+	s.names[target], s.taken[name] = name, 1
 	s.queue = append(s.queue, target)
 	return name
 }
 
 func (s *schemas) freeName(base string) string {
 	name := base
-	for i := 2; s.taken[name]; i++ {
-		name = fmt.Sprintf("%s_%d", base, i)
+	for s.taken[name] > 0 {
+		s.taken[base]++
+		name = fmt.Sprintf("%s_%d", base, s.taken[base])
 	}
 	return name
 }
@@ -208,7 +209,7 @@ func (s *schemas) from30(n *yaml.Node, out *object) *object {
 	if example := get(n, "example"); example != nil && !out.has("examples") && s.tame("example", example) {
 		out.set("examples", []any{value(example)})
 	}
-	if !isTrue(get(n, "nullable")) {
+	if !s.nullable(n) {
 		return out
 	}
 	if enum, ok := out.get("enum").([]any); ok && !slices.ContainsFunc(enum, isNullJSON) {

@@ -13,8 +13,8 @@ import (
 // server. What servers say beside that counts where it lies below: a path or
 // an operation may have its own part of the API, but no other host.
 
-// base is where requests go, as far as it is known when a document is read.
-type base struct {
+// baseURL is where requests go, as far as it is known when a document is read.
+type baseURL struct {
 	said   *url.URL // by the operator; nil: nobody said
 	from   *url.URL // where the document came from; nil: a file
 	server *url.URL // the document's first server
@@ -25,34 +25,58 @@ type base struct {
 // counts only where the operator said nothing: their base URL includes it.
 func (r *reader) locate() {
 	if said, err := url.Parse(r.opts.BaseURL); err == nil && said.Host != "" {
-		r.base.said = said
+		r.baseURL.said = said
 	}
-	if from, err := url.Parse(r.file); err == nil && from.Host != "" {
-		r.base.from = from
+	if from, err := url.Parse(r.entry.name); err == nil && from.Host != "" {
+		r.baseURL.from = from
 	}
-	servers := items(get(r.root, "servers"))
-	r.base.server = &url.URL{Path: "/"} // OpenAPI 3.1 §4.8.1.1
-	if r.base.from != nil {
-		r.base.server = r.base.from.ResolveReference(r.base.server)
+	first := r.firstServer()
+	r.baseURL.server = &url.URL{Path: "/"} // OpenAPI 3.1 §4.8.1.1
+	if r.baseURL.from != nil {
+		r.baseURL.server = r.baseURL.from.ResolveReference(r.baseURL.server)
 	}
-	if len(servers) > 0 {
-		if u, fault := r.serverURL(servers[0]); fault == "" {
-			r.base.server = u
+	if u, fault := r.serverURL(first); first != nil && fault == "" {
+		r.baseURL.server = u
+	}
+	if r.baseURL.said != nil || r.baseURL.from == nil {
+		if basePath := get(r.entry.root, "basePath"); r.swagger && strings.Trim(text(basePath), "/") != "" {
+			r.report(SeverityInfo, "base-path", basePath,
+				fmt.Sprintf("document's paths are below the basePath %q, which is not added to the config's base URL", basePath.Value), "end baseURL with it")
 		}
-	}
-	if r.base.said != nil || r.base.from == nil {
 		return
 	}
-	if path, ok := below(r.base.server, r.base.origin()); ok {
-		r.base.path = path
+	if path, ok := below(r.baseURL.server, r.baseURL.origin()); ok {
+		r.baseURL.path = path
 	} else {
-		r.report(SeverityInfo, "servers-ignored", servers[0],
-			fmt.Sprintf("server %s is on another host than the document", r.base.server.Redacted()), "requests go to where the document came from, unless baseURL is set")
+		r.report(SeverityInfo, "servers-ignored", first,
+			fmt.Sprintf("server %s is on another host than the document", r.baseURL.server.Redacted()), "requests go to where the document came from, unless baseURL is set")
 	}
 }
 
+// firstServer is the document's first server, nil when it has none. Swagger
+// 2.0 says it by scheme, host and basePath.
+func (r *reader) firstServer() *yaml.Node {
+	if !r.swagger {
+		for _, server := range items(get(r.entry.root, "servers")) {
+			return server
+		}
+		return nil
+	}
+	host, basePath := text(get(r.entry.root, "host")), text(get(r.entry.root, "basePath"))
+	if host != "" {
+		host = "//" + host
+		for _, scheme := range items(get(r.entry.root, "schemes")) {
+			host = scheme.Value + ":" + host
+			break
+		}
+	}
+	server := r.made(r.entry.root, yaml.MappingNode, "!!map", "")
+	r.put(server, "url", r.scalar(r.entry.root, "!!str", host+cmp.Or(basePath, "/")))
+	return server
+}
+
 // origin is the host that the document came from, nil when it was none.
-func (b *base) origin() *url.URL {
+func (b *baseURL) origin() *url.URL {
 	if b.from == nil {
 		return nil
 	}
@@ -73,10 +97,10 @@ func (r *reader) serverPath(item, op *yaml.Node) string {
 			reason = fault
 			continue
 		}
-		if path, ok := below(u, r.base.server); ok {
-			return r.base.path + path
+		if path, ok := below(u, r.baseURL.server); ok {
+			return r.baseURL.path + path
 		}
-		if path, ok := below(u, cmp.Or(r.base.said, r.base.origin())); ok {
+		if path, ok := below(u, cmp.Or(r.baseURL.said, r.baseURL.origin())); ok {
 			return path
 		}
 		reason = fmt.Sprintf("server %s is not below the base URL", u.Redacted())
@@ -85,7 +109,7 @@ func (r *reader) serverPath(item, op *yaml.Node) string {
 		r.report(SeverityWarning, "servers-ignored", servers, reason+"; requests go to the base URL all the same",
 			"a plugin of its own with that baseURL can have these operations")
 	}
-	return r.base.path
+	return r.baseURL.path
 }
 
 // serverURL is a server's URL with its variables at their defaults, relative to
@@ -105,8 +129,8 @@ func (r *reader) serverURL(n *yaml.Node) (u *url.URL, fault string) {
 		return nil, fmt.Sprintf("server %q has a variable without a default", raw)
 	}
 	u, err := url.Parse(raw)
-	if err == nil && r.base.from != nil {
-		u = r.base.from.ResolveReference(u)
+	if err == nil && r.baseURL.from != nil {
+		u = r.baseURL.from.ResolveReference(u)
 	}
 	if err != nil || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" || templateFault(u.EscapedPath()) != "" {
 		return nil, fmt.Sprintf("server %q is no URL of an API", raw)

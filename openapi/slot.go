@@ -39,7 +39,7 @@ func (s *slot) shown() bool { return !s.hidden && s.fixed == nil && s.query == n
 
 // slots lists what an operation's request can carry, in the document's order,
 // each with its default argument name. Names are given out in the order path,
-// query, header, cookie, body, media type; who comes second gets its location as a suffix,
+// query, querystring, header, cookie, body, media type; who comes second gets its location as a suffix,
 // so that adding a parameter never renames one of a location before it.
 func (r *reader) slots(o *operation) []*slot {
 	var slots []*slot
@@ -52,7 +52,7 @@ func (r *reader) slots(o *operation) []*slot {
 	}
 	slots = append(slots, r.bodySlots(o.body)...)
 	taken := map[string]bool{}
-	for _, in := range []In{InPath, InQuery, InHeader, InCookie, InBody, ""} {
+	for _, in := range []In{InPath, InQuery, InQuerystring, InHeader, InCookie, InBody, ""} {
 		for _, s := range slots {
 			if s.target.location() == in {
 				s.argument = argumentFor(s.target, taken)

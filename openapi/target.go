@@ -32,7 +32,7 @@ func (t target) location() In {
 func parseTarget(s string) (target, error) {
 	in, rest, dotted := strings.Cut(s, ".")
 	switch In(in) {
-	case InPath, InQuery, InHeader, InCookie:
+	case InPath, InQuery, InQuerystring, InHeader, InCookie:
 		if !dotted || rest == "" {
 			return target{}, fmt.Errorf("target %q names no parameter", s)
 		}
@@ -49,7 +49,7 @@ func parseTarget(s string) (target, error) {
 		}
 		return target{in: InBody, path: path}, nil
 	}
-	return target{}, fmt.Errorf("target %q does not begin with path., query., header., cookie. or body", s)
+	return target{}, fmt.Errorf("target %q does not begin with path., query., querystring., header., cookie. or body", s)
 }
 
 func (t target) String() string {

@@ -99,7 +99,7 @@ func TestCompiles(t *testing.T) {
 			t.Errorf("%s compiles", bad)
 		}
 	}
-	r := &reader{op: "GET /a"}
+	r := &reader{op: "GET /a", entry: &file{name: "x"}}
 	o := &operation{}
 	if r.usable(o, []byte(`{"type":1}`)) || len(r.findings) != 1 || r.findings[0].Operation != "GET /a" {
 		t.Error(r.findings)
@@ -134,7 +134,7 @@ func TestShort(t *testing.T) {
 		{paragraph + paragraph, "word word …"},
 		{strings.Repeat("é", 1500), "éé …"},
 	} {
-		r := &reader{op: "GET /x"}
+		r := &reader{op: "GET /x", entry: &file{}}
 		got := r.short(test.in, maxArgumentText, nil)
 		if cut := len(test.in) > maxArgumentText; !strings.HasSuffix(got, test.end) || len(got) > maxArgumentText+len(" …") || cut != (len(r.findings) == 1) || r.op != "GET /x" {
 			t.Errorf("got %d bytes ending in %q, and %v", len(got), got[max(0, len(got)-20):], r.findings)

@@ -114,7 +114,7 @@ func (r *reader) exampleOf(n *yaml.Node) *yaml.Node {
 	for _, e := range pairs(get(n, "examples")) {
 		if example == nil {
 			if ref := get(e, "$ref"); ref != nil {
-				e, _, _ = r.local(ref.Value)
+				e, _, _ = r.target(ref)
 			}
 			example = get(e, "value")
 		}

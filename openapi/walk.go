@@ -13,10 +13,10 @@ type route struct{ path, item *yaml.Node }
 
 // read walks the paths in the author's order.
 func (r *reader) read(doc *Document) {
-	info := get(r.root, "info")
+	info := get(r.entry.root, "info")
 	doc.Title, doc.Version = cleanText(text(get(info, "title"))), text(get(info, "version"))
 	doc.Description = cleanText(text(get(info, "description")))
-	paths := get(r.root, "paths")
+	paths := get(r.entry.root, "paths")
 	if paths != nil && !isMapping(paths) {
 		r.report(SeverityError, "paths-invalid", paths, `"paths" is not an object`, "")
 		return
@@ -29,7 +29,7 @@ func (r *reader) read(doc *Document) {
 	for _, m := range r.lost[paths] {
 		r.lostPath(doc, m.key, m.value)
 	}
-	for _, m := range r.lost[r.root] {
+	for _, m := range r.lost[r.entry.root] {
 		for path, item := range pairs(m.value) {
 			if m.key.Value == "paths" {
 				r.lostPath(doc, path, item)
@@ -63,7 +63,7 @@ func (r *reader) wholeItem(n *yaml.Node, depth int) *yaml.Node {
 		}
 		return n
 	}
-	target, fault, hint := r.local(ref.Value)
+	target, fault, hint := r.target(ref)
 	if depth > 32 {
 		target, fault, hint = nil, "$ref leads back to itself", ""
 	}
@@ -98,43 +98,85 @@ func isMethod(field string) bool {
 	return false
 }
 
-// pathItem reads the operations of a path. Those that cannot be read are named
-// too, so that none is lost silently.
-func (r *reader) pathItem(doc *Document, at route) {
-	for k, v := range pairs(at.item) {
-		switch lower := strings.ToLower(k.Value); {
-		case isMethod(k.Value):
-			doc.Operations++
-			r.op = strings.ToUpper(k.Value) + " " + at.path.Value
-			actions, annotated := r.operation(k, at.path, at.item, v)
-			if !annotated {
-				doc.Unannotated++
-			}
-			doc.Actions = append(doc.Actions, actions...)
-		case isMethod(lower):
-			if r.refused(doc, k, at.path, v) {
-				r.report(SeverityError, "method-case", k, fmt.Sprintf("method %q is not in lower case", k.Value), "write "+lower)
-			}
-		case k.Value == "additionalOperations":
+// pathOperation is an operation of a path item: under its method, or among the
+// additionalOperations (OpenAPI 3.2), whose methods are as they are sent.
+type pathOperation struct {
+	method  string
+	key, op *yaml.Node
+}
+
+// operations are those of a path item, in the author's order.
+func operations(item *yaml.Node) []pathOperation {
+	var out []pathOperation
+	for k, v := range pairs(item) {
+		if isMethod(strings.ToLower(k.Value)) {
+			out = append(out, pathOperation{strings.ToUpper(k.Value), k, v})
+		}
+		if k.Value == "additionalOperations" {
 			for method, op := range pairs(v) {
-				if r.refused(doc, method, at.path, op) {
-					r.report(SeverityError, "method-unsupported", method, "additionalOperations are not read", "")
+				if !strings.HasPrefix(method.Value, "x-") {
+					out = append(out, pathOperation{method.Value, method, op})
 				}
 			}
 		}
+	}
+	return out
+}
+
+// methodFault says why an operation cannot have its method.
+func methodFault(e pathOperation, item *yaml.Node) (code, message, hint string) {
+	lower := strings.ToLower(e.key.Value)
+	fixed := get(item, lower)
+	switch {
+	case get(item, e.key.Value) == e.op && e.key.Value != lower:
+		return "method-case", fmt.Sprintf("method %q is not in lower case", e.key.Value), "write " + lower
+	case get(item, e.key.Value) == e.op:
+		return "", "", ""
+	case !fieldName.MatchString(e.method) || e.method == "CONNECT":
+		return "method-unsupported", fmt.Sprintf("method %q is none that a request can have", e.method), "methods are names like COPY (RFC 9110)"
+	case isMethod(lower) && e.method == strings.ToUpper(lower) && fixed != nil:
+		return "method-unsupported", fmt.Sprintf("method %s stands both in the path item and in additionalOperations", e.method), "remove one"
+	}
+	return "", "", ""
+}
+
+// pathItem reads the operations of a path. Those that cannot be read are named
+// too, so that none is lost silently.
+func (r *reader) pathItem(doc *Document, at route) {
+	if more := get(at.item, "additionalOperations"); more != nil && !isMapping(more) {
+		r.report(SeverityWarning, "object-expected", more, "additionalOperations is not an object", "")
+	}
+	for _, e := range operations(at.item) {
+		if code, message, hint := methodFault(e, at.item); code != "" {
+			if r.refused(doc, e, at.path) {
+				r.report(SeverityError, code, e.key, message, hint)
+			}
+			continue
+		}
+		doc.Operations++
+		r.op = e.method + " " + at.path.Value
+		if lower := strings.ToLower(e.method); isMethod(lower) && get(at.item, lower) != e.op {
+			r.report(SeverityWarning, "method-misplaced", e.key,
+				fmt.Sprintf("method %q stands in additionalOperations, as it is sent; the path item has the field %q for it", e.method, lower), "write it there")
+		}
+		actions, annotated := r.operation(e, at.path, at.item)
+		if !annotated {
+			doc.Unannotated++
+		}
+		doc.Actions = append(doc.Actions, actions...)
 	}
 	r.lostOperations(doc, at)
 }
 
 // refused counts an operation that cannot be read; true when it was to become
 // an action and the caller has to say why it does not.
-func (r *reader) refused(doc *Document, method, path, op *yaml.Node) bool {
+func (r *reader) refused(doc *Document, e pathOperation, path *yaml.Node) bool {
 	doc.Operations++
-	if !r.wanted(op) {
+	if !r.wanted(e.op) {
 		doc.Unannotated++
 		return false
 	}
-	r.op = strings.ToUpper(method.Value) + " " + path.Value
+	r.op = e.method + " " + path.Value
 	return true
 }
 
@@ -148,9 +190,18 @@ func (r *reader) wanted(op *yaml.Node) bool {
 }
 
 func (r *reader) lostOperations(doc *Document, at route) {
+	lost := &yaml.Node{Kind: yaml.MappingNode}
 	for _, m := range r.lost[at.item] {
-		if isMethod(m.key.Value) && r.refused(doc, m.key, at.path, m.value) {
-			r.report(SeverityError, "duplicate-key", m.key, "operation stands twice; the last one counts", "remove one")
+		lost.Content = append(lost.Content, m.key, m.value)
+	}
+	more := &yaml.Node{Kind: yaml.MappingNode}
+	for _, m := range r.lost[get(at.item, "additionalOperations")] {
+		more.Content = append(more.Content, m.key, m.value)
+	}
+	lost.Content = append(lost.Content, key("additionalOperations"), more)
+	for _, e := range operations(lost) {
+		if r.refused(doc, e, at.path) {
+			r.report(SeverityError, "duplicate-key", e.key, "operation stands twice; the last one counts", "remove one")
 		}
 	}
 	r.op = ""
@@ -163,9 +214,9 @@ func (r *reader) lostPath(doc *Document, path, item *yaml.Node) {
 	}
 	r.op = ""
 	whole := r.wholeItem(item, 0)
-	for k, v := range pairs(whole) {
-		if isMethod(strings.ToLower(k.Value)) && r.refused(doc, k, path, v) {
-			r.report(SeverityError, "duplicate-key", k, "path stands twice; the last one counts", "write all its operations in one place")
+	for _, e := range operations(whole) {
+		if r.refused(doc, e, path) {
+			r.report(SeverityError, "duplicate-key", e.key, "path stands twice; the last one counts", "write all its operations in one place")
 		}
 	}
 	if whole != nil {
@@ -175,21 +226,21 @@ func (r *reader) lostPath(doc *Document, path, item *yaml.Node) {
 
 // operation gives the actions of one operation. annotated is false when its
 // x-action is false, or there is none and only annotated ones were asked for.
-func (r *reader) operation(method, path, item, op *yaml.Node) (actions []Action, annotated bool) {
-	if !r.wanted(op) {
+func (r *reader) operation(e pathOperation, path, item *yaml.Node) (actions []Action, annotated bool) {
+	if !r.wanted(e.op) {
 		return nil, false
 	}
-	specs, ok := r.xActions(op)
+	specs, ok := r.xActions(e.op)
 	if ok && len(specs) == 0 {
-		specs = []*xAction{{node: op}}
+		specs = []*xAction{{node: e.op}}
 	}
-	if !ok || !isMapping(op) {
-		if !isMapping(op) {
-			r.report(SeverityError, "operation-invalid", method, "operation is not an object", "")
+	if !ok || !isMapping(e.op) {
+		if !isMapping(e.op) {
+			r.report(SeverityError, "operation-invalid", e.key, "operation is not an object", "")
 		}
 		return nil, true
 	}
-	o, ok := r.load(method, path, item, op)
+	o, ok := r.load(e, path, item)
 	if !ok {
 		return nil, true
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,8 @@ func (p *program) lint() *cobra.Command {
 	asJSON := jsonFlag(cmd)
 	mode := cmd.Flags().String("actions", "annotated", "which operations become actions: `annotated or all`")
 	overlays := cmd.Flags().StringArray("overlay", nil, "OpenAPI Overlay `file` to apply first; may be repeated")
-	cmd.PreRunE = func(*cobra.Command, []string) error { return checkMode(*mode) }
+	refs := cmd.Flags().String("refs", "local", "where $refs may lead out of the document: `none, local or origin`")
+	cmd.PreRunE = func(*cobra.Command, []string) error { return errors.Join(checkMode(*mode), checkRefs(*refs)) }
 	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
 		opts := openapi.Options{Mode: openapi.Mode(*mode), MaxBytes: source.MaxDocument}
 		for _, file := range *overlays {
@@ -39,6 +41,7 @@ func (p *program) lint() *cobra.Command {
 				p.printLint(unreadable(spec, err), *asJSON)
 			}
 			for _, src := range docs {
+				opts.Opener = source.NewFiles(cmd.Context(), source.Refs(*refs), spec, src, nil)
 				doc := openapi.Read(src, opts)
 				p.printLint(doc, *asJSON)
 				failed = failed || doc.Errors()
@@ -57,6 +60,14 @@ func checkMode(mode string) error {
 		return fmt.Errorf("--actions: expected annotated or all, got %q", mode)
 	}
 	return nil
+}
+
+func checkRefs(refs string) error {
+	switch source.Refs(refs) {
+	case source.None, source.Local, source.Origin:
+		return nil
+	}
+	return fmt.Errorf("--refs: expected none, local or origin, got %q", refs)
 }
 
 func unreadable(spec string, err error) *openapi.Document {

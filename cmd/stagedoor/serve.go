@@ -70,7 +70,7 @@ func (p *program) runServe(ctx context.Context, path string) error {
 
 	var current atomic.Pointer[gateway.Config]
 	current.Store(&file.Config)
-	go p.reloadWhen(ctx, hangups, watch(ctx, path, &current), func() { p.reload(ctx, g, log, path, &current) })
+	go p.reloadWhen(ctx, hangups, watch(ctx, path, &current, g.Files), func() { p.reload(ctx, g, log, path, &current) })
 	return errors.Join(serveUntil(ctx, listener, g.Handler(), log), g.Close())
 }
 

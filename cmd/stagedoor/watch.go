@@ -21,16 +21,16 @@ import (
 // written is not read half.
 const watchEvery = time.Second
 
-// watch tells of changes of the config file and of the documents that it names
-// as files. It looks at them instead of being told by the system: that works
+// watch tells of changes of the config file, of the documents that it names as
+// files, and of the files that these refer to. It looks at them instead of being told by the system: that works
 // through renames, symlink swaps (Kubernetes ConfigMaps) and network file
 // systems alike.
-func watch(ctx context.Context, path string, current *atomic.Pointer[gateway.Config]) <-chan struct{} {
+func watch(ctx context.Context, path string, current *atomic.Pointer[gateway.Config], referenced func() []string) <-chan struct{} {
 	changes := make(chan struct{})
 	go func() {
 		ticker := time.NewTicker(watchEvery)
 		defer ticker.Stop()
-		told := stamp(path, *current.Load())
+		told := stamp(path, *current.Load(), referenced())
 		last := told
 		for {
 			select {
@@ -38,7 +38,7 @@ func watch(ctx context.Context, path string, current *atomic.Pointer[gateway.Con
 				return
 			case <-ticker.C:
 			}
-			now := stamp(path, *current.Load())
+			now := stamp(path, *current.Load(), referenced())
 			if now == last && now != told {
 				told = now
 				select {
@@ -54,8 +54,8 @@ func watch(ctx context.Context, path string, current *atomic.Pointer[gateway.Con
 }
 
 // stamp is a text that changes whenever one of the files does.
-func stamp(path string, cfg gateway.Config) string {
-	files := []string{path}
+func stamp(path string, cfg gateway.Config, referenced []string) string {
+	files := append([]string{path}, referenced...)
 	for _, name := range slices.Sorted(maps.Keys(cfg.Plugins)) {
 		p := cfg.Plugins[name]
 		files = append(files, p.Overlays...)

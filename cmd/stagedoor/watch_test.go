@@ -27,7 +27,8 @@ func TestWatch(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var current atomic.Pointer[gateway.Config]
 		current.Store(&gateway.Config{})
-		changes := watch(ctx, config, &current)
+		part := filepath.Join(dir, "part.txt")
+		changes := watch(ctx, config, &current, func() []string { return []string{part} })
 		told := func() bool {
 			time.Sleep(5 * watchEvery)
 			synctest.Wait()
@@ -40,6 +41,10 @@ func TestWatch(t *testing.T) {
 		}
 		if told() {
 			t.Error("told of a change where there is none")
+		}
+		write(part, "made")
+		if !told() {
+			t.Error("a file that a document refers to is not told")
 		}
 		write(config, "longer")
 		if !told() || told() {

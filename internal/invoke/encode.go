@@ -53,6 +53,12 @@ func escapeReserved(s string) string {
 	})
 }
 
+// escapeSegment keeps the reserved characters that a path segment has (RFC 3986
+// §3.3): none that would begin another segment, the query or the fragment.
+func escapeSegment(s string) string {
+	return percentEncode(s, func(c byte) bool { return isUnreserved(c) || strings.IndexByte(":@!$&'()*+,;=", c) >= 0 })
+}
+
 func isUnreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
 		c == '-' || c == '.' || c == '_' || c == '~'
@@ -119,14 +125,14 @@ func isEmpty(v any) bool {
 }
 
 // pathValue serialises a path parameter: simple, label or matrix.
-func pathValue(name, style string, explode bool, v any) string {
+func pathValue(name, style string, explode bool, v any, esc escaper) string {
 	_, isObject := v.(map[string]any)
 	_, isList := v.([]any)
 	joiner := ","
 	if explode {
 		joiner = "="
 	}
-	parts := escapedList(v, escape, joiner)
+	parts := escapedList(v, esc, joiner)
 	switch style {
 	case "label":
 		separator := ","
@@ -145,7 +151,20 @@ func pathValue(name, style string, explode bool, v any) string {
 		}
 		return ";" + escape(name) + "=" + strings.Join(parts, ",")
 	}
-	return strings.Join(parts, ",")
+	return strings.Join(parts, delimiter(style, escape))
+}
+
+// delimiter stands between the members of a list that is not exploded.
+func delimiter(style string, esc escaper) string {
+	switch style {
+	case "spaceDelimited":
+		return esc(" ")
+	case "pipeDelimited":
+		return esc("|")
+	case "tabDelimited":
+		return esc("\t")
+	}
+	return ","
 }
 
 // queryPairs serialises a query parameter, or a form field, as name=value
@@ -161,12 +180,9 @@ func queryPairs(name, style string, explode bool, v any, esc escaper) []string {
 		return []string{key + "=" + esc(scalar(v))}
 	case style == "deepObject":
 		return deepObject(nil, key, v, esc)
-	case style == "spaceDelimited" && !explode:
-		return []string{key + "=" + strings.Join(escapedList(v, esc, "%20"), "%20")}
-	case style == "pipeDelimited" && !explode:
-		return []string{key + "=" + strings.Join(escapedList(v, esc, "%7C"), "%7C")}
 	case !explode:
-		return []string{key + "=" + strings.Join(escapedList(v, esc, ","), ",")}
+		between := delimiter(style, escape)
+		return []string{key + "=" + strings.Join(escapedList(v, esc, between), between)}
 	case isObject:
 		return escapedList(v, esc, "=")
 	}
@@ -197,11 +213,12 @@ func deepObject(pairs []string, key string, v any, esc escaper) []string {
 	return append(pairs, key+"="+esc(scalar(v)))
 }
 
-// headerValue serialises a header parameter: simple, unescaped.
-func headerValue(explode bool, v any) string {
+// headerValue serialises a header parameter: unescaped.
+func headerValue(style string, explode bool, v any) string {
 	joiner := ","
 	if explode {
 		joiner = "="
 	}
-	return strings.Join(escapedList(v, func(s string) string { return s }, joiner), ",")
+	plain := func(s string) string { return s }
+	return strings.Join(escapedList(v, plain, joiner), delimiter(style, plain))
 }

@@ -44,12 +44,14 @@ func TestPathValue(t *testing.T) {
 		{"matrix", true, colors, ";color=blue;color=black;color=brown"},
 		{"matrix", false, colorsRGB, ";color=B,150,G,200,R,100"},
 		{"matrix", true, colorsRGB, ";B=150;G=200;R=100"},
+		{"spaceDelimited", false, colors, "blue%20black%20brown"},
+		{"tabDelimited", false, colors, "blue%09black%09brown"},
 		{"simple", false, `9007199254740993`, "9007199254740993"},
 		{"simple", false, `true`, "true"},
 		{"simple", false, `"a/b\\c?d#e%2e"`, "a%2Fb%5Cc%3Fd%23e%252e"},
 		{"simple", false, `"ü \u0000"`, "%C3%BC%20%00"},
 	} {
-		if got := pathValue("color", tt.style, tt.explode, decode(t, tt.value)); got != tt.want {
+		if got := pathValue("color", tt.style, tt.explode, decode(t, tt.value), escape); got != tt.want {
 			t.Errorf("%s explode=%v %s: got %s, want %s", tt.style, tt.explode, tt.value, got, tt.want)
 		}
 	}
@@ -76,6 +78,7 @@ func TestQueryPairs(t *testing.T) {
 		{"spaceDelimited", false, colorsRGB, "color=B%20150%20G%20200%20R%20100"},
 		{"spaceDelimited", true, colors, "color=blue&color=black&color=brown"},
 		{"pipeDelimited", false, colors, "color=blue%7Cblack%7Cbrown"},
+		{"tabDelimited", false, colors, "color=blue%09black%09brown"},
 		{"deepObject", true, colorsRGB, "color%5BB%5D=150&color%5BG%5D=200&color%5BR%5D=100"},
 		{"deepObject", true, `{"a":{"b":[1,2]},"c":null}`, "color%5Ba%5D%5Bb%5D=1&color%5Ba%5D%5Bb%5D=2"},
 		{"form", true, `"a&b=c d+e,f"`, "color=a%26b%3Dc%20d%2Be%2Cf"},
@@ -95,17 +98,20 @@ func TestQueryPairs(t *testing.T) {
 
 func TestHeaderValue(t *testing.T) {
 	for _, tt := range []struct {
+		style   string
 		explode bool
 		value   string
 		want    string
 	}{
-		{false, `"blue"`, "blue"},
-		{false, colors, "blue,black,brown"},
-		{false, colorsRGB, "B,150,G,200,R,100"},
-		{true, colorsRGB, "B=150,G=200,R=100"},
-		{false, `12345678901234567890`, "12345678901234567890"},
+		{"simple", false, `"blue"`, "blue"},
+		{"simple", false, colors, "blue,black,brown"},
+		{"simple", false, colorsRGB, "B,150,G,200,R,100"},
+		{"simple", true, colorsRGB, "B=150,G=200,R=100"},
+		{"simple", false, `12345678901234567890`, "12345678901234567890"},
+		{"pipeDelimited", false, colors, "blue|black|brown"},
+		{"tabDelimited", false, colors, "blue\tblack\tbrown"},
 	} {
-		if got := headerValue(tt.explode, decode(t, tt.value)); got != tt.want {
+		if got := headerValue(tt.style, tt.explode, decode(t, tt.value)); got != tt.want {
 			t.Errorf("explode=%v %s: got %s, want %s", tt.explode, tt.value, got, tt.want)
 		}
 	}

@@ -27,8 +27,10 @@ func (b *requestBuilder) path() string {
 		case !ok || isEmpty(v):
 		case p.ContentType != "":
 			text = escape(contentText(p.ContentType, v))
+		case p.AllowReserved:
+			text = pathValue(p.Name, p.Style, p.Explode, v, escapeSegment)
 		default:
-			text = pathValue(p.Name, p.Style, p.Explode, v)
+			text = pathValue(p.Name, p.Style, p.Explode, v, escape)
 		}
 		if text == "" {
 			b.fail("argument %q must not be empty: it is a part of the path", argumentOf(p))

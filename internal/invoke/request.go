@@ -138,6 +138,10 @@ func (b *requestBuilder) parameters() (query []string, header http.Header) {
 		if !ok || isEmpty(v) {
 			continue
 		}
+		if p.In == openapi.InQuerystring {
+			query = append(query, b.querystring(p.ContentType, v))
+			continue
+		}
 		if p.ContentType != "" {
 			v = contentText(p.ContentType, v)
 		}
@@ -145,9 +149,9 @@ func (b *requestBuilder) parameters() (query []string, header http.Header) {
 		case openapi.InQuery:
 			query = append(query, b.query(p, v)...)
 		case openapi.InHeader:
-			b.header(header, p.Name, headerValue(p.Explode, v))
+			b.header(header, p.Name, headerValue(p.Style, p.Explode, v))
 		case openapi.InCookie:
-			cookie := strings.Join(queryPairs(p.Name, p.Style, p.Explode, v, escape), "; ")
+			cookie := b.cookie(p, v)
 			if old := header.Get("Cookie"); old != "" {
 				cookie = old + "; " + cookie
 			}
@@ -162,6 +166,34 @@ func (b *requestBuilder) query(p *openapi.Parameter, v any) []string {
 		return queryPairs(p.Name, p.Style, p.Explode, v, escapeReserved)
 	}
 	return queryPairs(p.Name, p.Style, p.Explode, v, escape)
+}
+
+// querystring is a whole query in its media type (OpenAPI 3.2 §4.12.1): form
+// fields, or text that is percent-encoded.
+func (b *requestBuilder) querystring(mediaType string, v any) string {
+	if essence(mediaType) == "application/x-www-form-urlencoded" {
+		if _, isObject := v.(map[string]any); !isObject {
+			b.fail("query has to be an object: it is sent as form fields")
+			return ""
+		}
+		return string(b.form(&openapi.Content{}, v))
+	}
+	return escape(contentText(mediaType, v))
+}
+
+// cookie is a parameter as Cookie carries it. In the style "cookie" values go as
+// they are (OpenAPI 3.2 §4.12.3): those that would be another cookie do not go.
+func (b *requestBuilder) cookie(p *openapi.Parameter, v any) string {
+	if p.Style != "cookie" {
+		return strings.Join(queryPairs(p.Name, p.Style, p.Explode, v, escape), "; ")
+	}
+	pairs := queryPairs(p.Name, "form", p.Explode, v, func(s string) string { return s })
+	for _, pair := range pairs {
+		if strings.Contains(pair, ";") {
+			b.fail("cookie %s: the value has a semicolon, which a cookie cannot carry", p.Name)
+		}
+	}
+	return strings.Join(pairs, "; ")
 }
 
 func (b *requestBuilder) header(h http.Header, name, value string) {

@@ -1,0 +1,234 @@
+package source
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stagedoor/stagedoor/openapi"
+)
+
+// Refs says where the $refs of a document may lead.
+type Refs string
+
+// None keeps to the document. Local adds files in and below the folder of a
+// document that is a file. Origin adds to that, for a document that is a URL,
+// what has the same scheme, host and port.
+const (
+	None   Refs = "none"
+	Local  Refs = "local"
+	Origin Refs = "origin"
+)
+
+// refsTimeout is how long fetching all that one document refers to may take.
+const refsTimeout = 2 * time.Minute
+
+// Files opens what the $refs of one document lead to, as an [openapi.Opener],
+// and remembers what it opened. It is not safe for concurrent use.
+type Files struct {
+	place                     // of the document
+	opened map[string]outcome // by name
+	ahead  map[string][]byte  // opened again, but not asked for yet
+}
+
+// outcome is what came of opening a file.
+type outcome struct {
+	sum [sha256.Size]byte // of its bytes
+	err string            // or why there are none
+}
+
+// place is where a document is and how to reach others from there.
+type place interface {
+	openapi.Opener
+	local() bool
+}
+
+// NewFiles opens for a document that [Read] gave for spec, as far as refs
+// allows. header goes with fetches, and ctx bounds them.
+func NewFiles(ctx context.Context, refs Refs, spec string, document openapi.Source, header http.Header) *Files {
+	f := &Files{opened: map[string]outcome{}}
+	entry, err := url.Parse(spec)
+	switch {
+	case IsURL(spec) && err == nil && refs == Origin:
+		until := time.Now().Add(refsTimeout)
+		f.place = origin{entry: entry, fetch: func(name string) ([]byte, error) {
+			ctx, cancel := context.WithDeadline(ctx, until)
+			defer cancel()
+			doc, err := fetch(ctx, name, header)
+			return doc.Data, err
+		}}
+	case IsURL(spec):
+		f.place = closed{hint: "set refs: origin to open what has the document's own scheme, host and port, or bundle the document into one file"}
+	case refs == None:
+		f.place = closed{hint: "set refs: local to open files in the document's folder, or bundle the document into one file"}
+	default:
+		f.place = folder{dir: filepath.Dir(document.Name), entry: document.Name}
+	}
+	return f
+}
+
+// Open gives a file's bytes and remembers what came of it.
+func (f *Files) Open(name string) ([]byte, error) {
+	if data, ready := f.ahead[name]; ready {
+		delete(f.ahead, name)
+		return data, nil
+	}
+	data, err := f.place.Open(name)
+	if err != nil {
+		f.opened[name] = outcome{err: err.Error()}
+		return nil, err
+	}
+	f.opened[name] = outcome{sum: sha256.Sum256(data)}
+	return data, nil
+}
+
+// Same opens again what old has opened, and tells whether all of it is as it
+// was. What it reads in doing so is not read a second time.
+func (f *Files) Same(old *Files) bool {
+	f.ahead = map[string][]byte{}
+	same := true
+	for _, name := range slices.Sorted(maps.Keys(old.opened)) {
+		if data, err := f.Open(name); err == nil {
+			f.ahead[name] = data
+		}
+		same = same && f.opened[name] == old.opened[name]
+	}
+	return same
+}
+
+// Lost tells why a file cannot be opened that could be when old was; nil: there
+// is none.
+func (f *Files) Lost(old *Files) error {
+	for _, name := range slices.Sorted(maps.Keys(f.opened)) {
+		if before, known := old.opened[name]; known && before.err == "" && f.opened[name].err != "" {
+			return errors.New(f.opened[name].err)
+		}
+	}
+	return nil
+}
+
+// Paths are the files that were opened, or would have been if they were there.
+// There are none for a document that is a URL.
+func (f *Files) Paths() []string {
+	if !f.local() {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(f.opened))
+}
+
+// closed is a place from which nothing is opened.
+type closed struct{ hint string }
+
+func (closed) local() bool { return false }
+
+func (c closed) Resolve(string, string) (string, error) {
+	return "", &openapi.OpenError{Message: "it leaves the document", Hint: c.hint}
+}
+
+func (c closed) Open(string) ([]byte, error) { return nil, errors.New("it leaves the document") }
+
+// folder is the place of a document that is a file: names are paths.
+type folder struct{ dir, entry string }
+
+func (folder) local() bool { return true }
+
+func (f folder) Resolve(from, ref string) (string, error) {
+	u, err := url.Parse(ref)
+	switch {
+	case err != nil:
+		return "", &openapi.OpenError{Message: "it is no URL reference (RFC 3986)", Hint: "percent-encode its special characters"}
+	case u.Scheme != "" || u.Host != "":
+		return "", &openapi.OpenError{Message: "it is a URL, and the document is a file", Hint: "put a copy of it into the document's folder"}
+	case strings.HasPrefix(u.Path, "/") || filepath.IsAbs(filepath.FromSlash(u.Path)):
+		return "", &openapi.OpenError{Message: "it is an absolute path", Hint: "write it relative to the file in which it stands"}
+	}
+	within, err := filepath.Rel(f.dir, filepath.Join(filepath.Dir(from), filepath.FromSlash(u.Path)))
+	if err != nil || !filepath.IsLocal(within) {
+		return "", &openapi.OpenError{Message: "it is outside the document's folder", Hint: "put the document into a folder that has all its files in it"}
+	}
+	name := filepath.Join(f.dir, within)
+	if name == filepath.Clean(f.entry) {
+		return f.entry, nil
+	}
+	return name, nil
+}
+
+// Open reads a file that the folder has in it; symbolic links may not lead out.
+func (f folder) Open(name string) ([]byte, error) {
+	within, err := filepath.Rel(f.dir, name)
+	if err != nil {
+		return nil, fmt.Errorf("file %s: %w", name, err)
+	}
+	root, err := os.OpenRoot(f.dir)
+	if err != nil {
+		return nil, fmt.Errorf("folder %s: %w", f.dir, errors.Unwrap(err))
+	}
+	defer root.Close()
+	info, err := root.Stat(within)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("file %s does not exist", name)
+	case err != nil:
+		return nil, fmt.Errorf("file %s: %w", name, errors.Unwrap(err))
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	}
+	file, err := root.Open(within)
+	if err != nil {
+		return nil, fmt.Errorf("file %s: %w", name, errors.Unwrap(err))
+	}
+	defer file.Close()
+	return readAll(file, name)
+}
+
+// origin is the place of a document that is a URL: names are URLs without
+// credentials.
+type origin struct {
+	entry *url.URL
+	fetch func(rawURL string) ([]byte, error)
+}
+
+func (origin) local() bool { return false }
+
+func (o origin) Resolve(from, ref string) (string, error) {
+	base, err := url.Parse(from)
+	if err != nil {
+		return "", fmt.Errorf("%s is no URL", from)
+	}
+	u, err := base.Parse(ref)
+	switch {
+	case err != nil:
+		return "", &openapi.OpenError{Message: "it is no URL reference (RFC 3986)", Hint: "percent-encode its special characters"}
+	case u.Scheme != o.entry.Scheme || address(u) != address(o.entry):
+		return "", &openapi.OpenError{Message: "it is not on the document's own scheme, host and port", Hint: "put a copy of it beside the document"}
+	}
+	u.User, u.Fragment, u.Host = nil, "", o.entry.Host
+	return u.String(), nil
+}
+
+// address is a URL's host and port, in the form that all spellings of it share.
+func address(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return strings.ToLower(u.Hostname()) + ":" + port
+}
+
+func (o origin) Open(name string) ([]byte, error) {
+	u, err := url.Parse(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s is no URL", name)
+	}
+	u.User = o.entry.User
+	return o.fetch(u.String())
+}
