@@ -24,10 +24,9 @@ func (b *requestBuilder) path() string {
 		}
 		text := ""
 		switch {
-		case !ok || isEmpty(v):
-		case p.ContentType != "":
+		case ok && p.ContentType != "":
 			text = escape(contentText(p.ContentType, v))
-		default:
+		case ok && !isEmpty(v):
 			text = pathValue(p.Name, p.Style, p.Explode, v)
 		}
 		if text == "" {
