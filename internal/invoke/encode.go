@@ -161,14 +161,17 @@ func pathValue(name, style string, explode bool, v any) string {
 		return "." + strings.Join(parts, separator)
 	case "matrix":
 		switch {
-		case explode && isObject:
-			return ";" + strings.Join(parts, ";")
 		case explode && isList:
-			return ";" + escape(name) + "=" + strings.Join(parts, ";"+escape(name)+"=")
-		case len(parts) == 1 && parts[0] == "":
-			return ";" + escape(name)
+			for i, part := range parts {
+				parts[i] = escape(name) + "=" + part
+			}
+		case !explode || !isObject:
+			parts = []string{escape(name) + "=" + strings.Join(parts, ",")}
 		}
-		return ";" + escape(name) + "=" + strings.Join(parts, ",")
+		for i, part := range parts {
+			parts[i] = strings.TrimSuffix(part, "=") // nothing stands for empty (RFC 6570 §3.2.7)
+		}
+		return ";" + strings.Join(parts, ";")
 	}
 	return strings.Join(parts, ",")
 }
@@ -216,8 +219,11 @@ func deepObject(pairs []string, key string, v any, esc escaper) []string {
 		}
 		return pairs
 	case []any:
-		for i, item := range v {
-			pairs = deepObject(pairs, key+"%5B"+strconv.Itoa(i)+"%5D", item, esc)
+		position := 0
+		for _, item := range v {
+			if more := deepObject(pairs, key+"%5B"+strconv.Itoa(position)+"%5D", item, esc); len(more) > len(pairs) {
+				pairs, position = more, position+1 // no gaps: servers differ on what they mean
+			}
 		}
 		return pairs
 	}
