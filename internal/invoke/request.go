@@ -135,7 +135,7 @@ func (b *requestBuilder) parameters() (query []string, header http.Header) {
 		if b.err != nil {
 			return nil, nil
 		}
-		if !ok || isEmpty(v) {
+		if !ok {
 			continue
 		}
 		if p.In == openapi.InQuerystring {
@@ -143,7 +143,9 @@ func (b *requestBuilder) parameters() (query []string, header http.Header) {
 			continue
 		}
 		if p.ContentType != "" {
-			v = contentText(p.ContentType, v)
+			v = contentText(p.ContentType, v) // RFC 6570 has no say here: [] and {} are sent
+		} else if isEmpty(v) {
+			continue
 		}
 		switch p.In {
 		case openapi.InQuery:
