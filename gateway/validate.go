@@ -161,6 +161,7 @@ func (p Plugin) validate(fs *Faults, plugin string) {
 		fs.add(path+".locations", "", "is for the embedded catalog only")
 	}
 	oneOf(fs, path+".actions", p.Actions, "annotated", "all")
+	oneOf(fs, path+".outputSchemas", p.OutputSchemas, "open", "strict")
 	if p.BaseURL != "" && p.Embedded != "" {
 		fs.add(path+".baseURL", "use spec: for a catalog elsewhere", "an embedded plugin is called in process")
 	}
