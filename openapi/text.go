@@ -18,6 +18,9 @@ func cleanText(s string) string {
 	if strings.Contains(s, "<!--") {
 		s = htmlComment.ReplaceAllString(s, "")
 	}
+	if strings.IndexFunc(s, isUnusual) < 0 {
+		return strings.TrimSpace(s)
+	}
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n', r == '\t':
@@ -32,6 +35,10 @@ func cleanText(s string) string {
 	}, s)
 	return strings.TrimSpace(s)
 }
+
+// isUnusual tells what is not an ASCII letter, sign or line break: most text has
+// none of it, and need not be looked at further.
+func isUnusual(r rune) bool { return r > '~' || r < ' ' && r != '\n' && r != '\t' }
 
 // Bounds of what a model is shown, in bytes. Real documents seldom come near;
 // what is beyond costs every conversation, or means to push the rest out of sight.
