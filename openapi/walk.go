@@ -137,7 +137,7 @@ func (r *reader) sendable(e pathOperation, item *yaml.Node, wanted func() bool) 
 		if wanted() {
 			r.report(SeverityError, "method-unsupported", e.key, fmt.Sprintf("method %q is none that a request can have", e.method), "methods are names like COPY (RFC 9110)")
 		}
-	case !own && e.method == strings.ToUpper(lower) && isMethod(lower) && get(item, lower) != nil:
+	case !own && isMethod(lower) && get(item, lower) != nil:
 		if wanted() {
 			r.report(SeverityError, "method-unsupported", e.key, fmt.Sprintf("method %s stands both in the path item and in additionalOperations", e.method), "remove one")
 		}
