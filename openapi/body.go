@@ -30,7 +30,7 @@ type content struct {
 }
 
 func (r *reader) loadBody(o *operation, n *yaml.Node) bool {
-	if n == nil {
+	if n == nil || isNull(n) {
 		return true
 	}
 	n, ok := r.follow(n, SeverityError, "request body")

@@ -10,8 +10,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxFiles bounds the files that a document is made of.
-const maxFiles = 10_000
+// Bounds of the files that a document is made of. A server that answers to
+// every name could go on for ever.
+const (
+	maxFiles    = 10_000
+	maxFileName = 4096 // bytes
+)
 
 // Opener gives the files that a document's $refs lead to. It decides what may
 // be opened; the reader itself opens nothing.
@@ -89,6 +93,9 @@ func (r *reader) resolveFile(from *file, place string) opened {
 	name, err := r.opts.Opener.Resolve(from.name, place)
 	if err != nil {
 		return refused(err)
+	}
+	if len(name) > maxFileName {
+		return opened{fault: fmt.Sprintf("was not opened: its name has more than %d bytes", maxFileName)}
 	}
 	o, known := r.files[name]
 	if !known {

@@ -87,6 +87,7 @@ func TestFilesAreBounded(t *testing.T) {
 			n, _ := strconv.Atoi(strings.TrimPrefix(name, "x"))
 			return fmt.Sprintf("s: {properties: {n: {$ref: 'x%d#/s'}}}", n+1)
 		}, "more than 2000 parts"},
+		"endless path": {func(string) string { return "s: {allOf: [{$ref: 'a-folder/of-some/length/x#/s'}]}" }, "more than 4096 bytes"},
 		"bytes": {func(name string) string {
 			return strings.Repeat("#", 20<<20) + "\ns: {allOf: [{$ref: '" + name + "x#/s'}]}"
 		}, "bytes in all"},

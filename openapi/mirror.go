@@ -51,6 +51,18 @@ func (m *mirror) changed(n *yaml.Node) {
 	}
 }
 
+// replace puts one node in another's place in its parent.
+func (m *mirror) replace(n, by *yaml.Node) {
+	parent := m.parent[n]
+	if parent == nil {
+		return
+	}
+	if i := slices.Index(parent.Content, n); i >= 0 {
+		parent.Content[i] = by
+		m.changed(parent)
+	}
+}
+
 // query gives the nodes that a path selects, each once.
 func (m *mirror) query(path *jsonpath.JSONPath) (nodes []*yaml.Node, err error) {
 	defer func() {

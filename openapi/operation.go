@@ -51,7 +51,9 @@ func (r *reader) load(e pathOperation, path, item *yaml.Node) (*operation, bool)
 	o.server = r.serverPath(item, op)
 	r.splitPath(o, path)
 	for _, tag := range items(get(op, "tags")) {
-		o.tags = append(o.tags, tag.Value)
+		if tag.Kind == yaml.ScalarNode && tag.Value != "" {
+			o.tags = append(o.tags, tag.Value)
+		}
 	}
 	okParameters := r.loadParameters(o, get(item, "parameters"), get(op, "parameters"))
 	okPath := r.checkPath(o, path)

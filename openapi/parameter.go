@@ -24,7 +24,7 @@ type parameter struct {
 func (r *reader) loadParameters(o *operation, lists ...*yaml.Node) bool {
 	ok := true
 	for _, list := range lists {
-		if list != nil && !isSequence(list) {
+		if list != nil && !isSequence(list) && !isNull(list) { // "parameters:" with nothing after it says nothing
 			r.report(SeverityError, "parameters-invalid", list, `"parameters" is not a list`, "")
 			ok = false
 		}

@@ -18,6 +18,7 @@ const (
 	defaultMaxBytes = 32 << 20
 	maxDepth        = 200
 	maxNodes        = 4_000_000 // counted with every alias expanded
+	maxCopied       = 500_000   // of them, those that are copied because overlays may change them
 )
 
 // parsed is a text as a tree of nodes.

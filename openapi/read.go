@@ -113,8 +113,9 @@ type reader struct {
 	work     int    // schema parts translated
 	compiled int    // bytes of schemas compiled
 
-	mirror *mirror                           // for overlays; nil: none was applied
-	grown  int                               // nodes that overlays brought
+	mirror *mirror // for overlays; nil: none was applied
+	grown  int     // nodes that overlays brought
+	loops  loops
 	hidden [2]map[*yaml.Node]map[string]bool // see otherWay, by direction
 }
 

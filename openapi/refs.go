@@ -123,3 +123,66 @@ func (r *reader) deref(n *yaml.Node) *yaml.Node {
 	}
 	return n
 }
+
+// loops are the references by which schemas apply themselves to the very value
+// that they are applied to, as a base does that lists its heirs in oneOf while
+// each of them has it in allOf. Validators do not come back from that.
+type loops struct {
+	state map[*yaml.Node]visit
+	back  map[*yaml.Node]bool // the $refs that close a circle
+}
+
+type visit int
+
+const (
+	begun visit = iota + 1
+	done
+)
+
+// closes tells whether a reference closes such a circle. Each circle has one
+// that does: the last that is come by, in the document's order.
+func (r *reader) closes(ref, target *yaml.Node) bool {
+	if r.loops.state == nil {
+		r.loops = loops{state: map[*yaml.Node]visit{}, back: map[*yaml.Node]bool{}}
+	}
+	if r.loops.state[target] == 0 {
+		r.follows(target)
+	}
+	return r.loops.back[ref]
+}
+
+// follows visits the schemas that a schema applies to its own value (JSON Schema
+// 2020-12 §10.2), each once for the whole document.
+func (r *reader) follows(n *yaml.Node) {
+	if r.loops.state[n] != 0 {
+		return
+	}
+	r.loops.state[n] = begun
+	ref := refOf(n)
+	if ref != nil {
+		if target, _, _ := r.target(ref); target != nil {
+			if r.loops.state[target] == begun {
+				r.loops.back[ref] = true
+			}
+			r.follows(target)
+		}
+	}
+	for k, v := range pairs(n) {
+		if ref != nil && r.dialect == dialect30 {
+			break // nothing beside it counts
+		}
+		switch k.Value {
+		case "allOf", "anyOf", "oneOf":
+			for _, c := range items(v) {
+				r.follows(c)
+			}
+		case "not", "if", "then", "else":
+			r.follows(v)
+		case "dependentSchemas":
+			for _, c := range pairs(v) {
+				r.follows(c)
+			}
+		}
+	}
+	r.loops.state[n] = done
+}

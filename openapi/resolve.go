@@ -22,6 +22,7 @@ type resolver struct {
 	fatal    *Finding
 	size     map[*yaml.Node]int // expanded size of shared nodes; -1 while being walked
 	total    int
+	copied   int
 }
 
 func newResolver(file string, unshare bool) *resolver {
@@ -94,6 +95,10 @@ func (t *resolver) alias(n *yaml.Node, depth int) *yaml.Node {
 		return t.resolve(n.Alias, depth)
 	}
 	if t.unshare && t.fatal == nil && !t.tooMany(n) {
+		if t.copied += size; t.copied > maxCopied {
+			t.fail(n, fmt.Sprintf("document has overlays and more than %d nodes behind its aliases", maxCopied), "use $ref instead of YAML aliases")
+			return n.Alias
+		}
 		return deepCopy(n.Alias)
 	}
 	return n.Alias

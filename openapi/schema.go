@@ -151,6 +151,10 @@ func (s *schemas) reference(n, ref *yaml.Node) any {
 		s.schemaFinding("ref-unresolved", ref, "schema: "+fault+"; it admits anything", hint)
 		return anything()
 	}
+	if s.closes(ref, target) {
+		s.schemaFinding("schema-endless", ref, fmt.Sprintf("schema: $ref %q leads back to the schema that it is a part of; it admits anything", ref.Value), "refer to it from a property or from items")
+		return anything()
+	}
 	from := s.mark()
 	if second := get(n, "$dynamicRef"); second != nil && second != ref {
 		s.invalid("$dynamicRef", second, "it not to stand beside $ref")

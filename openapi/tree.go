@@ -85,6 +85,10 @@ func isBool(n *yaml.Node) bool {
 
 func isTrue(n *yaml.Node) bool { return isBool(n) && strings.EqualFold(n.Value, "true") }
 
+func isNull(n *yaml.Node) bool {
+	return n != nil && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
+}
+
 func isMapping(n *yaml.Node) bool { return n != nil && n.Kind == yaml.MappingNode }
 
 func isSequence(n *yaml.Node) bool { return n != nil && n.Kind == yaml.SequenceNode }

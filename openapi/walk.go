@@ -123,21 +123,28 @@ func operations(item *yaml.Node) []pathOperation {
 	return out
 }
 
-// methodFault says why an operation cannot have its method.
-func methodFault(e pathOperation, item *yaml.Node) (code, message, hint string) {
+// sendable tells whether an operation can be sent by its method, and reports
+// why not when it was to become an action.
+func (r *reader) sendable(e pathOperation, item *yaml.Node, wanted func() bool) bool {
 	lower := strings.ToLower(e.key.Value)
-	fixed := get(item, lower)
+	own := get(item, e.key.Value) == e.op // a field of the path item
 	switch {
-	case get(item, e.key.Value) == e.op && e.key.Value != lower:
-		return "method-case", fmt.Sprintf("method %q is not in lower case", e.key.Value), "write " + lower
-	case get(item, e.key.Value) == e.op:
-		return "", "", ""
-	case !fieldName.MatchString(e.method) || e.method == "CONNECT":
-		return "method-unsupported", fmt.Sprintf("method %q is none that a request can have", e.method), "methods are names like COPY (RFC 9110)"
-	case isMethod(lower) && e.method == strings.ToUpper(lower) && fixed != nil:
-		return "method-unsupported", fmt.Sprintf("method %s stands both in the path item and in additionalOperations", e.method), "remove one"
+	case own && e.key.Value != lower:
+		if wanted() {
+			r.report(SeverityError, "method-case", e.key, fmt.Sprintf("method %q is not in lower case", e.key.Value), "write "+lower)
+		}
+	case !own && (!fieldName.MatchString(e.method) || e.method == "CONNECT"):
+		if wanted() {
+			r.report(SeverityError, "method-unsupported", e.key, fmt.Sprintf("method %q is none that a request can have", e.method), "methods are names like COPY (RFC 9110)")
+		}
+	case !own && isMethod(lower) && get(item, lower) != nil:
+		if wanted() {
+			r.report(SeverityError, "method-unsupported", e.key, fmt.Sprintf("method %s stands both in the path item and in additionalOperations", e.method), "remove one")
+		}
+	default:
+		return true
 	}
-	return "", "", ""
+	return false
 }
 
 // pathItem reads the operations of a path. Those that cannot be read are named
@@ -147,10 +154,7 @@ func (r *reader) pathItem(doc *Document, at route) {
 		r.report(SeverityWarning, "object-expected", more, "additionalOperations is not an object", "")
 	}
 	for _, e := range operations(at.item) {
-		if code, message, hint := methodFault(e, at.item); code != "" {
-			if r.refused(doc, e, at.path) {
-				r.report(SeverityError, code, e.key, message, hint)
-			}
+		if !r.sendable(e, at.item, func() bool { return r.refused(doc, e, at.path) }) {
 			continue
 		}
 		doc.Operations++

@@ -142,6 +142,9 @@ func (s *schemas) leaveOut(out *object, names ...string) {
 
 // anyInstead makes anyOf of oneOf.
 func (s *schemas) anyInstead(out *object) {
+	if !out.has("oneOf") { // it was left out itself, or is open already
+		return
+	}
 	branches := out.get("oneOf")
 	if branches == nil {
 		return // done already

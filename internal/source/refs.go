@@ -172,7 +172,7 @@ func (f folder) Open(name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("folder %s: %w", f.dir, errors.Unwrap(err))
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	info, err := root.Stat(within)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
