@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -139,7 +140,7 @@ func TestMismatch(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Fatal("not counted: ", metric)
 		}
-		resp, err := http.Get(url + "/metrics") //nolint:noctx // the loop has a limit
+		resp, err := http.Get(url + "/metrics")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,4 +153,66 @@ func TestMismatch(t *testing.T) {
 			t.Error("told again: ", line)
 		}
 	}
+}
+
+// TestProgress: events of a plugin reach the client as they come, and a client
+// of 2026-07-28 that goes away ends the plugin's work.
+func TestProgress(t *testing.T) {
+	next, gone := make(chan struct{}), make(chan struct{})
+	plugin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := 0; ; i++ {
+			fmt.Fprintf(w, "data: step %d\n\n", i)
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-next: // the client has read it
+			case <-r.Context().Done():
+				close(gone)
+				return
+			}
+		}
+	}))
+	defer plugin.Close()
+	p, s := gateway.DefaultPlugin(), gateway.DefaultServer()
+	p.Document, p.BaseURL, p.Actions = []byte(answersDocument), plugin.URL, "all"
+	s.Actions.Include = []gateway.Rule{{ID: "*:events"}}
+	cfg := gateway.DefaultConfig()
+	cfg.Database.URL = gateway.SecretValue("sqlite:" + t.TempDir() + "/test.db")
+	cfg.Plugins, cfg.Servers = map[string]gateway.Plugin{"p": p}, map[string]gateway.Server{"s": s}
+	served := httptest.NewServer(start(t, cfg).Handler())
+	defer served.Close()
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"p_events","_meta":{"progressToken":"x",` +
+		`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, served.URL+"/mcp/s", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range map[string]string{
+		"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+		"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "p_events",
+	} {
+		req.Header.Set(k, v)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	scanner := bufio.NewScanner(resp.Body)
+	for i := 0; i < 3 && scanner.Scan(); {
+		if data, ok := strings.CutPrefix(scanner.Text(), "data: "); ok {
+			want := fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x","progress":%d,"message":"step %d"}}`, i+1, i)
+			if data != want {
+				t.Fatalf("got %s, want %s", data, want)
+			}
+			if i++; i < 3 {
+				next <- struct{}{}
+			}
+		}
+	}
+	cancel()
+	<-gone
 }

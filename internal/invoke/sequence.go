@@ -156,7 +156,7 @@ func (s *stream) Read(p []byte) (int, error) {
 // collect reads a stream until it ends, the cap is reached or time is up; what
 // there is by then is the result, an array. Each item is progress.
 func (c *Client) collect(ctx context.Context, a *openapi.Action, in *answer, body io.Reader) (*Result, error) {
-	form, progress := sequenceOf(in.media.essence), progressOf(ctx)
+	form, progress := sequenceOf(in.media.essence), ProgressOf(ctx)
 	from := &stream{body: body, left: c.maxResponse + 1}
 	records := bufio.NewScanner(from)
 	records.Buffer(make([]byte, 0, 4<<10), int(c.maxResponse)+2)
@@ -218,7 +218,9 @@ func WithProgress(ctx context.Context, f func(Progress)) context.Context {
 	return context.WithValue(ctx, progressKey{}, f)
 }
 
-func progressOf(ctx context.Context) func(Progress) {
+// ProgressOf gives the function that WithProgress put there, nil where nobody
+// asked.
+func ProgressOf(ctx context.Context) func(Progress) {
 	f, _ := ctx.Value(progressKey{}).(func(Progress))
 	return f
 }
