@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -116,13 +118,15 @@ func (l lines) Write(p []byte) (int, error) {
 // TestMismatch: an answer that breaks its document is delivered, told once and
 // counted each time.
 func TestMismatch(t *testing.T) {
-	log := make(lines, 100)
+	log := make(lines, 10000)
 	url, _ := answersGateway(t, log)
-	for range 3 {
+	call := func() {
+		t.Helper()
 		if _, body := rpc(t, url+"/mcp/s", "tools/call", "p_thing", `"name":"p_thing",`); !strings.Contains(body, `"structuredContent":{"name":null`) || strings.Contains(body, "isError") {
 			t.Fatal(body)
 		}
 	}
+	call()
 	const want = `"level":"WARN","msg":"answer breaks its output schema","plugin":"p","action":"thing","operation":"GET /thing","document":"document:7:7","complaint":"name: got null, want string"}`
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -135,11 +139,12 @@ func TestMismatch(t *testing.T) {
 			t.Fatal("not told: ", said)
 		}
 	}
-	for metric := ""; !strings.Contains(metric, `stagedoor_output_mismatches_total{action="thing",plugin="p"} 3`); {
-		if ctx.Err() != nil {
+	counted := regexp.MustCompile(`stagedoor_output_mismatches_total\{action="thing",plugin="p"\} ([3-9]|\d\d)`)
+	for metric := ""; !counted.MatchString(metric); {
+		if call(); ctx.Err() != nil {
 			t.Fatal("not counted: ", metric)
 		}
-		resp, err := http.Get(url + "/metrics") //nolint:noctx // the loop has a limit
+		resp, err := http.Get(url + "/metrics")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,4 +157,66 @@ func TestMismatch(t *testing.T) {
 			t.Error("told again: ", line)
 		}
 	}
+}
+
+// TestProgress: events of a plugin reach the client as they come, and a client
+// of 2026-07-28 that goes away ends the plugin's work.
+func TestProgress(t *testing.T) {
+	next, gone := make(chan struct{}), make(chan struct{})
+	plugin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := 0; ; i++ {
+			fmt.Fprintf(w, "data: step %d\n\n", i)
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-next: // the client has read it
+			case <-r.Context().Done():
+				close(gone)
+				return
+			}
+		}
+	}))
+	defer plugin.Close()
+	p, s := gateway.DefaultPlugin(), gateway.DefaultServer()
+	p.Document, p.BaseURL, p.Actions = []byte(answersDocument), plugin.URL, "all"
+	s.Actions.Include = []gateway.Rule{{ID: "*:events"}}
+	cfg := gateway.DefaultConfig()
+	cfg.Database.URL = gateway.SecretValue("sqlite:" + t.TempDir() + "/test.db")
+	cfg.Plugins, cfg.Servers = map[string]gateway.Plugin{"p": p}, map[string]gateway.Server{"s": s}
+	served := httptest.NewServer(start(t, cfg).Handler())
+	defer served.Close()
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"p_events","_meta":{"progressToken":"x",` +
+		`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, served.URL+"/mcp/s", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range map[string]string{
+		"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+		"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "p_events",
+	} {
+		req.Header.Set(k, v)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	scanner := bufio.NewScanner(resp.Body)
+	for i := 0; i < 3 && scanner.Scan(); {
+		if data, ok := strings.CutPrefix(scanner.Text(), "data: "); ok {
+			want := fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x","progress":%d,"message":"step %d"}}`, i+1, i)
+			if data != want {
+				t.Fatalf("got %s, want %s", data, want)
+			}
+			if i++; i < 3 {
+				next <- struct{}{}
+			}
+		}
+	}
+	cancel()
+	<-gone
 }

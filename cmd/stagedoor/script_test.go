@@ -47,6 +47,11 @@ func plugin(ts *testscript.TestScript, _ bool, args []string) {
 			_, _ = w.Write([]byte(`{"message":"no such pet"}`))
 			return
 		}
+		if strings.HasSuffix(r.URL.Path, "/picture") {
+			w.Header().Set("Content-Type", "image/png")
+			_, _ = w.Write([]byte("\x89PNG\r\n\x1a\n\x00"))
+			return
+		}
 		_ = json.NewEncoder(w).Encode(map[string]string{"asked": r.Method + " " + r.URL.EscapedPath()})
 	}))
 	ts.Defer(server.Close)

@@ -259,6 +259,46 @@ func TestInProcess(t *testing.T) {
 	}
 }
 
+// TestInProcessStreams: a handler that flushes streams as over a socket.
+func TestInProcessStreams(t *testing.T) {
+	next := make(chan struct{})
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		for i := range 3 {
+			fmt.Fprintf(w, "%d\n", i)
+			w.(http.Flusher).Flush()
+			if r.URL.Path == "/told" {
+				<-next
+			}
+		}
+		w.Header().Set("Content-Type", "too/late")
+		switch r.URL.Path {
+		case "/panic":
+			panic("boom")
+		case "/hang":
+			select {}
+		case "/endless":
+			for err := error(nil); err == nil; {
+				_, err = fmt.Fprintln(w, "9")
+			}
+			next <- struct{}{}
+		}
+	})
+	c := newClient(t, Options{BaseURL: "http://plugin.invalid", Transport: InProcess(h, 1000), MaxResponse: 1000, Timeout: 100 * time.Millisecond})
+	told := 0
+	ctx := WithProgress(t.Context(), func(Progress) { told++; next <- struct{}{} })
+	if r, err := c.Invoke(ctx, plain("told"), nil); err != nil || string(r.JSON) != "[0,1,2]" || r.Cut != nil || told != 3 {
+		t.Errorf("got %v %v, told %d", r, err, told)
+	}
+	for path, reason := range map[string]string{"panic": cutBroken, "hang": cutTime, "endless": cutSize} {
+		r, err := c.Invoke(t.Context(), plain(path), nil)
+		if err != nil || !strings.HasPrefix(string(r.JSON), "[0,1,2") || r.Cut == nil || r.Cut.Reason != reason {
+			t.Errorf("%s: got %+v %v", path, r, err)
+		}
+	}
+	<-next // the endless one has ended
+}
+
 func TestNewRefusesBaseURLs(t *testing.T) {
 	for _, bad := range []string{"", "billing", "/api", "ftp://x", "http://", "http://u:p@x", "http://x/#f", "http://[::1"} {
 		if _, err := New(Options{BaseURL: bad}); err == nil {

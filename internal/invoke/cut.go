@@ -15,13 +15,20 @@ import (
 type Cut struct {
 	// Note tells a model what is missing and how to ask for less.
 	Note string
-	// Reason is "size" or "time".
+	// Reason is "size"; of a stream also "time" or "interrupted".
 	Reason string
 	// Path is where the list that was cut stands, "data.items"; empty: at the root.
 	Path string
 	// Items is how many of that list's items are there; -1 for text.
 	Items int
 }
+
+// The reasons of a [Cut].
+const (
+	cutSize   = "size"
+	cutTime   = "time"
+	cutBroken = "interrupted"
+)
 
 // frame is an open object or array of a JSON text.
 type frame struct {
@@ -59,6 +66,9 @@ func cutJSON(text []byte) (out []byte, path string, items int, ok bool) {
 	return out, pathOf(open[:at]), open[at].count, json.Valid(out)
 }
 
+// maxDepth is how deep encoding/json goes.
+const maxDepth = 10000
+
 // openFrames walks the text and gives what is open where it ends.
 func openFrames(text []byte) (open []frame) {
 	wantsKey := false
@@ -76,6 +86,9 @@ func openFrames(text []byte) (open []frame) {
 			wantsKey = len(open) > 0 && open[len(open)-1].object
 			i++
 		case '{', '[':
+			if len(open) == maxDepth {
+				return nil
+			}
 			open = append(open, frame{object: c == '{'})
 			wantsKey = c == '{'
 			i++
@@ -123,6 +136,11 @@ func stringEnd(text []byte, start int) int {
 	return -1
 }
 
+// maxPath bounds a path that is told.
+const maxPath = 200
+
+// pathOf words the way to what is open, "data.items"; empty where it is too
+// long to be of use.
 func pathOf(open []frame) string {
 	var b strings.Builder
 	for _, f := range open {
@@ -134,23 +152,28 @@ func pathOf(open []frame) string {
 		default:
 			b.WriteString(f.key)
 		}
+		if b.Len() > maxPath {
+			return ""
+		}
 	}
 	return b.String()
 }
 
-// cutText cuts at the last line break that leaves most of the text, or else
-// between two characters.
-func cutText(text []byte, limit int) []byte {
-	if len(text) <= limit {
-		return text
-	}
-	if line := bytes.LastIndexByte(text[:limit], '\n') + 1; line > limit/2 {
+// cutText ends a text that was cut anywhere: after the last line break that
+// leaves most of it, or else after the last whole character.
+func cutText(text []byte) []byte {
+	if line := bytes.LastIndexByte(text, '\n') + 1; line > len(text)/2 {
 		return text[:line]
 	}
-	for limit > 0 && !utf8.RuneStart(text[limit]) {
-		limit--
+	for i := len(text) - 1; i >= max(0, len(text)-utf8.UTFMax); i-- {
+		if utf8.RuneStart(text[i]) {
+			if !utf8.FullRune(text[i:]) {
+				return text[:i]
+			}
+			break
+		}
 	}
-	return text[:limit]
+	return text
 }
 
 // cutNote words the note of a result that was cut at the cap.

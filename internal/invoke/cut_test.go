@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stagedoor/stagedoor/openapi"
@@ -31,6 +33,8 @@ func TestCutJSON(t *testing.T) {
 		{`]`, "", ""},
 		{`[1,2}`, "", ""},
 		{`[1,,2,3`, "", ""}, // it was broken before
+		{`{"` + strings.Repeat("k", 1000) + `":[1,2`, `{"` + strings.Repeat("k", 1000) + `":[1]}`, ""},
+		{strings.Repeat(`{"a":[1,`, 20000), "", ""},
 	} {
 		got, path, _, ok := cutJSON([]byte(tt.text))
 		if ok != (tt.want != "") || ok && (string(got) != tt.want || path != tt.path) {
@@ -136,6 +140,15 @@ paths:
 	_, err := ask(t, reply(200, "image/png", "\x89PNG\x00"), Options{}, a)
 	var e *Error
 	if !errors.As(err, &e) || e.Kind != Unavailable || e.Message != "the plugin answered with binary data (image/png)" {
+		t.Errorf("got %v", err)
+	}
+	endless := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		fmt.Fprint(w, "1\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+	if _, err = ask(t, endless, Options{Timeout: 50 * time.Millisecond}, a); !errors.As(err, &e) || e.Kind != Timeout {
 		t.Errorf("got %v", err)
 	}
 	r, err := ask(t, reply(200, "application/x-ndjson", "1\n2\n"), Options{}, a)

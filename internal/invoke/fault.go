@@ -19,6 +19,9 @@ const maxFaultText = 2000
 func (c *Client) fault(header http.Header, in *answer) *Error {
 	status := in.status
 	e := &Error{Kind: Unavailable, Status: status, Headers: in.headers, Err: fmt.Errorf("answer: %.500q", in.body)}
+	if status < 400 || status >= 500 || status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired {
+		e.Headers = slices.DeleteFunc(e.Headers, func(h Header) bool { return h.Name != "retry-after" && !strings.Contains(h.Name, "rate") })
+	}
 	again := retryAfter(header, time.Now())
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusProxyAuthRequired:

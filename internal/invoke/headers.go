@@ -24,7 +24,7 @@ const (
 // more one may ask.
 func tells(canonical string) bool {
 	switch canonical {
-	case "Link", "Location", "Content-Location", "Retry-After", "Etag", "Last-Modified", "Deprecation", "Sunset",
+	case "Link", "Location", "Content-Location", "Retry-After", "Etag", "Last-Modified", "Content-Disposition", "Deprecation", "Sunset",
 		"X-Total", "X-Total-Count", "X-Total-Pages", "X-Page", "X-Per-Page", "X-Next-Page", "X-Prev-Page", "X-Next-Cursor":
 		return true
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"unicode/utf8"
 
 	"github.com/stagedoor/stagedoor/openapi"
 )
@@ -118,7 +117,7 @@ func (c *Client) asJSON(a *openapi.Action, in *answer, r *Result) error {
 			return c.tooLarge(a, in.status)
 		}
 		text = cut
-		r.Cut = &Cut{Reason: "size", Path: path, Items: items, Note: c.cutNote(a, keptItems(path, items))}
+		r.Cut = &Cut{Reason: cutSize, Path: path, Items: items, Note: c.cutNote(a, keptItems(path, items))}
 	}
 	compact := bytes.NewBuffer(make([]byte, 0, len(text)))
 	if err := json.Compact(compact, text); err != nil {
@@ -132,8 +131,8 @@ func (c *Client) asJSON(a *openapi.Action, in *answer, r *Result) error {
 func (c *Client) asText(a *openapi.Action, in *answer, r *Result) {
 	text := in.body
 	if in.partial {
-		text = cutText(text, int(c.maxResponse)-utf8.UTFMax)
-		r.Cut = &Cut{Reason: "size", Items: -1, Note: c.cutNote(a, fmt.Sprintf("the text above is its first %d bytes", len(text)))}
+		text = cutText(text)
+		r.Cut = &Cut{Reason: cutSize, Items: -1, Note: c.cutNote(a, fmt.Sprintf("the text above is its first %d bytes", len(text)))}
 	}
 	r.Text = string(bytes.ToValidUTF8(text, []byte("\uFFFD")))
 }
@@ -141,8 +140,14 @@ func (c *Client) asText(a *openapi.Action, in *answer, r *Result) {
 // selected runs the action's jq program over the answer. It never runs over a
 // part of one: what it counts or looks for may be in the rest.
 func (c *Client) selected(ctx context.Context, a *openapi.Action, arguments map[string]any, r *Result) (*Result, error) {
-	if r.Cut != nil {
+	switch {
+	case r.Cut == nil:
+	case r.Cut.Reason == cutSize:
 		return nil, c.tooLarge(a, r.Status)
+	case r.Cut.Reason == cutTime:
+		return nil, &Error{Kind: Timeout, Status: r.Status, Message: "the plugin's answer is a stream that had not ended when the time for the call was up"}
+	default:
+		return nil, &Error{Kind: Unavailable, Status: r.Status, Message: "the plugin's answer is a stream that broke off"}
 	}
 	if r.Binary != nil {
 		return nil, &Error{Kind: Unavailable, Status: r.Status, Message: fmt.Sprintf("the plugin answered with binary data (%s)", r.Binary.MediaType)}

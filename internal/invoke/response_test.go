@@ -1,15 +1,18 @@
 package invoke
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding/unicode"
 
@@ -320,4 +323,59 @@ func TestFaultShapes(t *testing.T) {
 			t.Errorf("%s\ngot  %s\nwant %s", tt.body, e.Message, want)
 		}
 	}
+}
+
+// TestFaultHeaders: of a plugin's own faults only when to try again is told, not
+// where it would have led.
+func TestFaultHeaders(t *testing.T) {
+	for status, want := range map[int]string{
+		302: "[{retry-after 5}]", 500: "[{retry-after 5}]", 401: "[{retry-after 5}]", 409: "[{location https://other.internal/x} {retry-after 5}]",
+	} {
+		_, err := ask(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "https://other.internal/x")
+			w.Header().Set("Retry-After", "5")
+			w.WriteHeader(status)
+		}, Options{}, plain("x"))
+		var e *Error
+		if !errors.As(err, &e) || fmt.Sprint(e.Headers) != want {
+			t.Errorf("%d: got %v, want %s", status, e.Headers, want)
+		}
+	}
+}
+
+// FuzzAnswer: whatever a plugin answers, the result is well-formed and within
+// the cap, or an error says why not.
+func FuzzAnswer(f *testing.F) {
+	for _, contentType := range []string{
+		"application/json", "text/plain; charset=utf-16", "text/event-stream", "application/x-ndjson", "application/json-seq; charset=latin1", "", "image/png",
+	} {
+		f.Add(200, contentType, []byte("data: {\"a\":[1,2,\"\xe9\"]}\r\n\n\x1e[1]\n"), 20)
+	}
+	f.Add(422, "application/problem+json", []byte(`{"title":"x","detail":"y","errors":[{"message":"z","path":["a"]}]}`), 1000)
+	f.Fuzz(func(t *testing.T, status int, contentType string, body []byte, limit int) {
+		if limit < 1 || limit > 1<<16 || status < 100 || status > 599 {
+			return
+		}
+		c, err := New(Options{BaseURL: "http://plugin.invalid", MaxResponse: int64(limit)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: -1}
+		r, err := c.answer(t.Context(), plain("x"), nil, resp, []string{"a-secret"})
+		var e *Error
+		switch {
+		case errors.As(err, &e):
+			if !utf8.ValidString(e.Message) || e.Message == "" {
+				t.Errorf("message %q", e.Message)
+			}
+		case err != nil:
+			t.Error(err)
+		case r.JSON == nil && r.Binary == nil && !utf8.ValidString(r.Text):
+			t.Errorf("text %q", r.Text)
+		case r.JSON != nil && (!json.Valid(r.JSON) || !utf8.Valid(r.JSON)):
+			t.Errorf("JSON %q", r.JSON)
+		case r.Cut == nil && r.Binary == nil && len(body) > 10*limit+100:
+			t.Errorf("%d bytes with a limit of %d became %d", len(body), limit, len(r.JSON)+len(r.Text))
+		}
+	})
 }

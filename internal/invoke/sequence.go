@@ -156,7 +156,7 @@ func (s *stream) Read(p []byte) (int, error) {
 // collect reads a stream until it ends, the cap is reached or time is up; what
 // there is by then is the result, an array. Each item is progress.
 func (c *Client) collect(ctx context.Context, a *openapi.Action, in *answer, body io.Reader) (*Result, error) {
-	form, progress := sequenceOf(in.media.essence), progressOf(ctx)
+	form, progress := sequenceOf(in.media.essence), ProgressOf(ctx)
 	from := &stream{body: body, left: c.maxResponse + 1}
 	records := bufio.NewScanner(from)
 	records.Buffer(make([]byte, 0, 4<<10), int(c.maxResponse)+2)
@@ -193,14 +193,14 @@ func (c *Client) streamCut(ctx context.Context, a *openapi.Action, err error, co
 	case errors.Is(err, errFull) && count == 0:
 		return nil, c.tooLarge(a, http.StatusOK)
 	case errors.Is(err, errFull):
-		return &Cut{Reason: "size", Items: count, Note: c.cutNote(a, keptItems("", count))}, nil
+		return &Cut{Reason: cutSize, Items: count, Note: c.cutNote(a, keptItems("", count))}, nil
 	case errors.Is(ctx.Err(), context.Canceled) || count == 0:
 		return nil, err
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &Cut{Reason: "time", Items: count, Note: "The plugin's answer is a stream that had not ended when the time for the call was up: " +
+		return &Cut{Reason: cutTime, Items: count, Note: "The plugin's answer is a stream that had not ended when the time for the call was up: " +
 			keptItems("", count) + "."}, nil
 	}
-	return &Cut{Reason: "interrupted", Items: count, Note: "The plugin's answer is a stream that broke off: " + keptItems("", count) + "."}, nil
+	return &Cut{Reason: cutBroken, Items: count, Note: "The plugin's answer is a stream that broke off: " + keptItems("", count) + "."}, nil
 }
 
 // Progress is what has come of an answer so far.
@@ -218,7 +218,9 @@ func WithProgress(ctx context.Context, f func(Progress)) context.Context {
 	return context.WithValue(ctx, progressKey{}, f)
 }
 
-func progressOf(ctx context.Context) func(Progress) {
+// ProgressOf gives the function that WithProgress put there, nil where nobody
+// asked.
+func ProgressOf(ctx context.Context) func(Progress) {
 	f, _ := ctx.Value(progressKey{}).(func(Progress))
 	return f
 }

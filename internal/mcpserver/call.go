@@ -29,6 +29,9 @@ func (h *Handler) appendCall(ctx context.Context, x *exchange, dst []byte, e era
 		h.observe(ctx, x, t.name, outcomeInvalid, 0, nil)
 		return fault.append(dst, m.id)
 	}
+	if m.progress != nil && x.stream.allowed {
+		ctx = invoke.WithProgress(ctx, x.progress(m.progress))
+	}
 	o := h.call(ctx, x, t, arguments)
 	dst = append(appendHead(dst, m.id), `,"result":`...)
 	dst = o.append(dst, x.server, t, e)

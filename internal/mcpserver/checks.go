@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +15,7 @@ func checkContent(r *http.Request) *refusal {
 	if !isJSON(contentType) || r.Header.Get("Content-Encoding") != "" {
 		return &refusal{status: http.StatusUnsupportedMediaType, message: "Content-Type must be application/json, not encoded"}
 	}
-	if !acceptsJSON(r.Header.Values("Accept")) {
+	if values := r.Header.Values("Accept"); len(values) > 0 && !accepts(values, "application/json", "application/*", "*/*") {
 		return &refusal{status: http.StatusNotAcceptable, message: "Accept must admit application/json"}
 	}
 	return nil
@@ -29,20 +30,14 @@ func isJSON(contentType string) bool {
 	return err == nil && mediaType == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
 }
 
-// acceptsJSON reads Accept (RFC 9110, section 12.5.1) as far as one question
-// needs it. An absent header accepts everything.
-func acceptsJSON(values []string) bool {
-	if len(values) == 0 {
-		return true
-	}
+// accepts reads Accept (RFC 9110, section 12.5.1) as far as one question needs
+// it: whether one of the media ranges is there and not refused.
+func accepts(values []string, ranges ...string) bool {
 	for _, value := range values {
 		for item := range strings.SplitSeq(value, ",") {
 			mediaType, params, _ := strings.Cut(item, ";")
-			switch strings.ToLower(strings.TrimSpace(mediaType)) {
-			case "application/json", "application/*", "*/*":
-				if !refusedByQuality(params) {
-					return true
-				}
+			if slices.Contains(ranges, strings.ToLower(strings.TrimSpace(mediaType))) && !refusedByQuality(params) {
+				return true
 			}
 		}
 	}

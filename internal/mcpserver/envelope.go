@@ -21,6 +21,7 @@ type envelope struct {
 	version      string // params._meta protocolVersion
 	hasVersion   bool
 	capabilities []byte // params._meta clientCapabilities
+	progress     []byte // params._meta progressToken, a string or a number
 }
 
 func (e *envelope) notification() bool { return e.id == nil && !e.response }
@@ -124,7 +125,7 @@ func (e *envelope) readMeta(raw []byte) *rpcError {
 	if !isObject(raw) {
 		return invalidRequest("params._meta must be an object")
 	}
-	seen := newNames(mcp.MetaKeyProtocolVersion, mcp.MetaKeyClientCapabilities)
+	seen := newNames(mcp.MetaKeyProtocolVersion, mcp.MetaKeyClientCapabilities, progressToken)
 	for m := membersOf(raw); ; {
 		name, value, ok := m.next()
 		if !ok {
@@ -141,6 +142,10 @@ func (e *envelope) readMeta(raw []byte) *rpcError {
 			}
 		case mcp.MetaKeyClientCapabilities:
 			e.capabilities = value
+		case progressToken:
+			if c := value[0]; c == '"' || c == '-' || '0' <= c && c <= '9' {
+				e.progress = value
+			}
 		}
 	}
 }

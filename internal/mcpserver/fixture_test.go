@@ -68,6 +68,13 @@ func (f *fakeInvoker) Invoke(ctx context.Context, p registry.Principal, a *regis
 			Kind: invoke.Rejected, Status: 429, Message: "HTTP 429 Too Many Requests; try again in 30s", Err: secret,
 			Headers: []invoke.Header{{Name: "retry-after", Value: "30"}},
 		}
+	case "steps":
+		for i := range 3 {
+			if told := invoke.ProgressOf(ctx); told != nil {
+				told(invoke.Progress{Items: i + 1, Message: []string{"one\n", "", "three"}[i]})
+			}
+		}
+		return &invoke.Result{Status: 200, JSON: json.RawMessage(`[1,2,3]`)}, nil
 	case "wait":
 		select {
 		case <-f.gate:
@@ -104,7 +111,7 @@ func testServers() []registry.Server {
 		"maybe": `{"anyOf":[{"type":"object"},{"type":"null"}]}`,
 	}
 	for _, name := range []string{
-		"image", "typedimage", "audio", "file", "cut", "cuttext", "limited",
+		"steps", "image", "typedimage", "audio", "file", "cut", "cuttext", "limited",
 		"owners", "echo", "maybe", "note", "typednote", "wait", "panic", "odd", "nothing",
 		"invalid_arguments", "rejected", "unavailable", "timeout", "too_large", "denied", "internal",
 	} {

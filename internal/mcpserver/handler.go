@@ -165,6 +165,7 @@ func (h *Handler) post(x *exchange) {
 }
 
 func (h *Handler) message(x *exchange, body []byte) {
+	x.stream.allowed = accepts(x.r.Header.Values("Accept"), eventStream)
 	m, fault := parseEnvelope(body)
 	switch {
 	case fault != nil:

@@ -17,6 +17,7 @@ type exchange struct {
 	server    *server
 	principal registry.Principal
 	ref       string
+	stream    stream
 }
 
 // maxPooled keeps one huge answer from living in the pool for ever.
@@ -46,8 +47,14 @@ func appendHead(dst, id []byte) []byte {
 	return append(dst, id...)
 }
 
-// send writes the parts as one JSON body.
+// send writes the parts as one JSON body, or as the last event of a stream that
+// has begun.
 func (x *exchange) send(status int, parts ...[]byte) {
+	if x.stream.begun {
+		x.event(parts...)
+		x.endStream()
+		return
+	}
 	length := 0
 	for _, part := range parts {
 		length += len(part)

@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// outputShare is the part of one processor that checking outputs may take: 1/20.
-	outputShare = 20
+	// outputShare is the part of one processor that checking outputs may take: 1/50.
+	outputShare = 50
 	// outputBurst is how much checking is saved up while there is little to do.
-	outputBurst = 100 * time.Millisecond
+	outputBurst = 20 * time.Millisecond
 	// outputQueue bounds the answers that wait to be checked.
 	outputQueue = 64
 	// maxMismatches bounds what is told of one action.

@@ -27,7 +27,39 @@ function check(what, ok, got) {
   console.error(`failed: ${what}${got === undefined ? "" : `\n  got ${JSON.stringify(got)?.slice(0, 2000)}`}`);
 }
 
-// serveEntity is the place that the registered location points at.
+// answers describes a plugin with every kind of answer. Its thing breaks its own
+// schema, which has a regular expression that JavaScript does not know.
+const answers = `openapi: 3.1.0
+info: {title: Answers, version: "1"}
+paths:
+  /thing:
+    get: {operationId: thing, responses: {"200": {description: ok, content: {application/json: {schema: {type: object, required: [name], properties: {name: {type: string, pattern: "(?i)x"}}}}}}}}
+  /image:
+    get: {operationId: image, responses: {"200": {description: ok, content: {image/png: {}}}}}
+  /file:
+    get: {operationId: file, responses: {"200": {description: ok, content: {application/zip: {}}}}}
+  /note:
+    get: {operationId: note, responses: {"200": {description: ok, content: {application/json: {schema: {type: object}}}}, "202": {description: ok, content: {text/plain: {}}}}}
+  /page:
+    get:
+      operationId: page
+      parameters: [{name: limit, in: query, schema: {type: integer}}]
+      responses: {"200": {description: ok, content: {application/json: {schema: {type: object}}}}}
+  /events:
+    get: {operationId: events, responses: {"200": {description: ok, content: {text/event-stream: {}}}}}
+`;
+
+const answerOf = {
+  "/thing": ["application/json", '{"name":null}'],
+  "/image": ["image/png", Buffer.from("\x89PNG\r\n\x1a\n\x00", "latin1")],
+  "/file": ["application/zip", Buffer.from("PK\x03\x04\x00", "latin1")],
+  "/note": ["text/plain; charset=iso-8859-1", Buffer.from("caf\xe9", "latin1")],
+  "/page": ["application/json", JSON.stringify({ items: Array.from({ length: 1000 }, (_, id) => ({ id })) })],
+  "/events": ["text/event-stream", 'data: "one"\n\ndata: "two"\n\n'],
+};
+
+// serveEntity is the place that the registered location points at, and the
+// plugin of answers.
 async function serveEntity() {
   const entity = `apiVersion: backstage.io/v1alpha1
 kind: Component
@@ -37,6 +69,12 @@ metadata:
 spec: {type: service, lifecycle: experimental, owner: payments, dependsOn: ["resource:orders-db"]}
 `;
   const server = http.createServer((request, response) => {
+    const answer = answerOf[request.url];
+    if (answer) {
+      response.writeHead(200, { "Content-Type": answer[0], "X-RateLimit-Remaining": "3" });
+      response.end(answer[1]);
+      return;
+    }
     const known = request.url === "/catalog-info.yaml";
     response.writeHead(known ? 200 : 404, { "Content-Type": "text/yaml" });
     response.end(known ? entity : "not found\n");
@@ -53,7 +91,11 @@ async function startGateway(binary, config, origin) {
   const text = await readFile(config, "utf8");
   const embedded = "    embedded: catalog\n";
   if (!text.includes(embedded)) throw new Error(`${config}: no line "${embedded.trim()}" to add allowedURLs after`);
-  await writeFile(path.join(dir, "config.yaml"), text.replace(embedded, `${embedded}    allowedURLs: ["${origin}/"]\n`));
+  await writeFile(path.join(dir, "answers.yaml"), answers);
+  await writeFile(path.join(dir, "config.yaml"), text
+    .replace(embedded, `${embedded}    allowedURLs: ["${origin}/"]\n`)
+    .replace(/^plugins:\n/m, `plugins:\n  answers: {spec: answers.yaml, baseURL: "${origin}", actions: all, maxResponse: 1KiB}\n`)
+    .replace(/^servers:\n/m, "servers:\n  answers: {instructions: Every kind., actions: {include: ['answers:*']}}\n"));
   const child = spawn(path.resolve(binary), ["serve", "--config", "config.yaml"], {
     cwd: dir,
     env: { ...process.env, STAGEDOOR_LISTEN: "127.0.0.1:0" },
@@ -89,7 +131,7 @@ async function startGateway(binary, config, origin) {
   }
 }
 
-async function connect(url, server) {
+async function connect(url, server, plugin = "catalog") {
   const client = new Client({ name: "stagedoor-sdk-smoke", version: "1.0.0" });
   const transport = new StreamableHTTPClientTransport(new URL(`${url}/mcp/${server}`));
   await client.connect(transport);
@@ -98,7 +140,7 @@ async function connect(url, server) {
   return {
     name: server,
     client,
-    call: (tool, args) => client.callTool({ name: `catalog_${tool}`, arguments: args }),
+    call: (tool, args, options) => client.callTool({ name: `${plugin}_${tool}`, arguments: args }, undefined, options),
     close: async () => {
       await transport.terminateSession();
       await client.close();
@@ -186,6 +228,29 @@ async function register(admin, origin) {
   check("its entity is gone", gone.isError === true, gone);
 }
 
+// everyKind asks for each kind of answer. The client knows the tools' output
+// schemas, so it would throw where a result does not fit.
+async function everyKind(server) {
+  const { tools } = await server.client.listTools();
+  check("the tools are listed, odd regular expressions and all", tools.length === 6, tools);
+  const thing = await server.call("thing", {});
+  check("a result that breaks its document arrives", thing.structuredContent?.name === null && !thing.isError, thing);
+  const about = thing._meta?.["io.github.stagedoor/http"];
+  check("the rate limit is in _meta", about?.headers["x-ratelimit-remaining"] === "3", thing._meta);
+  const [image] = (await server.call("image", {})).content;
+  check("an image", image.type === "image" && image.mimeType === "image/png" && image.data === "iVBORw0KGgoA", image);
+  const [file] = (await server.call("file", {})).content;
+  check("a file", file.type === "resource" && file.resource.mimeType === "application/zip" && file.resource.blob === "UEsDBAA=", file);
+  const note = await server.call("note", {});
+  check("text in another charset, of a typed tool", note.content[0].text === "café" && note.structuredContent?.result === "café", note);
+  const page = await server.call("page", {});
+  check("a page that was cut", page.structuredContent?.items?.length > 50 && page.content[1]?.text.includes("Ask for less with limit."), page);
+  const progress = [];
+  const events = await server.call("events", {}, { onprogress: (p) => progress.push(`${p.progress} ${p.message}`) });
+  check("progress", progress.join() === "1 one,2 two", progress);
+  check("events", events.structuredContent?.result?.[1]?.data === "two", events);
+}
+
 async function run(url, origin) {
   const catalog = await connect(url, "catalog");
   const admin = await connect(url, "catalog-admin");
@@ -199,7 +264,12 @@ async function run(url, origin) {
   await read(catalog);
   const { error } = await rejection(catalog.call("unregister-entity", { type: { locationId: "x" } }));
   check("unregister-entity is an unknown tool of catalog", error?.code === -32602 && error.message.includes("unknown tool"), String(error));
-  if (origin) await register(admin, origin);
+  if (origin) {
+    await register(admin, origin);
+    const answers = await connect(url, "answers", "answers");
+    await everyKind(answers);
+    await answers.close();
+  }
 
   await catalog.close();
   await admin.close();
