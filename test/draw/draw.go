@@ -19,6 +19,8 @@ type Drawer struct {
 	Optional float64
 	// Text gives strings where a schema leaves them open.
 	Text func(*rand.Rand) string
+	// BareRefs tells that nothing beside a "$ref" counts, as in OpenAPI 3.0.
+	BareRefs bool
 	// Leave tells schemas of members that are left out; nil: none.
 	Leave func(schema map[string]any) bool
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -16,6 +17,9 @@ func (d *Drawer) flatten(schema any, depth int) (flat map[string]any, ok bool) {
 	s, isObject := schema.(map[string]any)
 	if !isObject || depth > deepest {
 		return map[string]any{}, !isObject
+	}
+	if ref, isRef := s["$ref"].(string); isRef && d.BareRefs {
+		return d.flatten(d.Resolve(ref), depth+1)
 	}
 	flat = map[string]any{}
 	for keyword, v := range s {
@@ -57,17 +61,53 @@ func (d *Drawer) Resolve(ref string) any {
 	if !ok {
 		return true
 	}
+	if pointer != "" && pointer[0] != '/' {
+		return anchored(d.Root, pointer)
+	}
 	v := d.Root
 	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		if name == "" {
-			continue
+		if name != "" {
+			v, ok = member(v, strings.NewReplacer("~1", "/", "~0", "~", "%7B", "{", "%7D", "}").Replace(name))
 		}
-		object, _ := v.(map[string]any)
-		if v, ok = object[strings.NewReplacer("~1", "/", "~0", "~", "%7B", "{", "%7D", "}").Replace(name)]; !ok {
+		if !ok {
 			return true
 		}
 	}
 	return v
+}
+
+// member gives a member of an object, or an item of a list.
+func member(v any, name string) (any, bool) {
+	switch v := v.(type) {
+	case map[string]any:
+		inner, ok := v[name]
+		return inner, ok
+	case []any:
+		if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < len(v) {
+			return v[i], true
+		}
+	}
+	return nil, false
+}
+
+// anchored finds the schema with a "$anchor".
+func anchored(v any, name string) any {
+	var inner []any
+	switch v := v.(type) {
+	case map[string]any:
+		if v["$anchor"] == name {
+			return v
+		}
+		inner = slices.Collect(maps.Values(v))
+	case []any:
+		inner = v
+	}
+	for _, c := range inner {
+		if found := anchored(c, name); found != any(true) {
+			return found
+		}
+	}
+	return true
 }
 
 // marked is the schema that a discriminator puts on one of its options.
@@ -93,6 +133,11 @@ func marked(discriminator, option any) any {
 // can say it.
 func merge(a, b map[string]any) (map[string]any, bool) {
 	out := maps.Clone(a)
+	if a["type"] != nil && b["type"] != nil && (a["nullable"] != true || b["nullable"] != true) {
+		delete(out, "nullable") // it widens the type that it stands beside, and no other
+		b = maps.Clone(b)
+		delete(b, "nullable")
+	}
 	for keyword, v := range b {
 		old, both := out[keyword]
 		switch {
@@ -120,8 +165,6 @@ func merge(a, b map[string]any) (map[string]any, bool) {
 				out[keyword] = false
 			}
 		case strings.HasPrefix(keyword, "min") && number(v) < number(old), strings.HasPrefix(keyword, "max") && number(v) > number(old):
-		case keyword == "nullable":
-			out[keyword] = old == true && v == true
 		default:
 			out[keyword] = v
 		}

@@ -122,7 +122,6 @@ func bindJSON(text string, unescape func(string) (string, error), dest any) erro
 type reading struct {
 	draws, refused, same int
 	excused              map[*exception]int
-	example              string
 }
 
 // readBack draws values for every cell and has them read back.
@@ -223,25 +222,4 @@ func float(v any) any {
 func lacks(v any) bool {
 	_, ok := defined(v)
 	return !ok
-}
-
-// TestRuntimeReadsWhatWeWrite has oapi-codegen's runtime bind what we encode:
-// every location, style, explode and type.
-func TestRuntimeReadsWhatWeWrite(t *testing.T) {
-	used := map[*exception]int{}
-	total := 0
-	for _, byBinder := range readBack(t, 300) {
-		for _, came := range byBinder {
-			total += came.draws
-			for e, n := range came.excused {
-				used[e] += n
-			}
-		}
-	}
-	for _, e := range runtimeExceptions {
-		if used[e] == 0 {
-			t.Errorf("the exception %q of %s does not occur any more", e.does, e.oracle)
-		}
-	}
-	t.Logf("%d draws", total)
 }
