@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"unicode/utf8"
 )
 
 // object is a JSON object that keeps its keys in the order they were set. Most
@@ -88,63 +89,66 @@ func (o *object) clone() *object {
 func (o *object) len() int { return len(o.members) }
 
 // MarshalJSON writes the members in order, without HTML escapes.
-func (o *object) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	writeJSON(&b, o)
-	return b.Bytes(), nil
-}
+func (o *object) MarshalJSON() ([]byte, error) { return rawJSON(o), nil }
 
-// writeJSON appends a value made of *object, []any, json.RawMessage and plain
+// appendJSON appends a value made of *object, []any, json.RawMessage and plain
 // Go scalars. It never fails on those.
-func writeJSON(b *bytes.Buffer, v any) {
+func appendJSON(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case string:
-		writeString(b, v)
+		return appendString(b, v)
 	case *object:
-		b.WriteByte('{')
+		b = append(b, '{')
 		for i, m := range v.members {
 			if i > 0 {
-				b.WriteByte(',')
+				b = append(b, ',')
 			}
-			writeString(b, m.key)
-			b.WriteByte(':')
-			writeJSON(b, m.value)
+			b = appendJSON(append(appendString(b, m.key), ':'), m.value)
 		}
-		b.WriteByte('}')
+		return append(b, '}')
 	case []any:
-		b.WriteByte('[')
+		b = append(b, '[')
 		for i, item := range v {
 			if i > 0 {
-				b.WriteByte(',')
+				b = append(b, ',')
 			}
-			writeJSON(b, item)
+			b = appendJSON(b, item)
 		}
-		b.WriteByte(']')
+		return append(b, ']')
 	case json.RawMessage:
-		b.Write(v)
-	default:
-		b.Write(mustJSON(v))
+		return append(b, v...)
 	}
+	return append(b, mustJSON(v)...)
 }
 
-// writeString spares plain text the way through encoding/json.
-func writeString(b *bytes.Buffer, s string) {
-	for _, c := range []byte(s) {
-		if c < ' ' || c > '~' || c == '"' || c == '\\' {
-			b.Write(mustJSON(s))
-			return
+// appendString spares all but odd text the way through encoding/json.
+func appendString(b []byte, s string) []byte {
+	start := len(b)
+	b = append(b, '"')
+	for _, c := range s {
+		switch {
+		case c == '"', c == '\\':
+			b = append(b, '\\', byte(c))
+		case c == '\n':
+			b = append(b, `\n`...)
+		case c == '\t':
+			b = append(b, `\t`...)
+		case c < ' ', c == utf8.RuneError, c == '\u2028', c == '\u2029':
+			return append(b[:start], mustJSON(s)...)
+		default:
+			b = utf8.AppendRune(b, c)
 		}
 	}
-	b.WriteByte('"')
-	b.WriteString(s)
-	b.WriteByte('"')
+	return append(b, '"')
 }
 
 // rawJSON is a value as JSON text.
 func rawJSON(v any) json.RawMessage {
-	var b bytes.Buffer
-	writeJSON(&b, v)
-	return bytes.Clone(b.Bytes()) // the buffer has grown to up to twice as much
+	text := appendJSON(make([]byte, 0, 512), v)
+	if cap(text) > 2*len(text) || cap(text) > 4096 {
+		return bytes.Clone(text) // it is kept as long as its action
+	}
+	return text
 }
 
 // mustJSON marshals Go scalars, and slices of them, which cannot fail.

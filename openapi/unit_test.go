@@ -123,3 +123,12 @@ func FuzzFromYAML(f *testing.F) {
 		}
 	})
 }
+
+// TestAppendString: text is written as encoding/json writes it.
+func TestAppendString(t *testing.T) {
+	for _, s := range []string{"", "plain", `"\`, "a\nb\tc\r", "größe 世界 🎉", "\x00\x1f\x7f", "\u2028\u2029", "bad \xff utf-8", "<a href='x'>&"} {
+		if got, want := string(appendString([]byte("x"), s)), "x"+string(mustJSON(s)); got != want {
+			t.Errorf("%q: got %s, want %s", s, got, want)
+		}
+	}
+}
