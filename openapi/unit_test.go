@@ -3,6 +3,7 @@ package openapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -130,5 +131,22 @@ func TestAppendString(t *testing.T) {
 		if got, want := string(appendString([]byte("x"), s)), "x"+string(mustJSON(s)); got != want {
 			t.Errorf("%q: got %s, want %s", s, got, want)
 		}
+	}
+}
+
+// TestColumnsCountCharacters: in JSON and in YAML, and in text that is neither.
+func TestColumnsCountCharacters(t *testing.T) {
+	const text = `{"openapi": "3.1.0", "x": "größe 世界", "paths": {"/é": {"get": 1}}}`
+	for name, begin := range map[string]string{"a.json": "\n", "a.yaml": "# not JSON\n"} {
+		doc := Read(Source{name, []byte(begin + text)}, Options{Mode: All})
+		if len(doc.Findings) != 1 || doc.Findings[0].Location != (Location{name, 2, 56}) {
+			t.Errorf("%s: got %v", name, doc.Findings)
+		}
+	}
+	if got := fmt.Sprint(Read(Source{"a.json", []byte(`{"ö": "世" x`)}, Options{}).Findings); !strings.Contains(got, "a.json:1:11: ") {
+		t.Errorf("got %s", got)
+	}
+	if got := fmt.Sprint(Read(Source{"a", []byte("größe: \xff")}, Options{}).Findings); !strings.Contains(got, "a:1:8: ") {
+		t.Errorf("got %s", got)
 	}
 }
