@@ -123,23 +123,26 @@ func appendJSON(b []byte, v any) []byte {
 
 // appendString spares all but odd text the way through encoding/json.
 func appendString(b []byte, s string) []byte {
-	start := len(b)
+	start, plain := len(b), 0 // plain is where what is not copied yet begins
 	b = append(b, '"')
-	for _, c := range s {
-		switch {
-		case c == '"', c == '\\':
+	for i, c := range s {
+		if c >= ' ' && c != '"' && c != '\\' && c != utf8.RuneError && c != '\u2028' && c != '\u2029' {
+			continue
+		}
+		b = append(b, s[plain:i]...)
+		plain = i + 1
+		switch c {
+		case '"', '\\':
 			b = append(b, '\\', byte(c))
-		case c == '\n':
+		case '\n':
 			b = append(b, `\n`...)
-		case c == '\t':
+		case '\t':
 			b = append(b, `\t`...)
-		case c < ' ', c == utf8.RuneError, c == '\u2028', c == '\u2029':
-			return append(b[:start], mustJSON(s)...)
 		default:
-			b = utf8.AppendRune(b, c)
+			return append(b[:start], mustJSON(s)...)
 		}
 	}
-	return append(b, '"')
+	return append(append(b, s[plain:]...), '"')
 }
 
 // rawJSON is a value as JSON text.

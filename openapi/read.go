@@ -71,7 +71,9 @@ func Read(src Source, opts Options) *Document {
 	if overlaid && r.version() {
 		r.read(doc)
 	}
-	doc.Findings = SortFindings(append(doc.Findings, r.findings...))
+	doc.Findings = append(doc.Findings, r.findings...)
+	doc.refuseUnusable() // last: nothing needs the tree any more, which is as much again as this takes
+	doc.Findings = SortFindings(doc.Findings)
 	return doc
 }
 
@@ -88,7 +90,6 @@ type reader struct {
 	findings []Finding
 	op       string // the operation at hand, for findings
 	work     int    // schema parts translated
-	compiled int    // bytes of schemas compiled
 
 	mirror  *mirror                           // for overlays; nil: none was applied
 	grown   int                               // nodes that overlays brought

@@ -15,6 +15,9 @@ func cleanText(s string) string {
 	if strings.Contains(s, "<!--") {
 		s = htmlComment.ReplaceAllString(s, "")
 	}
+	if isPlain(s) {
+		return strings.TrimSpace(s)
+	}
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n', r == '\t':
@@ -28,4 +31,14 @@ func cleanText(s string) string {
 		return r
 	}, s)
 	return strings.TrimSpace(s)
+}
+
+// isPlain spares most text a closer look.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < ' ' && c != '\n' && c != '\t') || c >= 0x7f {
+			return false
+		}
+	}
+	return true
 }

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -100,10 +101,22 @@ func TestCompiles(t *testing.T) {
 			t.Errorf("%s compiles", bad)
 		}
 	}
-	r := &reader{op: "GET /a"}
-	o := &operation{}
-	if r.usable(o, []byte(`{"type":1}`)) || len(r.findings) != 1 || r.findings[0].Operation != "GET /a" {
-		t.Error(r.findings)
+}
+
+// TestRefuseUnusable: an action that no validator takes is refused, and so are
+// those that share its schema.
+func TestRefuseUnusable(t *testing.T) {
+	good, bad := json.RawMessage(`{"type":"object"}`), json.RawMessage(`{"type":1}`)
+	d := &Document{Actions: []Action{
+		{Name: "a", Operation: "GET /a", InputSchema: bad}, {Name: "b", Operation: "GET /b", InputSchema: good},
+		{Name: "c", Operation: "GET /c", InputSchema: bad}, {Name: "d", Operation: "GET /d", InputSchema: good},
+	}}
+	d.refuseUnusable()
+	if len(d.Actions) != 2 || d.Actions[0].Name != "b" || d.Actions[1].Name != "d" {
+		t.Errorf("left are %v", d.Actions)
+	}
+	if len(d.Findings) != 2 || d.Findings[0].Operation != "GET /a" || d.Findings[1].Operation != "GET /c" || d.Findings[0].Code != "schema-invalid" {
+		t.Error(d.Findings)
 	}
 }
 
