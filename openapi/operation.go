@@ -97,14 +97,18 @@ func (r *reader) loadResponses(o *operation, n *yaml.Node) {
 		if !ok {
 			continue
 		}
-		var typed openapi3.Response
-		if err := json.Unmarshal(rawJSON(r.skeleton(resp)), &typed); err != nil {
-			r.report(SeverityWarning, "response-invalid", resp, kinMessage(err), "")
-			continue
-		}
-		content := map[string]*yaml.Node{}
-		for mediaType, media := range pairs(get(resp, "content")) {
-			content[mediaType.Value] = get(media, "schema")
+		content, known := r.contents[resp] // most responses are shared by many operations
+		if !known {
+			var typed openapi3.Response
+			if err := json.Unmarshal(rawJSON(r.skeleton(resp)), &typed); err != nil {
+				r.report(SeverityWarning, "response-invalid", resp, kinMessage(err), "")
+				continue
+			}
+			content = map[string]*yaml.Node{}
+			for mediaType, media := range pairs(get(resp, "content")) {
+				content[mediaType.Value] = get(media, "schema")
+			}
+			r.contents[resp] = content
 		}
 		o.responses = append(o.responses, response{resp, strings.ToUpper(status.Value), content})
 	}

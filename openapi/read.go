@@ -65,7 +65,7 @@ func Read(src Source, opts Options) *Document {
 	if root == nil {
 		return doc
 	}
-	r := &reader{file: src.Name, root: root, opts: opts, names: map[string]string{}, lost: lost}
+	r := &reader{file: src.Name, root: root, opts: opts, names: map[string]string{}, lost: lost, contents: map[*yaml.Node]map[string]*yaml.Node{}}
 	overlaid := r.overlay(opts.Overlays)
 	r.mirror = nil
 	if overlaid && r.version() {
@@ -90,6 +90,9 @@ type reader struct {
 	findings []Finding
 	op       string // the operation at hand, for findings
 	work     int    // schema parts translated
+
+	// contents has the schemas of each response that was read, by media type.
+	contents map[*yaml.Node]map[string]*yaml.Node
 
 	mirror  *mirror                           // for overlays; nil: none was applied
 	grown   int                               // nodes that overlays brought
