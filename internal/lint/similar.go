@@ -139,22 +139,22 @@ func hash(s string) uint64 {
 // one letter, by two letters that changed places, by a plural, or by how words
 // are parted. Numbers are there to tell apart.
 type names struct {
-	plain  map[string]int      // by the name without plurals and dashes
-	nearly map[uint64][]string // by the hash of the name without any one character
+	plain  map[string]int        // by the name without plurals and dashes
+	nearly map[uint64][crowd]int // by the hash of the name without any one character; position in known and one
 	known  []seen
-	at     map[string]int
 }
 
 // crowd bounds how many names of one hash are compared.
 const crowd = 4
 
 func newNames() *names {
-	return &names{plain: map[string]int{}, nearly: map[uint64][]string{}, at: map[string]int{}}
+	return &names{plain: map[string]int{}, nearly: map[uint64][crowd]int{}}
 }
 
 // add gives an earlier action with a similar name, nil when there is none.
 func (n *names) add(a *openapi.Action) *seen {
 	var found *seen
+	own := len(n.known) + 1
 	plain := withoutPlurals(a.Name)
 	if i, known := n.plain[plain]; known {
 		found = &n.known[i]
@@ -164,16 +164,19 @@ func (n *names) add(a *openapi.Action) *seen {
 	for i := range len(a.Name) + 1 { // the last one leaves nothing out
 		key := hash(a.Name[:i] + a.Name[min(i+1, len(a.Name)):])
 		others := n.nearly[key]
-		for _, other := range others {
-			if found == nil && differsByLetter(a.Name, other) {
-				found = &n.known[n.at[other]]
+		for slot, other := range others {
+			if other == 0 {
+				others[slot] = own
+				n.nearly[key] = others
+			}
+			if other == 0 || other == own { // a letter that stands twice gives the same
+				break
+			}
+			if found == nil && differsByLetter(a.Name, n.known[other-1].name) {
+				found = &n.known[other-1]
 			}
 		}
-		if len(others) < crowd {
-			n.nearly[key] = append(others, a.Name)
-		}
 	}
-	n.at[a.Name] = len(n.known)
 	n.known = append(n.known, seenOf(a))
 	return found
 }
