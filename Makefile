@@ -7,7 +7,7 @@ GOLANGCI_VERSION := $(shell sed -n 's/^golangci_version=//p' .ci/run)
 GOLANGCI := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stagedoor/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench golden docs check smoke sdk oracle backstage clean
+.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk oracle backstage clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,11 @@ bench: ## benchmarks; write them to files and compare with benchstat
 
 golden: ## write all golden files, overlays and docs/config.md anew; then read the diff
 	$(GO) test $$(grep -rl --include='*_test.go' '"update"' . | xargs -n1 dirname | sort -u) -update
+
+corpus: build ## what the documents below CORPUS (folders) come to, and why not
+	@find $(CORPUS) -type f \( -name '*.json' -o -name '*.yaml' -o -name '*.yml' \) -print0 | sort -z | \
+		xargs -0r grep -lZE '(^|[{,])[[:space:]]*"(openapi|swagger)"[[:space:]]*:[[:space:]]*"[0-9]|^(openapi|swagger):' | \
+		xargs -0r bin/stagedoor lint --actions all --summary || test $$? -eq 123 # operations are refused; that is in the report
 
 docs: ## hold the documents to the code
 	$(GO) test -count=1 ./docs ./specs ./internal/config

@@ -32,9 +32,6 @@ func (r *reader) action(o *operation, x *xAction) (Action, bool) {
 		Request:      b.requestPlan(),
 		Response:     ResponsePlan{Success: x.success, Select: x.selects},
 	}
-	if !r.usable(o, a.InputSchema) {
-		return Action{}, false
-	}
 	if x.tags == nil {
 		a.Tags = o.tags
 	}

@@ -5,7 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -45,14 +49,45 @@ func (noLoader) Load(url string) (any, error) { return nil, fmt.Errorf("%s is no
 // document. It costs more than all else; what is beyond is compiled when it is served.
 const compileBudget = 512 << 10
 
-// usable reports an action's input schema when it does not compile.
-func (r *reader) usable(o *operation, schema json.RawMessage) bool {
-	if r.compiled += len(schema); r.compiled > compileBudget {
-		return true
+// refuseUnusable leaves out the actions whose input schema does not compile, and
+// says why. It compiles on all processors, and a schema that many actions share once.
+func (d *Document) refuseUnusable() {
+	faults := map[string]error{}
+	budget := compileBudget
+	var distinct []string
+	for i := range d.Actions {
+		schema := string(d.Actions[i].InputSchema)
+		if _, known := faults[schema]; known {
+			continue
+		}
+		if budget -= len(schema); budget < 0 {
+			break
+		}
+		faults[schema] = nil
+		distinct = append(distinct, schema)
 	}
-	err := compiles(schema)
-	if err != nil {
-		r.report(SeverityError, "schema-invalid", o.node, fmt.Sprintf("schema of the arguments cannot be used: %v", err), "")
+	found := make([]error, len(distinct))
+	var workers sync.WaitGroup
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), len(distinct)) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(distinct)); i = next.Add(1) - 1 {
+				found[i] = compiles(json.RawMessage(distinct[i]))
+			}
+		})
 	}
-	return err == nil
+	workers.Wait()
+	for i, schema := range distinct {
+		faults[schema] = found[i]
+	}
+	d.Actions = slices.DeleteFunc(d.Actions, func(a Action) bool {
+		err := faults[string(a.InputSchema)]
+		if err != nil {
+			d.Findings = append(d.Findings, Finding{
+				Severity: SeverityError, Code: "schema-invalid", Operation: a.Operation, Location: a.Location,
+				Message: fmt.Sprintf("schema of the arguments cannot be used: %v", err),
+			})
+		}
+		return err != nil
+	})
 }

@@ -3,7 +3,6 @@ package openapi
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -85,19 +84,17 @@ const maxInlined = 16
 // fewer tokens, and easier for models that follow no references. A recursive
 // definition is used twice at least, so this ends.
 func (s *schemas) inlineSingleUses() {
-	kept := make([]string, 0, s.defs.len())
+	inlined := map[string]bool{}
 	depth := map[string]int{} // of each definition, by what uses it
-	for _, name := range s.defs.keys {
-		if depth[name] < maxInlined && s.inline(name) {
-			for _, used := range s.parts[name].refs {
-				depth[used] = depth[name] + 1
+	for _, def := range s.defs.members {
+		if depth[def.key] < maxInlined && s.inline(def.key) {
+			for _, used := range s.parts[def.key].refs {
+				depth[used] = depth[def.key] + 1
 			}
-			delete(s.defs.values, name)
-		} else {
-			kept = append(kept, name)
+			inlined[def.key] = true
 		}
 	}
-	s.defs.keys = kept
+	s.defs.deleteFunc(func(name string) bool { return inlined[name] })
 }
 
 func (s *schemas) inline(name string) bool {
@@ -107,17 +104,17 @@ func (s *schemas) inline(name string) bool {
 		return false
 	}
 	use := uses[0]
-	if slices.ContainsFunc(use.keys, func(k string) bool { return k != "$ref" && !isAnnotation(k) }) {
+	if slices.ContainsFunc(use.members, func(m entry) bool { return m.key != "$ref" && !isAnnotation(m.key) }) {
 		return false
 	}
-	own := *use
-	*use = object{keys: slices.Clone(def.keys), values: maps.Clone(def.values)}
-	for _, k := range own.keys {
-		if k != "$ref" {
-			use.set(k, own.values[k])
+	own := use.members
+	*use = *def.clone()
+	for _, m := range own {
+		if m.key != "$ref" {
+			use.set(m.key, m.value)
 		}
 	}
-	// References inside moved along with the maps. Only def itself may be one.
+	// References inside moved along with the members. Only def itself may be one.
 	if target, ok := def.get("$ref").(string); ok {
 		uses := s.uses[strings.TrimPrefix(target, defsPrefix)]
 		if i := slices.Index(uses, def); i >= 0 {
@@ -139,8 +136,8 @@ func (s *schemas) forget(v any) {
 			name := strings.TrimPrefix(ref, defsPrefix)
 			s.uses[name] = slices.DeleteFunc(s.uses[name], func(u *object) bool { return u == v })
 		}
-		for _, c := range v.values {
-			s.forget(c)
+		for _, m := range v.members {
+			s.forget(m.value)
 		}
 	}
 }
@@ -149,10 +146,10 @@ func (s *schemas) forget(v any) {
 func (s *schemas) dropUnused() {
 	for again := true; again; {
 		again = false
-		for _, name := range slices.Clone(s.defs.keys) {
-			if len(s.uses[name]) == 0 {
-				s.forget(s.defs.get(name))
-				s.defs.delete(name)
+		for _, def := range slices.Clone(s.defs.members) {
+			if len(s.uses[def.key]) == 0 {
+				s.forget(def.value)
+				s.defs.delete(def.key)
 				again = true
 			}
 		}

@@ -18,8 +18,9 @@ const (
 	SeverityInfo    Severity = "info"
 )
 
-// Location is a place in a source file; lines and columns count from 1, in
-// bytes, and are 0 when the fault has no place (a file that is missing).
+// Location is a place in a source file; lines and columns count from 1, columns
+// in characters (Unicode code points). Both are 0 when the fault has no place (a
+// file that is missing).
 type Location struct {
 	File   string `json:"file"`
 	Line   int    `json:"line"`

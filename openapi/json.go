@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -35,6 +36,7 @@ type jsonParser struct {
 	pos       int // where counting lines has got to
 	line      int
 	lineStart int
+	continued int // bytes of the line that do not begin a character
 }
 
 // place is the line and column of the token that begins at or after offset.
@@ -43,12 +45,14 @@ func (p *jsonParser) place(offset int) (line, column int) {
 		offset++
 	}
 	for ; p.pos < offset && p.pos < len(p.data); p.pos++ {
-		if p.data[p.pos] == '\n' {
-			p.line++
-			p.lineStart = p.pos + 1
+		switch b := p.data[p.pos]; {
+		case b == '\n':
+			p.line, p.lineStart, p.continued = p.line+1, p.pos+1, 0
+		case !utf8.RuneStart(b):
+			p.continued++
 		}
 	}
-	return p.line, offset - p.lineStart + 1
+	return p.line, offset - p.lineStart - p.continued + 1
 }
 
 func (p *jsonParser) syntax(err error) error {
@@ -64,7 +68,7 @@ func (p *jsonParser) syntax(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err, offset = errors.New("text ends in the middle of the document"), len(p.data)
 	}
-	p.pos, p.line, p.lineStart = 0, 1, 0
+	p.pos, p.line, p.lineStart, p.continued = 0, 1, 0, 0
 	line, column := p.place(max(offset, 0))
 	return &syntaxError{line, column, "JSON: " + err.Error()}
 }

@@ -101,15 +101,19 @@ func (r *reader) loadResponses(o *operation, n *yaml.Node) {
 		if !ok {
 			continue
 		}
-		resp = r.described(resp)
-		var typed openapi3.Response
-		if err := json.Unmarshal(rawJSON(r.skeleton(resp)), &typed); err != nil {
-			r.report(SeverityWarning, "response-invalid", resp, kinMessage(err), "")
-			continue
-		}
-		content := map[string]*yaml.Node{}
-		for mediaType, media := range pairs(get(resp, "content")) {
-			content[mediaType.Value] = get(media, "schema")
+		content, known := r.answers[resp] // most responses are shared by many operations
+		if !known {
+			whole := r.described(resp)
+			var typed openapi3.Response
+			if err := json.Unmarshal(rawJSON(r.skeleton(whole)), &typed); err != nil {
+				r.report(SeverityWarning, "response-invalid", resp, kinMessage(err), "")
+				continue
+			}
+			content = map[string]*yaml.Node{}
+			for mediaType, media := range pairs(get(whole, "content")) {
+				content[mediaType.Value] = get(media, "schema")
+			}
+			r.answers[resp] = content
 		}
 		o.responses = append(o.responses, response{resp, strings.ToUpper(status.Value), content})
 	}

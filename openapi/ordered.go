@@ -4,98 +4,154 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"unicode/utf8"
 )
 
-// object is a JSON object that keeps its keys in the order they were set.
+// object is a JSON object that keeps its keys in the order they were set. Most
+// have a handful, which are found by looking at each; index is for the others.
 type object struct {
-	keys   []string
-	values map[string]any
+	members []entry
+	index   map[string]int // nil up to wideObject members
 }
 
-func newObject() *object { return &object{values: map[string]any{}} }
+type entry struct {
+	key   string
+	value any
+}
+
+const wideObject = 16
+
+func newObject() *object { return &object{} }
+
+// find is the position of a key, -1 when there is none.
+func (o *object) find(key string) int {
+	if o.index != nil {
+		if i, ok := o.index[key]; ok {
+			return i
+		}
+		return -1
+	}
+	return slices.IndexFunc(o.members, func(m entry) bool { return m.key == key })
+}
 
 func (o *object) set(key string, v any) *object {
-	if _, ok := o.values[key]; !ok {
-		o.keys = append(o.keys, key)
+	if i := o.find(key); i >= 0 {
+		o.members[i].value = v
+		return o
 	}
-	o.values[key] = v
+	o.members = append(o.members, entry{key, v})
+	switch {
+	case o.index != nil:
+		o.index[key] = len(o.members) - 1
+	case len(o.members) > wideObject:
+		o.reindex()
+	}
 	return o
 }
 
-func (o *object) get(key string) any { return o.values[key] }
-
-func (o *object) has(key string) bool {
-	_, ok := o.values[key]
-	return ok
+func (o *object) reindex() {
+	o.index = nil
+	if len(o.members) > wideObject {
+		o.index = make(map[string]int, 2*len(o.members))
+		for i, m := range o.members {
+			o.index[m.key] = i
+		}
+	}
 }
+
+func (o *object) get(key string) any {
+	if i := o.find(key); i >= 0 {
+		return o.members[i].value
+	}
+	return nil
+}
+
+func (o *object) has(key string) bool { return o.find(key) >= 0 }
 
 func (o *object) delete(key string) {
 	if o.has(key) {
-		delete(o.values, key)
-		o.keys = slices.DeleteFunc(o.keys, func(k string) bool { return k == key })
+		o.deleteFunc(func(k string) bool { return k == key })
 	}
 }
 
-func (o *object) len() int { return len(o.keys) }
+func (o *object) deleteFunc(drop func(key string) bool) {
+	o.members = slices.DeleteFunc(o.members, func(m entry) bool { return drop(m.key) })
+	o.reindex()
+}
+
+// clone has members of its own; their values are the same.
+func (o *object) clone() *object {
+	c := &object{members: slices.Clone(o.members)}
+	c.reindex()
+	return c
+}
+
+func (o *object) len() int { return len(o.members) }
 
 // MarshalJSON writes the members in order, without HTML escapes.
-func (o *object) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	writeJSON(&b, o)
-	return b.Bytes(), nil
-}
+func (o *object) MarshalJSON() ([]byte, error) { return rawJSON(o), nil }
 
-// writeJSON appends a value made of *object, []any, json.RawMessage and plain
+// appendJSON appends a value made of *object, []any, json.RawMessage and plain
 // Go scalars. It never fails on those.
-func writeJSON(b *bytes.Buffer, v any) {
+func appendJSON(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case string:
-		writeString(b, v)
+		return appendString(b, v)
 	case *object:
-		b.WriteByte('{')
-		for i, k := range v.keys {
+		b = append(b, '{')
+		for i, m := range v.members {
 			if i > 0 {
-				b.WriteByte(',')
+				b = append(b, ',')
 			}
-			writeString(b, k)
-			b.WriteByte(':')
-			writeJSON(b, v.values[k])
+			b = appendJSON(append(appendString(b, m.key), ':'), m.value)
 		}
-		b.WriteByte('}')
+		return append(b, '}')
 	case []any:
-		b.WriteByte('[')
+		b = append(b, '[')
 		for i, item := range v {
 			if i > 0 {
-				b.WriteByte(',')
+				b = append(b, ',')
 			}
-			writeJSON(b, item)
+			b = appendJSON(b, item)
 		}
-		b.WriteByte(']')
+		return append(b, ']')
 	case json.RawMessage:
-		b.Write(v)
-	default:
-		b.Write(mustJSON(v))
+		return append(b, v...)
 	}
+	return append(b, mustJSON(v)...)
 }
 
-// writeString spares plain text the way through encoding/json.
-func writeString(b *bytes.Buffer, s string) {
-	for _, c := range []byte(s) {
-		if c < ' ' || c > '~' || c == '"' || c == '\\' {
-			b.Write(mustJSON(s))
-			return
+// appendString spares all but odd text the way through encoding/json.
+func appendString(b []byte, s string) []byte {
+	start, plain := len(b), 0 // plain is where what is not copied yet begins
+	b = append(b, '"')
+	for i, c := range s {
+		if c >= ' ' && c != '"' && c != '\\' && c != utf8.RuneError && c != '\u2028' && c != '\u2029' {
+			continue
+		}
+		b = append(b, s[plain:i]...)
+		plain = i + 1
+		switch c {
+		case '"', '\\':
+			b = append(b, '\\', byte(c))
+		case '\n':
+			b = append(b, `\n`...)
+		case '\t':
+			b = append(b, `\t`...)
+		default:
+			return append(b[:start], mustJSON(s)...)
 		}
 	}
-	b.WriteByte('"')
-	b.WriteString(s)
-	b.WriteByte('"')
+	return append(append(b, s[plain:]...), '"')
 }
 
 // rawJSON is a value as JSON text.
 func rawJSON(v any) json.RawMessage {
-	var b bytes.Buffer
-	writeJSON(&b, v)
-	return b.Bytes()
+	text := appendJSON(make([]byte, 0, 512), v)
+	if cap(text) > 2*len(text) || cap(text) > 4096 {
+		return bytes.Clone(text) // it is kept as long as its action
+	}
+	return text
 }
 
 // mustJSON marshals Go scalars, and slices of them, which cannot fail.

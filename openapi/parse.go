@@ -135,7 +135,7 @@ func firstInvalidUTF8(data []byte) (line, column int) {
 		if r == utf8.RuneError && size == 1 {
 			break
 		}
-		column += size
+		column++
 		if r == '\n' {
 			line, column = line+1, 1
 		}

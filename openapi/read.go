@@ -82,7 +82,7 @@ func Read(src Source, opts Options) *Document {
 	entry := &file{name: src.Name, root: t.root}
 	r := &reader{
 		entry: entry, files: map[string]opened{src.Name: {file: entry}}, bytes: len(src.Data), nodes: t.nodes,
-		opts: opts, names: map[string]string{}, lost: t.lost,
+		opts: opts, names: map[string]string{}, lost: t.lost, answers: map[*yaml.Node]map[string]*yaml.Node{},
 	}
 	overlaid := r.overlay(opts.Overlays)
 	r.mirror = nil
@@ -90,7 +90,9 @@ func Read(src Source, opts Options) *Document {
 		r.locate()
 		r.read(doc)
 	}
-	doc.Findings = SortFindings(append(doc.Findings, r.findings...))
+	doc.Findings = append(doc.Findings, r.findings...)
+	doc.refuseUnusable() // last: nothing needs the tree any more, which is as much again as this takes
+	doc.Findings = SortFindings(doc.Findings)
 	return doc
 }
 
@@ -111,7 +113,9 @@ type reader struct {
 	findings []Finding
 	op       string // the operation at hand, for findings
 	work     int    // schema parts translated
-	compiled int    // bytes of schemas compiled
+
+	// answers has the schemas of each response that was read, by media type.
+	answers map[*yaml.Node]map[string]*yaml.Node
 
 	mirror *mirror // for overlays; nil: none was applied
 	grown  int     // nodes that overlays brought

@@ -18,7 +18,7 @@ func cleanText(s string) string {
 	if strings.Contains(s, "<!--") {
 		s = htmlComment.ReplaceAllString(s, "")
 	}
-	if strings.IndexFunc(s, isUnusual) < 0 {
+	if isPlain(s) {
 		return strings.TrimSpace(s)
 	}
 	s = strings.Map(func(r rune) rune {
@@ -36,9 +36,15 @@ func cleanText(s string) string {
 	return strings.TrimSpace(s)
 }
 
-// isUnusual tells what is not an ASCII letter, sign or line break: most text has
-// none of it, and need not be looked at further.
-func isUnusual(r rune) bool { return r > '~' || r < ' ' && r != '\n' && r != '\t' }
+// isPlain spares most text a closer look.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < ' ' && c != '\n' && c != '\t') || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
 
 // Bounds of what a model is shown, in bytes. Real documents seldom come near;
 // what is beyond costs every conversation, or means to push the rest out of sight.

@@ -164,4 +164,4 @@ func scalarJSON(n *yaml.Node) string {
 	return quote(n.Value)
 }
 
-func quote(s string) string { return string(mustJSON(s)) }
+func quote(s string) string { return string(appendString(nil, s)) }

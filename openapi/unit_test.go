@@ -2,7 +2,9 @@ package openapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -99,10 +101,22 @@ func TestCompiles(t *testing.T) {
 			t.Errorf("%s compiles", bad)
 		}
 	}
-	r := &reader{op: "GET /a", entry: &file{name: "x"}}
-	o := &operation{}
-	if r.usable(o, []byte(`{"type":1}`)) || len(r.findings) != 1 || r.findings[0].Operation != "GET /a" {
-		t.Error(r.findings)
+}
+
+// TestRefuseUnusable: an action that no validator takes is refused, and so are
+// those that share its schema.
+func TestRefuseUnusable(t *testing.T) {
+	good, bad := json.RawMessage(`{"type":"object"}`), json.RawMessage(`{"type":1}`)
+	d := &Document{Actions: []Action{
+		{Name: "a", Operation: "GET /a", InputSchema: bad}, {Name: "b", Operation: "GET /b", InputSchema: good},
+		{Name: "c", Operation: "GET /c", InputSchema: bad}, {Name: "d", Operation: "GET /d", InputSchema: good},
+	}}
+	d.refuseUnusable()
+	if len(d.Actions) != 2 || d.Actions[0].Name != "b" || d.Actions[1].Name != "d" {
+		t.Errorf("left are %v", d.Actions)
+	}
+	if len(d.Findings) != 2 || d.Findings[0].Operation != "GET /a" || d.Findings[1].Operation != "GET /c" || d.Findings[0].Code != "schema-invalid" {
+		t.Error(d.Findings)
 	}
 }
 
@@ -139,5 +153,31 @@ func TestShort(t *testing.T) {
 		if cut := len(test.in) > maxArgumentText; !strings.HasSuffix(got, test.end) || len(got) > maxArgumentText+len(" …") || cut != (len(r.findings) == 1) || r.op != "GET /x" {
 			t.Errorf("got %d bytes ending in %q, and %v", len(got), got[max(0, len(got)-20):], r.findings)
 		}
+	}
+}
+
+// TestAppendString: text is written as encoding/json writes it.
+func TestAppendString(t *testing.T) {
+	for _, s := range []string{"", "plain", `"\`, "a\nb\tc\r", "größe 世界 🎉", "\x00\x1f\x7f", "\u2028\u2029", "bad \xff utf-8", "<a href='x'>&"} {
+		if got, want := string(appendString([]byte("x"), s)), "x"+string(mustJSON(s)); got != want {
+			t.Errorf("%q: got %s, want %s", s, got, want)
+		}
+	}
+}
+
+// TestColumnsCountCharacters: in JSON and in YAML, and in text that is neither.
+func TestColumnsCountCharacters(t *testing.T) {
+	const text = `{"openapi": "3.1.0", "x": "größe 世界", "paths": {"/é": {"get": 1}}}`
+	for name, begin := range map[string]string{"a.json": "\n", "a.yaml": "# not JSON\n"} {
+		doc := Read(Source{name, []byte(begin + text)}, Options{Mode: All})
+		if len(doc.Findings) != 1 || doc.Findings[0].Location != (Location{name, 2, 56}) {
+			t.Errorf("%s: got %v", name, doc.Findings)
+		}
+	}
+	if got := fmt.Sprint(Read(Source{"a.json", []byte(`{"ö": "世" x`)}, Options{}).Findings); !strings.Contains(got, "a.json:1:11: ") {
+		t.Errorf("got %s", got)
+	}
+	if got := fmt.Sprint(Read(Source{"a", []byte("größe: \xff")}, Options{}).Findings); !strings.Contains(got, "a:1:8: ") {
+		t.Errorf("got %s", got)
 	}
 }

@@ -1,57 +1,62 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stagedoor/stagedoor/gateway"
+	"github.com/stagedoor/stagedoor/internal/lint"
 	"github.com/stagedoor/stagedoor/internal/source"
 	"github.com/stagedoor/stagedoor/openapi"
 )
 
+// lintFlags are those of lint.
+type lintFlags struct {
+	mode     string
+	overlays []string
+	refs     string
+	failOn   string
+	json     *bool
+	sarif    bool
+	summary  bool
+}
+
 func (p *program) lint() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "lint SPEC...",
-		Short:   "Report what OpenAPI documents come to",
-		Long:    "Converts documents (files, globs, URLs) as the gateway would and prints what it finds. With --json each document is one JSON object on a line of its own.",
-		Example: "  stagedoor lint --actions all openapi.yaml\n  stagedoor lint --json specs/*.yaml",
+		Use:   "lint SPEC...",
+		Short: "Report what OpenAPI documents come to",
+		Long: `Converts documents (files, globs, URLs, - for standard input) as the gateway
+would, and prints what it finds, how many operations become actions, and what a
+model will see of them. With --json each document is one JSON object on a line
+of its own. docs/findings.md explains each code.`,
+		Example: "  stagedoor lint --actions all openapi.yaml\n  stagedoor lint --json specs/*.yaml\n  stagedoor lint --sarif specs/*.yaml > stagedoor.sarif",
 		Args:    cobra.MinimumNArgs(1),
 	}
-	asJSON := jsonFlag(cmd)
-	mode := cmd.Flags().String("actions", "annotated", "which operations become actions: `annotated or all`")
-	overlays := cmd.Flags().StringArray("overlay", nil, "OpenAPI Overlay `file` to apply first; may be repeated")
-	refs := cmd.Flags().String("refs", "local", "where $refs may lead out of the document: `none, local or origin`")
-	cmd.PreRunE = func(*cobra.Command, []string) error { return errors.Join(checkMode(*mode), checkRefs(*refs)) }
-	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
-		opts := openapi.Options{Mode: openapi.Mode(*mode), MaxBytes: source.MaxDocument}
-		for _, file := range *overlays {
-			overlay, err := source.File(file)
-			if err != nil {
-				return err
-			}
-			opts.Overlays = append(opts.Overlays, overlay)
+	var f lintFlags
+	flags := cmd.Flags()
+	f.json = jsonFlag(cmd)
+	flags.BoolVar(&f.sarif, "sarif", false, "print SARIF 2.1.0, for code scanning")
+	flags.BoolVar(&f.summary, "summary", false, "count the findings by code instead of printing each")
+	cmd.MarkFlagsMutuallyExclusive("json", "sarif", "summary")
+	flags.StringVar(&f.mode, "actions", "annotated", "which operations become actions: `annotated or all`")
+	flags.StringVar(&f.refs, "refs", "local", "where $refs may lead out of the document: `none, local or origin`")
+	flags.StringArrayVar(&f.overlays, "overlay", nil, "OpenAPI Overlay `file` to apply first; may be repeated")
+	flags.StringVar(&f.failOn, "fail-on", "error", "exit with 1 when there is a finding as severe as this: `error, warning or info`")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if !slices.Contains([]string{"error", "warning", "info"}, f.failOn) {
+			return fmt.Errorf("--fail-on: expected error, warning or info, got %q", f.failOn)
 		}
-		failed := false
-		for _, spec := range args {
-			docs, err := source.Read(cmd.Context(), spec, nil)
-			if err != nil {
-				docs, failed = nil, true
-				p.printLint(unreadable(spec, err), *asJSON)
-			}
-			for _, src := range docs {
-				opts.Opener = source.NewFiles(cmd.Context(), source.Refs(*refs), spec, src, nil)
-				doc := openapi.Read(src, opts)
-				p.printLint(doc, *asJSON)
-				failed = failed || doc.Errors()
-			}
-		}
-		if failed {
-			return errSilent
-		}
-		return nil
-	})
+		return errors.Join(checkMode(f.mode), checkRefs(f.refs))
+	}
+	cmd.RunE = does(func(cmd *cobra.Command, args []string) error { return p.runLint(cmd.Context(), args, &f) })
 	return cmd
 }
 
@@ -70,6 +75,63 @@ func checkRefs(refs string) error {
 	return fmt.Errorf("--refs: expected none, local or origin, got %q", refs)
 }
 
+// lintGC is the garbage collector's percentage while documents are read: a
+// document's tree takes ten times its bytes, and as much again of garbage would
+// cost memory for little time.
+const lintGC = 50
+
+// runLint reads one document after the other and prints what it came to.
+func (p *program) runLint(ctx context.Context, specs []string, f *lintFlags) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(lintGC))
+	opts := openapi.Options{Mode: openapi.Mode(f.mode), MaxBytes: source.MaxDocument}
+	for _, file := range f.overlays {
+		overlay, err := source.File(file)
+		if err != nil {
+			return err
+		}
+		opts.Overlays = append(opts.Overlays, overlay)
+	}
+	out := p.lintOutput(f)
+	linter, failed := lint.New(), false
+	for _, spec := range specs {
+		docs, err := p.readSpec(ctx, spec)
+		if err != nil {
+			report := linter.Report(unreadable(spec, err))
+			failed = true
+			if err := out.document(&report, nil); err != nil {
+				return err
+			}
+		}
+		for _, src := range docs {
+			opts.Opener = source.NewFiles(ctx, source.Refs(f.refs), spec, src, nil)
+			report := linter.Report(openapi.Read(src, opts))
+			failed = failed || report.Fails(openapi.Severity(f.failOn))
+			if err := out.document(&report, append(slices.Clone(opts.Overlays), src)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := out.end(); err != nil {
+		return err
+	}
+	if failed {
+		return errSilent
+	}
+	return nil
+}
+
+// readSpec reads what a spec names; "-" is standard input.
+func (p *program) readSpec(ctx context.Context, spec string) ([]openapi.Source, error) {
+	if spec != "-" {
+		return source.Read(ctx, spec, nil)
+	}
+	data, err := io.ReadAll(io.LimitReader(p.stdin, source.MaxDocument+1)) // one more is too many for openapi.Read
+	if err != nil {
+		return nil, fmt.Errorf("standard input: %w", err)
+	}
+	return []openapi.Source{{Name: "<stdin>", Data: data}}, nil
+}
+
 func unreadable(spec string, err error) *openapi.Document {
 	name := spec
 	if source.IsURL(spec) {
@@ -80,29 +142,50 @@ func unreadable(spec string, err error) *openapi.Document {
 	}}}
 }
 
-// lintReport is the JSON of one document.
-type lintReport struct {
-	Source      string            `json:"source"`
-	Operations  int               `json:"operations"`
-	Actions     int               `json:"actions"`
-	Unannotated int               `json:"unannotated"`
-	Findings    []openapi.Finding `json:"findings"`
+// lintOutput is how lint prints: each document when it was read, and at the end.
+type lintOutput struct {
+	document func(r *lint.Report, sources []openapi.Source) error
+	end      func() error
 }
 
-func (p *program) printLint(doc *openapi.Document, asJSON bool) {
-	if asJSON {
-		enc := json.NewEncoder(p.stdout)
-		enc.SetEscapeHTML(false)
-		_ = enc.Encode(lintReport{doc.Source, doc.Operations, len(doc.Actions), doc.Unannotated, append([]openapi.Finding{}, doc.Findings...)})
-		return
-	}
-	refused := map[string]bool{}
-	for _, f := range doc.Findings {
-		fmt.Fprintln(p.stdout, f)
-		if f.Severity == openapi.SeverityError && f.Operation != "" {
-			refused[f.Operation] = true
+func (p *program) lintOutput(f *lintFlags) lintOutput {
+	if *f.json {
+		return lintOutput{
+			func(r *lint.Report, _ []openapi.Source) error { return r.WriteJSON(p.stdout) },
+			func() error { return nil },
 		}
 	}
-	fmt.Fprintf(p.stdout, "%s: %d operations: %d actions, %d refused, %d not annotated\n",
-		doc.Source, doc.Operations, len(doc.Actions), len(refused), doc.Unannotated)
+	if f.sarif {
+		var all []lint.Report
+		return lintOutput{
+			func(r *lint.Report, _ []openapi.Source) error { all = append(all, *r); return nil },
+			func() error {
+				dir, err := os.Getwd()
+				if err != nil {
+					return errors.New("current folder is gone")
+				}
+				return lint.WriteSARIF(p.stdout, gateway.Version, dir, all)
+			},
+		}
+	}
+	style := lint.Style{Excerpts: isTerminal(p.stdout), Color: isTerminal(p.stdout) && !p.noColor()}
+	total := &lint.Total{}
+	return lintOutput{
+		func(r *lint.Report, sources []openapi.Source) error {
+			total.Add(r)
+			if f.summary {
+				return r.WriteKinds(p.stdout, style)
+			}
+			return r.WriteText(p.stdout, style, sources)
+		},
+		func() error { return total.WriteText(p.stdout) },
+	}
+}
+
+// noColor is https://no-color.org: set to anything, it asks for none.
+func (p *program) noColor() bool {
+	return slices.ContainsFunc(p.environ, func(v string) bool {
+		value, ok := strings.CutPrefix(v, "NO_COLOR=")
+		return ok && value != "" || v == "TERM=dumb"
+	})
 }

@@ -36,6 +36,8 @@ func TestExitCodes(t *testing.T) {
 		{"serve extra", 2, "unknown command"},
 		{"lint", 2, "requires at least 1 arg"},
 		{"lint --actions some x.yaml", 2, "expected annotated or all"},
+		{"lint --fail-on never x.yaml", 2, "expected error, warning or info"},
+		{"lint --json --sarif x.yaml", 2, "none of the others can be"},
 		{"schema yaml", 2, "invalid argument"},
 		{"tools", 2, "accepts 1 arg"},
 		{"actions list --spec a --url b", 2, "none of the others can be"},

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
+
+	"github.com/stagedoor/stagedoor/internal/excerpt"
 )
 
 // environment is the File of issues about variables that override the file.
@@ -37,7 +37,7 @@ func (i Issue) String() string {
 	if i.Hint != "" {
 		b.WriteString(" (" + i.Hint + ")")
 	}
-	return oneLine(b.String())
+	return excerpt.OneLine(b.String())
 }
 
 func (i Issue) place() string {
@@ -45,23 +45,6 @@ func (i Issue) place() string {
 		return i.File
 	}
 	return fmt.Sprintf("%s:%d:%d", i.File, i.Line, i.Column)
-}
-
-// oneLine escapes what would break the line or the terminal.
-func oneLine(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		quoted := strconv.QuoteRune(r)
-		b.WriteString(quoted[1 : len(quoted)-1])
-	}
-	return b.String()
 }
 
 // Issues is all that is wrong with a config, as one error.
