@@ -36,12 +36,20 @@ type ToolInfo struct {
 	Action string `json:"action"`
 }
 
-// Result is what a call gave: JSON, or text where the plugin answered with
-// something else.
+// Result is what a call gave: JSON, or text or binary data where the plugin
+// answered with such.
 type Result struct {
 	Status int
 	JSON   json.RawMessage
 	Text   string
+	Binary []byte
+	// MediaType is that of Binary, "image/png".
+	MediaType string
+	// Header has what of the plugin's headers a caller can act on.
+	Header http.Header
+	// Note says what is missing of an answer that was over the cap, and how to
+	// ask for less; empty: nothing is.
+	Note string
 }
 
 // The kinds of [CallError].
@@ -127,7 +135,17 @@ func (g *Gateway) Call(ctx context.Context, id string, arguments json.RawMessage
 	if err != nil {
 		return nil, callError(err)
 	}
-	return (*Result)(r), nil
+	out := &Result{Status: r.Status, JSON: r.JSON, Text: r.Text, Header: http.Header{}}
+	if r.Binary != nil {
+		out.Binary, out.MediaType = r.Binary.Data, r.Binary.MediaType
+	}
+	if r.Cut != nil {
+		out.Note = r.Cut.Note
+	}
+	for _, h := range r.Headers {
+		out.Header.Set(h.Name, h.Value)
+	}
+	return out, nil
 }
 
 // Preview gives the request that Call would send, with credentials masked.

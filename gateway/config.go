@@ -49,18 +49,19 @@ type Plugin struct {
 	// Document is the OpenAPI document itself, for plugins given in Go.
 	Document []byte `koanf:"-"`
 	// Handler serves the plugin's API in process, for plugins given in Go.
-	Handler     http.Handler             `koanf:"-"`
-	Refs        string                   `koanf:"refs" enum:"none,local,origin" doc:"Where $refs may lead out of the document. local: to files in or below its folder, when it is a file. origin: also to what has its scheme, host and port, when it is a URL; that is fetched with the same credentials."`
-	Overlays    []string                 `koanf:"overlays" doc:"OpenAPI Overlay 1.0 documents (files, relative to the config file) that annotate the document, applied in order."`
-	BaseURL     string                   `koanf:"baseURL" doc:"URL that the document's paths are below. Default: where the document came from, when that is a URL. The document's own servers are never used."`
-	Actions     string                   `koanf:"actions" enum:"annotated,all" doc:"Which operations become actions: those with x-action, or every one."`
-	Refresh     time.Duration            `koanf:"refresh" doc:"How often the document (or, for the embedded catalog, its locations) is read again. 0: only at start and reload."`
-	Timeout     time.Duration            `koanf:"timeout" doc:"How long a call may take, unless its action says otherwise."`
-	MaxResponse Size                     `koanf:"maxResponse" doc:"Largest response body, decoded."`
-	Auth        PluginAuth               `koanf:"auth" doc:"The gateway's own credentials for the plugin. A caller's token is never passed on."`
-	Attributes  map[string]AttributeRule `koanf:"attributes" doc:"The operator's word on attributes, by action name (or glob). It counts more than the document's, which cannot call an action less dangerous than its HTTP method."`
-	Locations   []string                 `koanf:"locations" doc:"Embedded catalog only: catalog-info.yaml files, globs (both relative to the config file) and URLs to load; embedded:example is the example organisation."`
-	AllowedURLs []string                 `koanf:"allowedURLs" doc:"Embedded catalog only: URL prefixes from which entities may be registered although they are on a private network."`
+	Handler       http.Handler             `koanf:"-"`
+	Refs          string                   `koanf:"refs" enum:"none,local,origin" doc:"Where $refs may lead out of the document. local: to files in or below its folder, when it is a file. origin: also to what has its scheme, host and port, when it is a URL; that is fetched with the same credentials."`
+	Overlays      []string                 `koanf:"overlays" doc:"OpenAPI Overlay 1.0 documents (files, relative to the config file) that annotate the document, applied in order."`
+	BaseURL       string                   `koanf:"baseURL" doc:"URL that the document's paths are below. It stands for the document's first server; servers of paths and operations count where they are below it. Default, when the document came from a URL: its first server, if that is on the same host, else that host."`
+	Actions       string                   `koanf:"actions" enum:"annotated,all" doc:"Which operations become actions: those with x-action, or every one."`
+	Refresh       time.Duration            `koanf:"refresh" doc:"How often the document (or, for the embedded catalog, its locations) is read again. 0: only at start and reload."`
+	Timeout       time.Duration            `koanf:"timeout" doc:"How long a call may take, unless its action says otherwise."`
+	MaxResponse   Size                     `koanf:"maxResponse" doc:"Largest response body, decoded."`
+	OutputSchemas string                   `koanf:"outputSchemas" enum:"open,strict" doc:"How tools/list shows what a tool gives back. open: as the document says, or anything else, so that no client throws a result away that breaks the document. strict: exactly as the document says, for plugins that keep to theirs."`
+	Auth          PluginAuth               `koanf:"auth" doc:"The gateway's own credentials for the plugin. A caller's token is never passed on."`
+	Attributes    map[string]AttributeRule `koanf:"attributes" doc:"The operator's word on attributes, by action name (or glob). It counts more than the document's, which cannot call an action less dangerous than its HTTP method."`
+	Locations     []string                 `koanf:"locations" doc:"Embedded catalog only: catalog-info.yaml files, globs (both relative to the config file) and URLs to load; embedded:example is the example organisation."`
+	AllowedURLs   []string                 `koanf:"allowedURLs" doc:"Embedded catalog only: URL prefixes from which entities may be registered although they are on a private network."`
 }
 
 // PluginAuth is one kind of credentials; set one.
@@ -128,7 +129,7 @@ func DefaultConfig() Config {
 
 // DefaultPlugin is what holds where a plugin says nothing.
 func DefaultPlugin() Plugin {
-	return Plugin{Refs: "local", Actions: "annotated", Timeout: 30 * time.Second, MaxResponse: 1 << 20}
+	return Plugin{Refs: "local", Actions: "annotated", Timeout: 30 * time.Second, MaxResponse: 1 << 20, OutputSchemas: "open"}
 }
 
 // DefaultServer is what holds where a server says nothing.
@@ -147,6 +148,7 @@ func (c Config) withDefaults() Config {
 		d := DefaultPlugin()
 		p.Refs = cmp.Or(p.Refs, d.Refs)
 		p.Actions, p.Timeout, p.MaxResponse = cmp.Or(p.Actions, d.Actions), cmp.Or(p.Timeout, d.Timeout), cmp.Or(p.MaxResponse, d.MaxResponse)
+		p.OutputSchemas = cmp.Or(p.OutputSchemas, d.OutputSchemas)
 		c.Plugins[name] = p
 	}
 	for name, s := range c.Servers {

@@ -32,6 +32,7 @@ type Gateway struct {
 
 	db       *store.DB
 	registry *registry.Registry
+	outputs  *registry.Outputs
 	mcp      *mcpserver.Handler
 	metrics  *telemetry.Metrics
 	handler  http.Handler
@@ -129,7 +130,9 @@ func inspect(ctx context.Context, cfg Config, known Faults) Faults {
 // serve makes the registry, the MCP servers and the routes of the first
 // generation.
 func (g *Gateway) serve(cfg Config, next generation) error {
+	g.outputs = registry.NewOutputs(g.mismatch)
 	g.registry = registry.New(next.snapshot)
+	g.registry.CheckOutputs(g.outputs)
 	var err error
 	g.mcp, err = mcpserver.New(mcpserver.Options{
 		Sessions:       g.db,
@@ -164,8 +167,18 @@ func (g *Gateway) run(ctx context.Context, first generation) {
 		return
 	}
 	g.running.Go(func() { g.mcp.Run(ctx) })
+	g.running.Go(func() { g.outputs.Run(ctx) })
 	first.run(ctx, g)
 	g.running.Go(func() { g.refresh(ctx) })
+}
+
+// mismatch tells of a plugin whose answer breaks its own document.
+func (g *Gateway) mismatch(m registry.Mismatch) {
+	g.metrics.OutputMismatch(m.Action.Plugin, m.Action.Name)
+	if m.Complaint != "" {
+		g.log.Warn("answer breaks its output schema", "plugin", m.Action.Plugin, "action", m.Action.Name,
+			"operation", m.Action.Operation, "document", m.Action.Location.String(), "complaint", m.Complaint)
+	}
 }
 
 // refresh reads the documents again, as often as the current config wants.

@@ -42,13 +42,14 @@ func (p Plugin) build(ctx context.Context, name string, settings settings, old b
 	}
 	out := builtPlugin{settings: settings, digest: digest(sources, overlays), files: files}
 	if old.Client != nil && old.settings == out.settings && old.digest == out.digest && !settings.inGo && sameFiles(files, old.files) {
-		old.Attributes = attributeRules(path, p.Attributes)
+		old.Attributes, old.StrictOutput = attributeRules(path, p.Attributes), p.strictOutput()
 		return old, nil
 	}
-	out.Plugin = registry.Plugin{Name: name, Attributes: attributeRules(path, p.Attributes)}
+	out.Plugin = registry.Plugin{Name: name, StrictOutput: p.strictOutput(), Attributes: attributeRules(path, p.Attributes)}
 	for i, src := range sources {
 		opts := openapi.Options{
 			Mode: openapi.Mode(p.Actions), Overlays: overlays, TrustAttributes: p.Embedded != "", MaxBytes: source.MaxDocument,
+			BaseURL: p.BaseURL,
 		}
 		if i < len(files) {
 			opts.Opener = files[i]
@@ -100,6 +101,9 @@ func digest(lists ...[]openapi.Source) (sum [sha256.Size]byte) {
 	}
 	return [sha256.Size]byte(h.Sum(nil))
 }
+
+// strictOutput: what ships in the binary keeps to its document.
+func (p Plugin) strictOutput() bool { return p.Embedded != "" || p.OutputSchemas == "strict" }
 
 // unusable says why a plugin has no action at all. One with some good
 // operations serves those.

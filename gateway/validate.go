@@ -162,6 +162,7 @@ func (p Plugin) validate(fs *Faults, plugin string) {
 	}
 	oneOf(fs, path+".actions", p.Actions, "annotated", "all")
 	oneOf(fs, path+".refs", p.Refs, "none", "local", "origin")
+	oneOf(fs, path+".outputSchemas", p.OutputSchemas, "open", "strict")
 	if p.BaseURL != "" && p.Embedded != "" {
 		fs.add(path+".baseURL", "use spec: for a catalog elsewhere", "an embedded plugin is called in process")
 	}

@@ -69,7 +69,7 @@ func (b *builder) slot(t target, at *yaml.Node) *slot {
 	}
 	if len(t.path) == 0 { // the whole of a body that was taken apart
 		b.slots = slices.DeleteFunc(b.slots, func(s *slot) bool { return s.target.in == InBody })
-		whole := &slot{target: t, argument: "body", schemas: present(b.o.body.schema), required: b.o.body.required}
+		whole := &slot{target: t, argument: "body", contents: b.o.body.contents, required: b.o.body.required}
 		b.slots = append(b.slots, whole)
 		return whole
 	}
@@ -78,7 +78,7 @@ func (b *builder) slot(t target, at *yaml.Node) *slot {
 
 // memberSlot takes a member out of the slot that holds it.
 func (b *builder) memberSlot(t target, at *yaml.Node) *slot {
-	schema, required := b.o.body.schema, true
+	schema, required := b.o.body.contents[0].schema, true
 	for _, name := range t.path {
 		var req bool
 		if schema, req = b.property(schema, name); !req {
@@ -91,6 +91,9 @@ func (b *builder) memberSlot(t target, at *yaml.Node) *slot {
 		return nil
 	}
 	s := &slot{target: t, argument: t.path[len(t.path)-1], schemas: present(schema), required: required}
+	if len(t.path) == 1 {
+		s.file = b.encodings(b.o.body.contents[0])[t.path[0]].File
+	}
 	if i >= 0 {
 		parent := b.slots[i]
 		parent.omit = append(parent.omit, t.path[len(parent.target.path):])
@@ -122,7 +125,7 @@ func (b *builder) input(in *xInput) bool {
 		s.description = cleanText(in.description)
 	}
 	if in.schema != nil {
-		s.schemas, s.newDialect = present(in.schema), true
+		s.schemas, s.contents, s.file, s.newDialect = present(in.schema), nil, false, true
 	}
 	if in.example != nil {
 		s.example = in.example
@@ -153,7 +156,7 @@ func (b *builder) inputSlot(in *xInput) *slot {
 		// request reads an argument of the same name: it keeps the slot's schema
 		from := b.slots[i]
 		from.argument = ""
-		s := &slot{virtual: true, schemas: from.schemas, description: from.description, required: from.required && from.query == nil}
+		s := &slot{virtual: true, schemas: from.schemas, contents: from.contents, file: from.file, description: from.description, required: from.required && from.query == nil}
 		b.slots = append(b.slots, s)
 		return s
 	case i >= 0:

@@ -3,6 +3,10 @@ package openapi
 // action joins an operation with one x-action. ok is false when the findings
 // say why it cannot be called as it is described.
 func (r *reader) action(o *operation, x *xAction) (Action, bool) {
+	o, ok := r.narrow(o, x)
+	if !ok {
+		return Action{}, false
+	}
 	b := &builder{reader: r, o: o, x: x, slots: r.slots(o)}
 	if !b.assign() {
 		return Action{}, false
@@ -14,7 +18,7 @@ func (r *reader) action(o *operation, x *xAction) (Action, bool) {
 	a := Action{
 		Name:         name,
 		Title:        firstText(x.title, o.summary, titleFrom(name)),
-		Description:  firstText(x.description, o.description, o.summary),
+		Description:  r.short(firstText(x.description, o.description, o.summary), maxActionText, o.node),
 		Attributes:   r.attributes(o.method, x),
 		InputSchema:  b.inputSchema(),
 		OutputSchema: b.outputSchema(),

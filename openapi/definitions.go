@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -19,12 +20,61 @@ func (s *schemas) finish(root *object) json.RawMessage {
 		s.defs.set(s.names[n], s.translate(n))
 		s.parts[s.names[n]] = s.since(before)
 	}
+	s.reportCut()
 	s.widen()
 	s.inlineSingleUses()
 	if s.defs.len() > 0 {
 		root.set("$defs", s.defs)
 	}
 	return rawJSON(root)
+}
+
+// reportCut tells what was left open because the schema is too large: the
+// definitions, which come after what refers to them, and else the first place.
+func (s *schemas) reportCut() {
+	if len(s.cut) == 0 {
+		return
+	}
+	side := [...]string{input: "arguments", output: "result"}[s.direction]
+	var names []string
+	for _, n := range s.cut {
+		if name := s.names[n]; name != "" {
+			names = append(names, name)
+		}
+	}
+	what := "it is left open from here on"
+	if more := len(names) - 5; more > 0 {
+		names = append(names[:5], fmt.Sprintf("%d more", more))
+	}
+	if len(names) > 0 {
+		what = "left open are the definitions " + strings.Join(names, ", ")
+	}
+	s.report(SeverityWarning, "schema-cut", s.cut[0],
+		fmt.Sprintf("schema of the %s has more than %d parts; %s", side, s.budget, what), "hide what a model does not need")
+}
+
+// file makes out a reference to the one schema of files that a tool has.
+func (s *schemas) file(out *object) *object {
+	if s.fileName == "" {
+		s.fileName = s.freeName("file")
+		s.taken[s.fileName] = 1
+		s.defs.set(s.fileName, fileSchema())
+	}
+	s.uses[s.fileName] = append(s.uses[s.fileName], out.set("$ref", defsPrefix+s.fileName))
+	return out
+}
+
+// fileSchema describes a file as an argument.
+func fileSchema() *object {
+	word := func() *object { return newObject().set("type", "string") }
+	return newObject().set("anyOf", []any{
+		word().set("description", "base64, or a data: URL"),
+		newObject().set("type", "object").set("properties", newObject().
+			set("data", word().set("contentEncoding", "base64")).
+			set("text", word().set("description", "the content of a text file, instead of data")).
+			set("filename", word()).set("mediaType", word())).
+			set("additionalProperties", false),
+	})
 }
 
 // maxInlined is how many definitions are put into one another: validators need

@@ -2,13 +2,16 @@ package openapi
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,8 +21,9 @@ import (
 var update = flag.Bool("update", false, "write what is as what is wanted")
 
 // TestRead reads each testdata/read/*.txtar: openapi.yaml or openapi.json, its
-// overlays, the files that its $refs lead to, and what they must come to. The comment's words set options: "all",
-// "trusted".
+// overlays, the files that its $refs lead to, and what they must come to. The
+// comment's words set options: "all", "trusted", "base=URL" (the operator's),
+// "url=URL" (where it came from).
 func TestRead(t *testing.T) {
 	files, err := filepath.Glob("testdata/read/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -60,11 +64,17 @@ func readArchive(archive *txtar.Archive, options []string) *Document {
 		if o == "all" {
 			opts.Mode = All
 		}
+		if base, found := strings.CutPrefix(o, "base="); found {
+			opts.BaseURL = base
+		}
+		if url, found := strings.CutPrefix(o, "url="); found {
+			src.Name = url
+		}
 	}
 	for _, f := range archive.Files {
 		switch {
 		case strings.HasPrefix(f.Name, "openapi."):
-			src = Source{f.Name, f.Data}
+			src.Name, src.Data = cmp.Or(src.Name, f.Name), f.Data
 		case strings.HasPrefix(f.Name, "overlay"):
 			opts.Overlays = append(opts.Overlays, Source{f.Name, f.Data})
 		case f.Name != "want":
@@ -155,7 +165,7 @@ func dumpPlan(b *bytes.Buffer, a Action) {
 		fmt.Fprintf(b, "    %s %s\n", p.In, dumpParameter(p))
 	}
 	if body := a.Request.Body; body != nil {
-		fmt.Fprintf(b, "    body %s required=%v", body.MediaType, body.Required)
+		fmt.Fprintf(b, "    body %s required=%v", body.Contents[0].MediaType, body.Required)
 		if body.Whole != nil {
 			fmt.Fprintf(b, " %s", dumpValue(*body.Whole))
 		}
@@ -163,6 +173,7 @@ func dumpPlan(b *bytes.Buffer, a Action) {
 		for _, m := range body.Members {
 			fmt.Fprintf(b, "      %s %s\n", strings.Join(m.Path, "."), dumpValue(m.Value))
 		}
+		dumpContents(b, body)
 	}
 	if len(a.Request.Defaults) > 0 {
 		text, _ := json.Marshal(a.Request.Defaults)
@@ -171,6 +182,40 @@ func dumpPlan(b *bytes.Buffer, a Action) {
 	fmt.Fprintf(b, "    accept %s\n", a.Request.Accept)
 	if a.Response.Select != nil || len(a.Response.Success) > 0 {
 		fmt.Fprintf(b, "  response: success %v select %s\n", a.Response.Success, a.Response.Select)
+	}
+}
+
+// dumpContents tells of a body what is not plain JSON.
+func dumpContents(b *bytes.Buffer, body *Body) {
+	for i, c := range body.Contents {
+		if i > 0 || c.Format != FormatJSON {
+			fmt.Fprintf(b, "      as %s: %s\n", c.MediaType, c.Format)
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.Encoding)) {
+			fmt.Fprintf(b, "        %s %+v\n", name, c.Encoding[name])
+		}
+		if c.XML != nil {
+			dumpXML(b, "        ", "", c.XML, map[*XML]bool{})
+		}
+	}
+	if body.ContentType != nil {
+		fmt.Fprintf(b, "      content type %s\n", dumpValue(*body.ContentType))
+	}
+}
+
+func dumpXML(b *bytes.Buffer, indent, name string, x *XML, seen map[*XML]bool) {
+	flat := *x
+	flat.Items, flat.Members = nil, nil
+	fmt.Fprintf(b, "%s%s %+v\n", indent, name, flat)
+	if seen[x] {
+		return
+	}
+	seen[x] = true
+	if x.Items != nil {
+		dumpXML(b, indent+"  ", "[]", x.Items, seen)
+	}
+	for _, m := range x.Members {
+		dumpXML(b, indent+"  ", m.Name, m.XML, seen)
 	}
 }
 

@@ -3,6 +3,8 @@ package openapi
 import (
 	"encoding/json"
 	"slices"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // inputSchema describes the arguments: one object of the shown slots, closed.
@@ -58,6 +60,44 @@ func (b *builder) slotSchema(s *schemas, slot *slot) (schema *object, worthIt bo
 		s.dialect = dialect31
 		defer func() { s.dialect = dialect }()
 	}
+	worthIt = true
+	switch {
+	case slot.target.isContentType() && !slot.virtual:
+		schema = b.choiceSchema()
+	case slot.contents != nil:
+		schema, worthIt = b.contentsSchema(s, slot)
+	case slot.file:
+		schema = b.fileSchema(s, slot)
+	default:
+		schema, worthIt = b.valueSchema(s, slot)
+	}
+	if !worthIt {
+		return nil, false
+	}
+	if slot.title != "" {
+		schema.set("title", slot.title)
+	}
+	if slot.description != "" {
+		schema.set("description", b.short(slot.description, maxArgumentText, b.x.node))
+	}
+	if slot.defaultValue != nil {
+		schema.set("default", value(slot.defaultValue))
+	}
+	if slot.example != nil && !schema.has("examples") {
+		example := value(slot.example)
+		if isText(schema) && slot.example.Kind == yaml.ScalarNode {
+			example = writtenText(slot.example)
+		}
+		schema.set("examples", []any{example})
+	}
+	if slot.deprecated {
+		schema.set("deprecated", true)
+	}
+	return schema, true
+}
+
+// valueSchema is the schema of a slot that is described by schemas alone.
+func (b *builder) valueSchema(s *schemas, slot *slot) (schema *object, worthIt bool) {
 	empty := len(slot.omit) > 0
 	parts := make([]any, 0, len(slot.schemas))
 	for _, n := range slot.schemas {
@@ -70,28 +110,11 @@ func (b *builder) slotSchema(s *schemas, slot *slot) (schema *object, worthIt bo
 	case empty && len(parts) > 0:
 		return nil, false
 	case len(parts) == 1:
-		schema = asObject(parts[0])
+		return asObject(parts[0]), true
 	case len(parts) > 1:
-		schema = newObject().set("allOf", parts)
-	default:
-		schema = newObject()
+		return newObject().set("allOf", parts), true
 	}
-	if slot.title != "" {
-		schema.set("title", slot.title)
-	}
-	if slot.description != "" {
-		schema.set("description", slot.description)
-	}
-	if slot.defaultValue != nil {
-		schema.set("default", value(slot.defaultValue))
-	}
-	if slot.example != nil && !schema.has("examples") {
-		schema.set("examples", []any{value(slot.example)})
-	}
-	if slot.deprecated {
-		schema.set("deprecated", true)
-	}
-	return schema, true
+	return newObject(), true
 }
 
 func asObject(v any) *object {

@@ -20,8 +20,10 @@ type keyword func(s *schemas, out *object, name string, v *yaml.Node)
 // externalDocs, x-…), which are dropped.
 func keywordOf(name string) keyword {
 	switch name {
-	case "title", "description", "format", "contentEncoding", "contentMediaType":
+	case "title", "description", "contentEncoding", "contentMediaType":
 		return textKeyword
+	case "format":
+		return formatKeyword
 	case "default", "const":
 		return valueKeyword
 	case "examples":
@@ -90,7 +92,16 @@ func textKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 		return
 	}
 	if t := cleanText(v.Value); t != "" {
-		out.set(name, t)
+		out.set(name, s.short(t, maxArgumentText, v))
+	}
+}
+
+// formatKeyword says in 2020-12's words what 3.0's format byte means.
+func formatKeyword(s *schemas, out *object, name string, v *yaml.Node) {
+	if text(v) != "byte" {
+		textKeyword(s, out, name, v)
+	} else if !out.has("contentEncoding") {
+		out.set("contentEncoding", "base64")
 	}
 }
 

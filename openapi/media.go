@@ -1,66 +1,11 @@
 package openapi
 
 import (
-	"encoding/json"
-	"fmt"
 	"mime"
 	"strings"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"go.yaml.in/yaml/v3"
 )
-
-type requestBody struct {
-	node        *yaml.Node
-	required    bool
-	description string
-	mediaType   string
-	schema      *yaml.Node
-}
-
-func (r *reader) loadBody(o *operation, n *yaml.Node) bool {
-	if n == nil || isNull(n) {
-		return true
-	}
-	n, ok := r.follow(n, SeverityError, "request body")
-	if !ok {
-		return false
-	}
-	n = r.described(n)
-	var rb openapi3.RequestBody
-	if err := json.Unmarshal(rawJSON(r.skeleton(n)), &rb); err != nil {
-		r.report(SeverityError, "request-body-invalid", n, kinMessage(err), "")
-		return false
-	}
-	content := get(n, "content")
-	mediaType, media := preferredMedia(content)
-	if media == nil {
-		if len(rb.Content) == 0 {
-			return true // nothing is described, so nothing can be sent
-		}
-		names := make([]string, 0, len(rb.Content))
-		for k := range pairs(content) {
-			names = append(names, k.Value)
-		}
-		if !rb.Required {
-			r.report(SeverityWarning, "request-body-unsupported", content,
-				"the optional request body is left out: its media types are "+strings.Join(names, ", "), "offer application/json too")
-			return true
-		}
-		r.report(SeverityError, "request-body-unsupported", content,
-			"the request body's media types are "+strings.Join(names, ", "), "offer application/json too")
-		return false
-	}
-	if !isMediaType(mediaType) {
-		r.report(SeverityError, "request-body-invalid", content, fmt.Sprintf("%q is no media type", mediaType), "")
-		return false
-	}
-	o.body = &requestBody{
-		node: n, required: rb.Required, description: rb.Description,
-		mediaType: mediaType, schema: get(media, "schema"),
-	}
-	return true
-}
 
 // isMediaType tells what a Content-Type or Accept header can carry.
 func isMediaType(s string) bool {
@@ -71,25 +16,85 @@ func isMediaType(s string) bool {
 	return err == nil
 }
 
-// preferredMedia picks what to send: application/json, else the first JSON
-// family type, else form fields.
-func preferredMedia(content *yaml.Node) (string, *yaml.Node) {
-	for _, fits := range []func(string) bool{
-		func(essence string) bool { return essence == "application/json" },
-		isJSONMedia,
-		func(essence string) bool { return essence == "application/x-www-form-urlencoded" },
-		func(essence string) bool { return essence == "*/*" || essence == "application/*" },
-	} {
-		for k, media := range pairs(content) {
-			if isMapping(media) && fits(essence(k.Value)) {
-				if strings.HasSuffix(essence(k.Value), "/*") {
-					return "application/json", media
-				}
-				return k.Value, media
-			}
+// formatOf tells how values of a schema are written as a media type.
+func (r *reader) formatOf(essence string, schema *yaml.Node) Format {
+	switch {
+	case isLines(essence):
+		return FormatLines
+	case essence == "application/json-seq", strings.HasSuffix(essence, "+json-seq"):
+		return FormatSequence
+	case isJSONMedia(essence):
+		return FormatJSON
+	case essence == "application/x-www-form-urlencoded":
+		return FormatForm
+	case strings.HasPrefix(essence, "multipart/"):
+		return FormatMultipart
+	case essence == "application/xml", essence == "text/xml", strings.HasSuffix(essence, "+xml"):
+		return FormatXML
+	case isTextMedia(essence):
+		return FormatText
+	}
+	switch schemaType := r.typeOf(schema); {
+	case schemaType == "" && (essence == "*/*" || essence == "application/*") && !r.isFile(schema):
+		return FormatJSON
+	case schemaType == "string" && !r.isFile(schema) && essence != octetStream && !strings.HasSuffix(essence, "/*"):
+		return FormatText
+	case schemaType != "" && schemaType != "string" && (strings.HasPrefix(essence, "application/") || essence == "*/*") && essence != octetStream:
+		return FormatJSON // vendors' own names for JSON, application/vnd.oci.image.manifest.v1 for example
+	}
+	return FormatBinary
+}
+
+const octetStream = "application/octet-stream"
+
+// typeOf is the type that a schema gives its values, "" where it gives none, or several.
+func (r *reader) typeOf(n *yaml.Node) string {
+	for _, c := range r.conjuncts(n) {
+		if t := get(c, "type"); t != nil {
+			return t.Value
+		}
+		if get(c, "properties") != nil {
+			return "object"
 		}
 	}
-	return "", nil
+	return ""
+}
+
+// isFile tells a schema of bytes: 3.0's format binary, Swagger's type file,
+// and what 3.1 says in its place (OpenAPI 3.1 §4.8.14.3).
+func (r *reader) isFile(n *yaml.Node) bool {
+	for _, c := range r.conjuncts(n) {
+		mediaType, encoded := text(get(c, "contentMediaType")), get(c, "contentEncoding") != nil
+		if text(get(c, "format")) == "binary" || text(get(c, "type")) == "file" || mediaType != "" && !encoded && isBinaryMedia(essence(mediaType)) {
+			return true
+		}
+	}
+	return false
+}
+
+// isLines tells the media types of one JSON text a line.
+func isLines(essence string) bool {
+	switch essence {
+	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonl", "application/jsonlines",
+		"application/x-jsonlines", "application/json-lines", "application/x-json-stream", "application/stream+json", "text/x-ndjson":
+		return true
+	}
+	return false
+}
+
+// isTextMedia tells the media types whose bytes are text.
+func isTextMedia(essence string) bool {
+	switch essence {
+	case "application/yaml", "application/x-yaml", "application/graphql", "application/sql", "application/javascript", "application/ecmascript",
+		"application/x-sh", "application/toml", "application/x-toml", "application/rtf", "application/x-pem-file":
+		return true
+	}
+	return strings.HasPrefix(essence, "text/") || strings.HasSuffix(essence, "+yaml")
+}
+
+// isBinaryMedia tells the media types that are no text of any kind.
+func isBinaryMedia(essence string) bool {
+	return essence != "" && !isTextMedia(essence) && !isJSONMedia(essence) && !isLines(essence) && !strings.HasSuffix(essence, "xml")
 }
 
 // essence is a media type without its parameters, in lower case.

@@ -2,6 +2,8 @@ package openapi
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"regexp"
 	"strings"
@@ -40,7 +42,7 @@ func (r *reader) name(o *operation, x *xAction) (string, bool) {
 	name := base
 	for i := 2; r.owner(name) != ""; i++ {
 		suffix := fmt.Sprintf("-%d", i)
-		name = base[:min(len(base), 64-len(suffix))] + suffix
+		name = base[:min(len(base), maxName-len(suffix))] + suffix
 	}
 	if name != base {
 		r.report(SeverityWarning, "name-taken", o.node,
@@ -77,8 +79,15 @@ var notNameRune = regexp.MustCompile(`[^a-z0-9]+`)
 func kebab(s string) string {
 	s = wordBoundary.ReplaceAllString(s, "$1$3-$2$4")
 	s = strings.Trim(notNameRune.ReplaceAllString(strings.ToLower(s), "-"), "-")
-	return strings.Trim(s[:min(len(s), 64)], "-")
+	if len(s) <= maxName {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s)) // so that it stays unique, and the same for ever
+	return strings.Trim(s[:maxName-9], "-") + "-" + hex.EncodeToString(sum[:4])
 }
+
+// maxName bounds an action's name.
+const maxName = 64
 
 func titleFrom(name string) string {
 	title := []rune(strings.ReplaceAll(name, "-", " "))

@@ -16,6 +16,7 @@ import (
 type operation struct {
 	node, item  *yaml.Node
 	method      string
+	server      string // path between the base URL and path
 	path        string // without query and fragment
 	query       string // what some authors write into the path
 	id          string
@@ -47,11 +48,7 @@ func (r *reader) load(e pathOperation, path, item *yaml.Node) (*operation, bool)
 		id: text(get(op, "operationId")), summary: text(get(op, "summary")),
 		description: text(get(op, "description")), deprecated: isTrue(get(op, "deprecated")),
 	}
-	for _, servers := range []*yaml.Node{get(item, "servers"), get(op, "servers")} {
-		if servers != nil {
-			r.report(SeverityInfo, "servers-ignored", servers, "servers of a path or an operation are ignored", "the base URL is the config's")
-		}
-	}
+	o.server = r.serverPath(item, op)
 	r.splitPath(o, path)
 	for _, tag := range items(get(op, "tags")) {
 		if tag.Kind == yaml.ScalarNode && tag.Value != "" {

@@ -10,8 +10,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// outputSchema describes the result, where the document says what it is: all
-// success responses are JSON or empty, and a jq selection is a plain path.
+// outputSchema describes the result, where the document says what it is: a
+// success response has JSON, and a jq selection is a plain path. Where a
+// response has other media types beside JSON, Accept asks for JSON. One that is
+// only text is a string; one that is anything else leaves the result open.
 func (b *builder) outputSchema() json.RawMessage {
 	s := b.schemas(output)
 	if b.x.schema != nil {
@@ -26,35 +28,66 @@ func (b *builder) outputSchema() json.RawMessage {
 		return nil
 	}
 	var nodes []*yaml.Node
-	empty := false
+	empty, text := false, false
 	for _, resp := range b.successResponses() {
-		if len(resp.content) == 0 {
-			empty = true
+		schemas, ok := b.resultSchemas(resp, path)
+		if !ok {
+			return nil
 		}
-		for _, mediaType := range slices.Sorted(maps.Keys(resp.content)) {
-			schema := b.descend(resp.content[mediaType], path)
-			if !isJSONMedia(essence(mediaType)) || schema == nil {
-				return nil
-			}
-			if !slices.Contains(nodes, schema) && !slices.ContainsFunc(nodes, func(n *yaml.Node) bool { return b.deref(n) == b.deref(schema) }) {
+		for _, schema := range schemas {
+			if !slices.ContainsFunc(nodes, func(n *yaml.Node) bool { return n == schema || b.deref(n) == b.deref(schema) }) {
 				nodes = append(nodes, schema)
 			}
 		}
+		empty = empty || len(resp.content) == 0
+		text = text || len(resp.content) > 0 && len(schemas) == 0
 	}
 	switch {
 	case len(nodes) == 0:
 		return nil
-	case len(nodes) == 1 && !empty:
+	case len(nodes) == 1 && !empty && !text:
 		return s.finish(asObject(s.translate(nodes[0])))
 	}
 	var parts []any
 	for _, n := range nodes {
 		parts = append(parts, s.translate(n))
 	}
+	if text {
+		parts = append(parts, newObject().set("type", "string"))
+	}
 	if empty { // an answer without a body is the result {}
 		parts = append(parts, newObject().set("type", "object").set("maxProperties", json.RawMessage("0")))
 	}
 	return s.finish(newObject().set("anyOf", parts))
+}
+
+// resultSchemas gives the schemas of a response's JSON media types; none where
+// all that it has is text. It is not ok where the response may be something
+// else, or JSON that nobody described.
+func (b *builder) resultSchemas(resp response, path []string) (schemas []*yaml.Node, ok bool) {
+	ok = true
+	for _, mediaType := range slices.Sorted(maps.Keys(resp.content)) {
+		e := essence(mediaType)
+		if !isJSONMedia(e) || e == "application/stream+json" { // many of what the schema says
+			ok = ok && isTextAnswer(e) && len(path) == 0
+			continue
+		}
+		schema := b.descend(resp.content[mediaType], path)
+		if schema == nil {
+			return nil, false
+		}
+		schemas = append(schemas, schema)
+	}
+	return schemas, ok || len(schemas) > 0
+}
+
+// isTextAnswer tells media types whose result is text.
+func isTextAnswer(essence string) bool {
+	switch essence {
+	case "text/event-stream", "text/x-ndjson", "text/*": // sequences become arrays
+		return false
+	}
+	return strings.HasPrefix(essence, "text/") || essence == "application/xml" || strings.HasSuffix(essence, "+xml")
 }
 
 // successResponses are those whose status is a result: x-action's, else 2xx,
@@ -113,8 +146,9 @@ func (r *reader) descend(schema *yaml.Node, path []string) *yaml.Node {
 	return schema
 }
 
-// accept lists the media types of the success responses, JSON first, so that a
-// plugin which negotiates gives what a model reads best.
+// accept lists the media types of the success responses. JSON comes first and
+// counts most, so that a plugin which negotiates gives what a model reads best
+// (RFC 9110 §12.5.1).
 func (b *builder) accept() string {
 	var json, others []string
 	for _, resp := range b.successResponses() {
@@ -131,9 +165,15 @@ func (b *builder) accept() string {
 	}
 	slices.Sort(json)
 	slices.Sort(others)
-	all := slices.Compact(append(slices.Compact(json), slices.Compact(others)...))
-	if len(all) == 0 {
+	json, others = slices.Compact(json), slices.Compact(others)
+	switch {
+	case len(json)+len(others) == 0:
 		return "application/json, */*;q=0.1"
+	case len(json) == 0:
+		return strings.Join(others, ", ")
 	}
-	return strings.Join(all, ", ")
+	for _, e := range others {
+		json = append(json, e+";q=0.5")
+	}
+	return strings.Join(json, ", ")
 }

@@ -57,12 +57,77 @@ type Parameter struct {
 
 // Body is how a request body is put together and written.
 type Body struct {
-	MediaType string // as the document writes it, for example "application/json; charset=utf-8"
-	Required  bool
+	Required bool
 	// Whole is the value of the entire body, when no member is set on its own.
 	Whole *Value
 	// Members are put into an object body at their paths.
 	Members []Member
+	// Contents are the media types that it can be written as, the preferred one
+	// first. There is always one.
+	Contents []Content
+	// ContentType names one of Contents; nil, or absent: the first.
+	ContentType *Value
+}
+
+// Content is one media type of a body, and how a value is written as it.
+type Content struct {
+	// MediaType is as the document writes it, for example "application/json;
+	// charset=utf-8". For a range like "image/*" the value says which it is.
+	MediaType string
+	Format    Format
+	// Encoding tells of the fields of a form (OpenAPI 3.1 §4.8.15).
+	Encoding map[string]Encoding
+	XML      *XML // nil: elements are called like the members
+}
+
+// Format is how values are written as a media type.
+type Format string
+
+// The formats. Lines is NDJSON, Sequence RFC 7464; both write a list. Text
+// writes a string as it is and all else as JSON; Binary writes a file.
+const (
+	FormatJSON      Format = "json"
+	FormatForm      Format = "form" // application/x-www-form-urlencoded
+	FormatMultipart Format = "multipart"
+	FormatLines     Format = "lines"
+	FormatSequence  Format = "sequence"
+	FormatXML       Format = "xml"
+	FormatText      Format = "text"
+	FormatBinary    Format = "binary"
+)
+
+// Encoding is how one field of a form is written.
+type Encoding struct {
+	// ContentType is the part's; "": what fits the value.
+	ContentType string
+	// Style is "" where the content type decides and not RFC 6570.
+	Style         string
+	Explode       bool
+	AllowReserved bool
+	// File tells that the value, or each of a list, is a file: base64, a data
+	// URL, or an object of data or text, filename and mediaType.
+	File bool
+	// Headers of the part, by name.
+	Headers map[string]string
+}
+
+// XML is the XML Object of a schema (OpenAPI 3.1 §4.8.26) with those of its
+// parts; recursive schemas give cycles.
+type XML struct {
+	Name      string // "": the member's name
+	Prefix    string
+	Namespace string
+	Attribute bool
+	Text      bool // the element's text (OpenAPI 3.2, nodeType)
+	Wrapped   bool // a list has an element of its own around its items
+	Items     *XML
+	Members   []XMLMember // in the author's order
+}
+
+// XMLMember is one member of an object.
+type XMLMember struct {
+	Name string
+	XML  *XML
 }
 
 // Member is one property of an object body; Path has a name for each level.

@@ -32,6 +32,10 @@ type Options struct {
 	// TrustAttributes takes a document's word that an action is less dangerous
 	// than its HTTP method says. It is for documents that the operator wrote.
 	TrustAttributes bool
+	// BaseURL is where the plugin's API is, as far as the operator says. A server
+	// of a path or an operation counts where it is below. "": the document's
+	// first server, on the host that the document came from.
+	BaseURL string
 	// Opener gives the files that $refs lead to; nil: they are not followed.
 	// Overlays apply to the document itself only, not to these files.
 	Opener Opener
@@ -83,6 +87,7 @@ func Read(src Source, opts Options) *Document {
 	overlaid := r.overlay(opts.Overlays)
 	r.mirror = nil
 	if overlaid && r.version() {
+		r.locate()
 		r.read(doc)
 	}
 	doc.Findings = SortFindings(append(doc.Findings, r.findings...))
@@ -97,6 +102,7 @@ type reader struct {
 	bytes    int                  // of the entry and its files
 	nodes    int                  // likewise
 	opts     Options
+	baseURL  baseURL
 	dialect  dialect
 	swagger  bool              // the document is Swagger 2.0
 	names    map[string]string // action names taken, and by which operation
@@ -167,10 +173,6 @@ func (r *reader) swaggerVersion(node *yaml.Node) bool {
 		return false
 	}
 	r.dialect, r.swagger = dialect30, true
-	if base := get(r.entry.root, "basePath"); base != nil && strings.Trim(base.Value, "/") != "" {
-		r.report(SeverityInfo, "base-path", base,
-			fmt.Sprintf("document's paths are below the basePath %q, which is not added to the config's base URL", base.Value), "end baseURL with it")
-	}
 	return true
 }
 

@@ -13,6 +13,7 @@ import (
 func (b *builder) requestPlan() RequestPlan {
 	p := RequestPlan{Method: b.o.method, Accept: b.accept(), Parameters: literalQuery(b.o.query)}
 	byName := map[string]*Parameter{}
+	var chosen *Value
 	for _, s := range b.slots {
 		v, filled := s.value()
 		if s.shown() && s.defaultValue != nil {
@@ -21,7 +22,9 @@ func (b *builder) requestPlan() RequestPlan {
 		if s.virtual || !filled {
 			continue
 		}
-		switch s.target.in {
+		switch s.target.location() {
+		case "":
+			chosen = &v
 		case InBody:
 			b.planBody(&p, s, v)
 		case InPath:
@@ -31,12 +34,13 @@ func (b *builder) requestPlan() RequestPlan {
 		}
 	}
 	if b.o.body != nil && p.Body == nil && b.o.body.required {
-		p.Body = &Body{MediaType: b.o.body.mediaType, Required: true}
+		p.Body = b.body()
 	}
 	if p.Body != nil { // a member comes after the one that holds it
+		p.Body.ContentType = chosen
 		slices.SortStableFunc(p.Body.Members, func(m, n Member) int { return len(m.Path) - len(n.Path) })
 	}
-	p.Path = pathParts(b.o.path, byName)
+	p.Path = append(literalPath(b.o.server), pathParts(b.o.path, byName)...)
 	return p
 }
 
@@ -80,13 +84,26 @@ func (s *slot) plan(v Value) *Parameter {
 
 func (b *builder) planBody(p *RequestPlan, s *slot, v Value) {
 	if p.Body == nil {
-		p.Body = &Body{MediaType: b.o.body.mediaType, Required: b.o.body.required}
+		p.Body = b.body()
 	}
 	if len(s.target.path) == 0 {
 		p.Body.Whole = &v
 		return
 	}
 	p.Body.Members = append(p.Body.Members, Member{Path: s.target.path, Value: v})
+}
+
+// body is the plan of the body without its values.
+func (b *builder) body() *Body {
+	out := &Body{Required: b.o.body.required}
+	for _, c := range b.o.body.contents {
+		content := Content{MediaType: c.mediaType, Format: c.format, Encoding: b.encodings(c)}
+		if c.format == FormatXML {
+			content.XML = b.xmlOf(c.schema)
+		}
+		out.Contents = append(out.Contents, content)
+	}
+	return out
 }
 
 // pathParts cuts a template at its expressions.
@@ -104,6 +121,13 @@ func pathParts(template string, parameters map[string]*Parameter) []PathPart {
 		parts = append(parts, literalPart(template[last:]))
 	}
 	return parts
+}
+
+func literalPath(path string) []PathPart {
+	if path == "" {
+		return nil
+	}
+	return []PathPart{{Literal: path}} // escaped already
 }
 
 // literalQuery gives the pairs of a query in a path as constants.

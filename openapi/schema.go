@@ -47,13 +47,15 @@ type schemas struct {
 	direction direction
 	count     int
 	budget    int
-	cut       bool
+	cut       []*yaml.Node          // what was left open
 	names     map[*yaml.Node]string // def name of each referenced node
 	taken     map[string]int        // def names, and the last number given to each
 	queue     []*yaml.Node          // referenced, not yet translated
 	defs      *object
 	uses      map[string][]*object // the {"$ref": …} objects of each def
 	copies    int                  // see prune
+	files     bool                 // strings of bytes are files
+	fileName  string               // of the definition of files, "" until there is one
 	widening
 }
 
@@ -84,12 +86,11 @@ func (s *schemas) translate(n *yaml.Node) any {
 	}
 	s.work++
 	if s.count++; s.count > s.budget {
-		if !s.cut {
-			s.cut = true
-			s.report(SeverityWarning, "schema-cut", n,
-				fmt.Sprintf("schema has more than %d parts; from here on it is left open", s.budget), "hide what a model does not need")
-		}
+		s.cut = append(s.cut, n)
 		s.losses++
+		if len(s.cut) > 20 {
+			return anything() // saying it again and again would be as long as the schema
+		}
 		return newObject().set("description", "Left open: the schema is too large to be shown in full.")
 	}
 	if dropped := s.otherWay(n); len(dropped) > 0 && !s.onlyRefers(n) {
@@ -97,6 +98,9 @@ func (s *schemas) translate(n *yaml.Node) any {
 	}
 	if ref := refOf(n); ref != nil {
 		return s.reference(n, ref)
+	}
+	if s.files && s.isFile(n) {
+		return s.describedFile(n)
 	}
 	out, guards := newObject(), len(s.guards)
 	s.keywords(n, out, s.mark(), keywordOf)
@@ -124,6 +128,8 @@ func (s *schemas) keywords(n *yaml.Node, out *object, from mark, of func(string)
 			s.guard(out, k.Value, before)
 		}
 	}
+	s.meanings(n, out)
+	s.discriminate(n, out)
 	s.guardClosed(n, out, from)
 }
 
@@ -179,13 +185,18 @@ func (s *schemas) define(target *yaml.Node, ref string) string {
 	if base == "" {
 		base = "schema"
 	}
+	name := s.freeName(base)
+	s.names[target], s.taken[name] = name, 1
+	s.queue = append(s.queue, target)
+	return name
+}
+
+func (s *schemas) freeName(base string) string {
 	name := base
 	for s.taken[name] > 0 {
 		s.taken[base]++
 		name = fmt.Sprintf("%s_%d", base, s.taken[base])
 	}
-	s.names[target], s.taken[name] = name, 1
-	s.queue = append(s.queue, target)
 	return name
 }
 

@@ -22,6 +22,8 @@ type slot struct {
 	deprecated  bool
 	example     *yaml.Node
 	parameter   *parameter
+	contents    []*content // it is the whole body, or chooses among them
+	file        bool       // the value is a file, or a list of them
 
 	defaultValue *yaml.Node
 	hidden       bool
@@ -37,7 +39,7 @@ func (s *slot) shown() bool { return !s.hidden && s.fixed == nil && s.query == n
 
 // slots lists what an operation's request can carry, in the document's order,
 // each with its default argument name. Names are given out in the order path,
-// query, querystring, header, cookie, body; who comes second gets its location as a suffix,
+// query, querystring, header, cookie, body, media type; who comes second gets its location as a suffix,
 // so that adding a parameter never renames one of a location before it.
 func (r *reader) slots(o *operation) []*slot {
 	var slots []*slot
@@ -45,14 +47,14 @@ func (r *reader) slots(o *operation) []*slot {
 		p := &o.parameters[i]
 		slots = append(slots, &slot{
 			target: target{in: In(p.In), name: p.Name}, schemas: present(p.schema), required: p.Required,
-			description: cleanText(p.Description), deprecated: p.Deprecated, example: get(p.node, "example"), parameter: p,
+			description: cleanText(p.Description), deprecated: p.Deprecated, example: r.exampleOf(p.node), parameter: p,
 		})
 	}
 	slots = append(slots, r.bodySlots(o.body)...)
 	taken := map[string]bool{}
-	for _, in := range []In{InPath, InQuery, InQuerystring, InHeader, InCookie, InBody} {
+	for _, in := range []In{InPath, InQuery, InQuerystring, InHeader, InCookie, InBody, ""} {
 		for _, s := range slots {
-			if s.target.in == in {
+			if s.target.location() == in {
 				s.argument = argumentFor(s.target, taken)
 				taken[s.argument] = true
 			}
@@ -81,6 +83,9 @@ func argumentFor(t target, taken map[string]bool) string {
 		}
 	}
 	suffix := "_" + string(t.in)
+	if t.isContentType() {
+		name, suffix = "contentType", "_body"
+	}
 	if safe := argumentUnsafe.ReplaceAllString(name, "_"); safe != name {
 		name = strings.Trim(safe, "_")
 	}
@@ -100,22 +105,52 @@ func argumentFor(t target, taken map[string]bool) string {
 }
 
 // bodySlots gives the members of a body that is a plain object, or else the
-// body as one slot.
+// body as one slot. Where several media types make sense, one more chooses.
 func (r *reader) bodySlots(b *requestBody) []*slot {
 	if b == nil {
 		return nil
 	}
-	f := flattener{reader: r}
-	if b.schema != nil && f.flat(b.schema) {
-		slots := make([]*slot, 0, len(f.members))
-		for _, m := range f.members {
-			slots = append(slots, &slot{
-				target: target{in: InBody, path: []string{m.name}}, schemas: m.schemas, required: f.required[m.name],
-			})
-		}
-		return slots
+	slots := r.memberSlots(b)
+	if slots == nil {
+		slots = []*slot{{
+			target: target{in: InBody}, contents: b.contents, required: b.required, description: cleanText(b.description),
+			example: r.bodyExample(b),
+		}}
 	}
-	return []*slot{{
-		target: target{in: InBody}, schemas: present(b.schema), required: b.required, description: cleanText(b.description),
-	}}
+	first := b.contents[0].mediaType
+	switch isRange := strings.Contains(first, "*"); {
+	case isRange:
+		slots = append(slots, &slot{target: contentType, contents: b.contents})
+	case len(b.contents) > 1:
+		slots = append(slots, &slot{target: contentType, contents: b.contents, defaultValue: key(first)})
+	}
+	return slots
+}
+
+// memberSlots takes a body apart; nil where its members are not all of its
+// meaning.
+func (r *reader) memberSlots(b *requestBody) []*slot {
+	f := flattener{reader: r}
+	if !b.flattens(r) || !f.flat(b.contents[0].schema) {
+		return nil
+	}
+	encoding, example := r.encodings(b.contents[0]), r.bodyExample(b)
+	slots := make([]*slot, 0, len(f.members))
+	for _, m := range f.members {
+		slots = append(slots, &slot{
+			target: target{in: InBody, path: []string{m.name}}, schemas: m.schemas, required: f.required[m.name], file: encoding[m.name].File,
+			example: get(example, m.name),
+		})
+	}
+	return slots
+}
+
+// bodyExample is an example of what a caller gives for a body: not of text,
+// whose media type may be another, nor of files.
+func (r *reader) bodyExample(b *requestBody) *yaml.Node {
+	switch c := b.contents[0]; c.format {
+	case FormatJSON, FormatForm, FormatMultipart:
+		return r.exampleOf(c.node)
+	}
+	return nil
 }

@@ -139,5 +139,5 @@ func bodyFacts(b *Body) []string {
 		members = append(members, m.Value.Argument)
 	}
 	slices.Sort(members)
-	return append(members, b.MediaType)
+	return append(members, b.Contents[0].MediaType)
 }

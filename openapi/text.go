@@ -1,9 +1,12 @@
 package openapi
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"unicode"
+
+	"go.yaml.in/yaml/v3"
 )
 
 var htmlComment = regexp.MustCompile(`(?s)<!--.*?(-->|$)`)
@@ -14,6 +17,9 @@ var htmlComment = regexp.MustCompile(`(?s)<!--.*?(-->|$)`)
 func cleanText(s string) string {
 	if strings.Contains(s, "<!--") {
 		s = htmlComment.ReplaceAllString(s, "")
+	}
+	if strings.IndexFunc(s, isUnusual) < 0 {
+		return strings.TrimSpace(s)
 	}
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -28,4 +34,38 @@ func cleanText(s string) string {
 		return r
 	}, s)
 	return strings.TrimSpace(s)
+}
+
+// isUnusual tells what is not an ASCII letter, sign or line break: most text has
+// none of it, and need not be looked at further.
+func isUnusual(r rune) bool { return r > '~' || r < ' ' && r != '\n' && r != '\t' }
+
+// Bounds of what a model is shown, in bytes. Real documents seldom come near;
+// what is beyond costs every conversation, or means to push the rest out of sight.
+const (
+	maxActionText   = 4000
+	maxArgumentText = 2000
+)
+
+// short cuts a text that is too long, at the end of a paragraph, a line, a
+// sentence or a word, and says so.
+func (r *reader) short(s string, most int, at *yaml.Node) string {
+	if len(s) <= most {
+		return s
+	}
+	cut := strings.ToValidUTF8(s[:most], "")
+	for _, end := range []string{"\n\n", "\n", ". ", " "} {
+		if i := strings.LastIndex(cut, end); i > most*3/4 {
+			cut = cut[:i+len(strings.TrimRight(end, " \n"))]
+			break
+		}
+	}
+	op := r.op
+	if most == maxArgumentText { // schemas are shared
+		r.op = ""
+	}
+	r.report(SeverityInfo, "description-cut", at,
+		fmt.Sprintf("description has %d bytes; a model is shown %d", len(s), len(cut)), "say the most important first, or give a shorter one in x-action")
+	r.op = op
+	return strings.TrimSpace(cut) + " …"
 }

@@ -11,7 +11,7 @@ func TestKebab(t *testing.T) {
 	for in, want := range map[string]string{
 		"getEntityByName": "get-entity-by-name", "GetHTTPServer": "get-http-server", "list_pets": "list-pets",
 		"repos/create-fork": "repos-create-fork", "GET /pets/{id}": "get-pets-id", "v2API": "v2-api",
-		"日本": "", "": "", "---": "", "A": "a", strings.Repeat("ab", 40): strings.Repeat("ab", 32),
+		"日本": "", "": "", "---": "", "A": "a", strings.Repeat("ab", 40): strings.Repeat("ab", 27) + "a-a8a0b75e",
 	} {
 		if got := kebab(in); got != want {
 			t.Errorf("kebab(%q) = %q, want %q", in, got, want)
@@ -122,4 +122,22 @@ func FuzzFromYAML(f *testing.F) {
 			t.Error("neither value nor error")
 		}
 	})
+}
+
+// TestShort: what is too long is cut where a reader would, and a finding says so.
+func TestShort(t *testing.T) {
+	paragraph := strings.Repeat("word ", 350) // 1750 bytes
+	for _, test := range []struct{ in, end string }{
+		{paragraph, "word "},
+		{paragraph + "end.\n\n" + paragraph, "end. …"},
+		{paragraph + "end. " + paragraph, "end. …"},
+		{paragraph + paragraph, "word word …"},
+		{strings.Repeat("é", 1500), "éé …"},
+	} {
+		r := &reader{op: "GET /x", entry: &file{}}
+		got := r.short(test.in, maxArgumentText, nil)
+		if cut := len(test.in) > maxArgumentText; !strings.HasSuffix(got, test.end) || len(got) > maxArgumentText+len(" …") || cut != (len(r.findings) == 1) || r.op != "GET /x" {
+			t.Errorf("got %d bytes ending in %q, and %v", len(got), got[max(0, len(got)-20):], r.findings)
+		}
+	}
 }

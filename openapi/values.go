@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,6 +73,60 @@ func enumKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 	}
 	out.set(name, values)
 }
+
+// maxMeanings bounds the enum values whose meaning is told.
+const maxMeanings = 100
+
+// meanings adds to the description what the values of an enum mean, where the
+// document says so in one of the extensions that generators know.
+func (s *schemas) meanings(n *yaml.Node, out *object) {
+	enum := items(get(n, "enum"))
+	if len(enum) == 0 || len(enum) > maxMeanings {
+		return
+	}
+	var said *yaml.Node
+	for _, name := range []string{"x-enum-descriptions", "x-enumDescriptions", "x-enum-varnames", "x-enumNames"} {
+		if said = get(n, name); said != nil {
+			break
+		}
+	}
+	var lines []string
+	for i, v := range enum {
+		meaning := text(get(said, v.Value))
+		if list := items(said); i < len(list) {
+			meaning = text(list[i])
+		}
+		if meaning = cleanText(meaning); meaning != "" && meaning != v.Value {
+			lines = append(lines, fmt.Sprintf("- %s: %s", v.Value, strings.ReplaceAll(meaning, "\n", " ")))
+		}
+	}
+	if len(lines) == 0 {
+		return
+	}
+	description, _ := out.get("description").(string)
+	out.set("description", s.short(strings.TrimSpace(description+"\n\n"+strings.Join(lines, "\n")), maxArgumentText, said))
+}
+
+// exampleOf is the example of a parameter or media type, or the first of its
+// examples; nil when there is none, or none that a model can learn from.
+func (r *reader) exampleOf(n *yaml.Node) *yaml.Node {
+	example := get(n, "example")
+	for _, e := range pairs(get(n, "examples")) {
+		if example == nil {
+			if ref := get(e, "$ref"); ref != nil {
+				e, _, _ = r.target(ref)
+			}
+			example = get(e, "value")
+		}
+	}
+	if example == nil || untamed(example) != nil || len(rawJSON(value(example))) > maxExample {
+		return nil
+	}
+	return example
+}
+
+// maxExample bounds an example's JSON: larger ones cost more than they teach.
+const maxExample = 1000
 
 // isTameNumber tells the numbers that a validator can compute with exactly, in
 // little time and room.

@@ -146,6 +146,9 @@ func (s *schemas) anyInstead(out *object) {
 		return
 	}
 	branches := out.get("oneOf")
+	if branches == nil {
+		return // done already
+	}
 	out.delete("oneOf")
 	if !out.has("anyOf") {
 		out.set("anyOf", branches)

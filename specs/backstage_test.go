@@ -201,7 +201,7 @@ func request(t *testing.T, a openapi.Action) map[string]any {
 		}
 	}
 	if b := a.Request.Body; b != nil {
-		out["body"] = b.MediaType
+		out["body"] = b.Contents[0].MediaType
 		if b.Whole != nil {
 			out["body whole"] = value(*b.Whole)
 		}

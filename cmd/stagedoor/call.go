@@ -43,11 +43,11 @@ func (p *program) actionsCall(w *where) *cobra.Command {
 			return err
 		}
 		if w.url != "" {
-			result, text, err := newRemote(w.url).call(cmd.Context(), args[0], arguments)
+			result, err := newRemote(w.url).call(cmd.Context(), args[0], arguments)
 			if err != nil {
 				return err
 			}
-			return p.printResult(result, text, *asJSON)
+			return p.printResult(result, *asJSON)
 		}
 		var options []gateway.Option
 		if *dryRun {
@@ -69,7 +69,7 @@ func (p *program) actionsCall(w *where) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.printResult(result.JSON, result.Text, *asJSON)
+		return p.printResult(result, *asJSON)
 	})
 	return cmd
 }
@@ -135,14 +135,23 @@ func (p *program) printRequest(req *http.Request, asJSON bool) error {
 	return nil
 }
 
-// printResult prints JSON, indented, or text: as it is, or as a JSON string.
-func (p *program) printResult(result json.RawMessage, text string, asJSON bool) error {
+// printResult prints JSON, indented, text or bytes: as they are, or as a JSON
+// string (bytes in base64). What is missing of the result goes to standard error.
+func (p *program) printResult(r *gateway.Result, asJSON bool) (err error) {
 	switch {
-	case result != nil:
-		return p.printJSON(result)
+	case r.JSON != nil:
+		err = p.printJSON(r.JSON)
+	case r.Binary != nil && asJSON:
+		err = p.printJSON(r.Binary)
+	case r.Binary != nil:
+		_, err = p.stdout.Write(r.Binary)
 	case asJSON:
-		return p.printJSON(text)
+		err = p.printJSON(r.Text)
+	default:
+		_, err = fmt.Fprintln(p.stdout, r.Text)
 	}
-	_, err := fmt.Fprintln(p.stdout, text)
+	if r.Note != "" {
+		fmt.Fprintln(p.stderr, r.Note)
+	}
 	return err
 }

@@ -81,31 +81,55 @@ func (r *remote) find(ctx context.Context, id string) (actionView, error) {
 }
 
 // call calls a tool: its result is JSON wherever the plugin's answer was.
-func (r *remote) call(ctx context.Context, id string, arguments json.RawMessage) (result json.RawMessage, text string, err error) {
+func (r *remote) call(ctx context.Context, id string, arguments json.RawMessage) (*gateway.Result, error) {
 	tool, err := r.find(ctx, id)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	var answer struct {
-		Content []struct {
-			Text string `json:"text"`
-		} `json:"content"`
+		Content           []remoteContent `json:"content"`
 		StructuredContent json.RawMessage `json:"structuredContent"`
 		IsError           bool            `json:"isError"`
 	}
 	params := map[string]any{"name": tool.ID, "arguments": arguments}
 	if err := r.ask(ctx, "tools/call", tool.ID, params, &answer); err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	parts := make([]string, 0, len(answer.Content))
+	result := &gateway.Result{}
+	var texts []string
 	for _, c := range answer.Content {
-		parts = append(parts, c.Text)
+		switch {
+		case c.Type == "text":
+			texts = append(texts, c.Text)
+		case c.Type == "resource" && c.Resource.Blob != nil:
+			result.Binary, result.MediaType = c.Resource.Blob, c.Resource.MediaType
+		case c.Data != nil:
+			result.Binary, result.MediaType = c.Data, c.MediaType
+		}
 	}
-	text = strings.Join(parts, "\n")
+	result.Text = strings.Join(texts, "\n")
 	if answer.IsError {
-		return nil, "", errors.New(text)
+		return nil, errors.New(result.Text)
 	}
-	return answer.StructuredContent, text, nil
+	if result.Binary == nil {
+		result.JSON = answer.StructuredContent
+	}
+	if result.JSON != nil && len(texts) > 1 { // the first is the JSON once more
+		result.Note = strings.Join(texts[1:], "\n")
+	}
+	return result, nil
+}
+
+// remoteContent is one item of a tool's result.
+type remoteContent struct {
+	Type      string `json:"type"`
+	Text      string `json:"text"`
+	MediaType string `json:"mimeType"`
+	Data      []byte `json:"data"`
+	Resource  struct {
+		MediaType string `json:"mimeType"`
+		Blob      []byte `json:"blob"`
+	} `json:"resource"`
 }
 
 // ask sends one JSON-RPC request and reads its answer.

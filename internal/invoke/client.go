@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"time"
 
 	"github.com/stagedoor/stagedoor/openapi"
@@ -38,6 +38,8 @@ type Client struct {
 	maxResponse int64
 	credentials func() (http.Header, error)
 	userAgent   string
+	own         *regexp.Regexp // the plugin's own address in URLs
+	inner       *regexp.Regexp // the plugin's host anywhere
 }
 
 // New makes a client, or says what is wrong with the base URL.
@@ -51,7 +53,7 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		base: base, transport: o.Transport, timeout: o.Timeout, maxResponse: o.MaxResponse,
-		credentials: o.Credentials, userAgent: o.UserAgent,
+		credentials: o.Credentials, userAgent: o.UserAgent, own: ownAddress(base.Scheme, base.Host), inner: innerNames(base),
 	}
 	if c.transport == nil {
 		c.transport = newPool()
@@ -113,15 +115,12 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 		return nil, unreachable(ctx, timeout, err)
 	}
 	defer resp.Body.Close()
-	body, err := c.read(resp)
-	if err != nil {
-		var known *Error
-		if errors.As(err, &known) {
-			return nil, err
-		}
+	result, err := c.answer(ctx, a, arguments, resp, secrets)
+	var known *Error
+	if err != nil && !errors.As(err, &known) {
 		return nil, unreachable(ctx, timeout, err)
 	}
-	return c.result(ctx, a, arguments, resp, redact(body, secrets))
+	return result, err
 }
 
 // authorize adds the gateway's credentials and gives what of them must not be
@@ -153,32 +152,6 @@ func (c *Client) Masked(req *http.Request) error {
 		req.Header[name] = []string{redacted}
 	}
 	return err
-}
-
-// read takes the decoded body up to the cap.
-func (c *Client) read(resp *http.Response) ([]byte, error) {
-	if resp.Request != nil && resp.Request.Method == http.MethodHead {
-		return nil, nil // its Content-Length is that of the answer to GET
-	}
-	limited := io.LimitReader(resp.Body, c.maxResponse+1)
-	var body []byte
-	var err error
-	if n := resp.ContentLength; n > 0 && n <= c.maxResponse {
-		body = make([]byte, n)
-		_, err = io.ReadFull(limited, body)
-	} else {
-		body, err = io.ReadAll(limited)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(body)) > c.maxResponse {
-		return nil, &Error{
-			Kind: TooLarge, Status: resp.StatusCode,
-			Message: fmt.Sprintf("the answer is larger than %d bytes; ask for less, for example with a filter, fewer fields or a smaller page", c.maxResponse),
-		}
-	}
-	return body, nil
 }
 
 // unreachable classifies a call that got no answer.

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -45,12 +47,24 @@ func percentEncode(s string, keep func(byte) bool) string {
 // escape keeps RFC 3986's unreserved characters only.
 func escape(s string) string { return percentEncode(s, isUnreserved) }
 
-// escapeReserved also keeps the reserved characters that cannot end or split a
-// query (OpenAPI 3.1.1 §4.8.12.2, allowReserved).
+// triple is a byte that is percent-encoded already.
+var triple = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
+// escapeReserved also keeps triples, and the reserved characters that cannot
+// end or split a query (OpenAPI 3.1.1 §4.8.12.2.2, allowReserved).
 func escapeReserved(s string) string {
-	return percentEncode(s, func(c byte) bool {
-		return isUnreserved(c) || strings.IndexByte(":/?@!$'()*,;=", c) >= 0
-	})
+	var b strings.Builder
+	last := 0
+	for _, at := range append(triple.FindAllStringIndex(s, -1), []int{len(s), len(s)}) {
+		b.WriteString(percentEncode(s[last:at[0]], isReserved))
+		b.WriteString(s[at[0]:at[1]])
+		last = at[1]
+	}
+	return b.String()
+}
+
+func isReserved(c byte) bool {
+	return isUnreserved(c) || strings.IndexByte(":/?@!$'()*,;=", c) >= 0
 }
 
 // escapeSegment keeps the reserved characters that a path segment has (RFC 3986
@@ -103,7 +117,7 @@ func escapedList(v any, esc escaper, joiner string) []string {
 		out := make([]string, 0, len(v))
 		for _, k := range slices.Sorted(maps.Keys(v)) {
 			if v[k] != nil {
-				out = append(out, esc(k)+joiner+esc(scalar(v[k])))
+				out = append(out, escapeName(k, esc)+joiner+esc(scalar(v[k])))
 			}
 		}
 		return out
@@ -111,15 +125,26 @@ func escapedList(v any, esc escaper, joiner string) []string {
 	return []string{esc(scalar(v))}
 }
 
-// isEmpty tells the values that RFC 6570 §2.3 calls undefined.
+// escapeName keeps a name from ending early, whatever esc lets through.
+func escapeName(name string, esc escaper) string {
+	return strings.ReplaceAll(esc(name), "=", "%3D")
+}
+
+// isEmpty tells the values that RFC 6570 §2.3 calls undefined: null, and lists
+// and objects with nothing else in them.
 func isEmpty(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true
 	case []any:
-		return len(v) == 0
+		return !slices.ContainsFunc(v, func(item any) bool { return item != nil })
 	case map[string]any:
-		return len(v) == 0
+		for _, member := range v {
+			if member != nil {
+				return false
+			}
+		}
+		return true
 	}
 	return false
 }
@@ -142,14 +167,17 @@ func pathValue(name, style string, explode bool, v any, esc escaper) string {
 		return "." + strings.Join(parts, separator)
 	case "matrix":
 		switch {
-		case explode && isObject:
-			return ";" + strings.Join(parts, ";")
 		case explode && isList:
-			return ";" + escape(name) + "=" + strings.Join(parts, ";"+escape(name)+"=")
-		case len(parts) == 1 && parts[0] == "":
-			return ";" + escape(name)
+			for i, part := range parts {
+				parts[i] = escape(name) + "=" + part
+			}
+		case !explode || !isObject:
+			parts = []string{escape(name) + "=" + strings.Join(parts, ",")}
 		}
-		return ";" + escape(name) + "=" + strings.Join(parts, ",")
+		for i, part := range parts {
+			parts[i] = strings.TrimSuffix(part, "=") // nothing stands for empty (RFC 6570 §3.2.7)
+		}
+		return ";" + strings.Join(parts, ";")
 	}
 	return strings.Join(parts, delimiter(style, escape))
 }
@@ -170,7 +198,7 @@ func delimiter(style string, esc escaper) string {
 // queryPairs serialises a query parameter, or a form field, as name=value
 // pairs that are ready to be joined with "&".
 func queryPairs(name, style string, explode bool, v any, esc escaper) []string {
-	key := esc(name)
+	key := escapeName(name, esc)
 	_, isObject := v.(map[string]any)
 	_, isList := v.([]any)
 	switch {
@@ -193,20 +221,25 @@ func queryPairs(name, style string, explode bool, v any, esc escaper) []string {
 	return pairs
 }
 
-// deepObject writes color[R]=100; deeper members, which OpenAPI leaves open,
-// get one more pair of brackets, and lists repeat their key.
+// deepObject writes color[R]=100. Deeper members OpenAPI leaves open; they get
+// one more pair of brackets each, with the position for a list's: the form that
+// keeps a list of one and a list of objects apart from all else, and that most
+// servers and clients which know brackets agree on.
 func deepObject(pairs []string, key string, v any, esc escaper) []string {
 	switch v := v.(type) {
 	case nil:
 		return pairs
 	case map[string]any:
 		for _, k := range slices.Sorted(maps.Keys(v)) {
-			pairs = deepObject(pairs, key+"%5B"+esc(k)+"%5D", v[k], esc)
+			pairs = deepObject(pairs, key+"%5B"+escapeName(k, esc)+"%5D", v[k], esc)
 		}
 		return pairs
 	case []any:
+		position := 0
 		for _, item := range v {
-			pairs = deepObject(pairs, key, item, esc)
+			if more := deepObject(pairs, key+"%5B"+strconv.Itoa(position)+"%5D", item, esc); len(more) > len(pairs) {
+				pairs, position = more, position+1 // no gaps: servers differ on what they mean
+			}
 		}
 		return pairs
 	}

@@ -40,6 +40,8 @@ func TestPathValue(t *testing.T) {
 		{"label", true, colorsRGB, ".B=150.G=200.R=100"},
 		{"matrix", false, `"blue"`, ";color=blue"},
 		{"matrix", false, `""`, ";color"},
+		{"matrix", true, `["","a"]`, ";color;color=a"},
+		{"matrix", true, `{"R":"","G":"="}`, ";G=%3D;R"},
 		{"matrix", false, colors, ";color=blue,black,brown"},
 		{"matrix", true, colors, ";color=blue;color=black;color=brown"},
 		{"matrix", false, colorsRGB, ";color=B,150,G,200,R,100"},
@@ -73,6 +75,9 @@ func TestQueryPairs(t *testing.T) {
 		{"form", true, colorsRGB, "B=150&G=200&R=100"},
 		{"form", false, colorsRGB, "color=B,150,G,200,R,100"},
 		{"form", true, `[]`, ""},
+		{"form", false, `[null]`, ""},
+		{"form", true, `{"a":null}`, ""},
+		{"form", true, `["a",null,"b"]`, "color=a&color=b"},
 		{"form", false, `{}`, ""},
 		{"spaceDelimited", false, colors, "color=blue%20black%20brown"},
 		{"spaceDelimited", false, colorsRGB, "color=B%20150%20G%20200%20R%20100"},
@@ -80,7 +85,8 @@ func TestQueryPairs(t *testing.T) {
 		{"pipeDelimited", false, colors, "color=blue%7Cblack%7Cbrown"},
 		{"tabDelimited", false, colors, "color=blue%09black%09brown"},
 		{"deepObject", true, colorsRGB, "color%5BB%5D=150&color%5BG%5D=200&color%5BR%5D=100"},
-		{"deepObject", true, `{"a":{"b":[1,2]},"c":null}`, "color%5Ba%5D%5Bb%5D=1&color%5Ba%5D%5Bb%5D=2"},
+		{"deepObject", true, `{"a":{"b":[1,2]},"c":null}`, "color%5Ba%5D%5Bb%5D%5B0%5D=1&color%5Ba%5D%5Bb%5D%5B1%5D=2"},
+		{"deepObject", true, `[{"a":1},null,{"b":[]},{"a":2,"b":[]}]`, "color%5B0%5D%5Ba%5D=1&color%5B1%5D%5Ba%5D=2"},
 		{"form", true, `"a&b=c d+e,f"`, "color=a%26b%3Dc%20d%2Be%2Cf"},
 		{"form", false, `["a,b","c"]`, "color=a%2Cb,c"},
 		{"form", true, `[{"a":1}]`, "color=%7B%22a%22%3A1%7D"},
@@ -90,8 +96,12 @@ func TestQueryPairs(t *testing.T) {
 			t.Errorf("%s explode=%v %s: got %s, want %s", tt.style, tt.explode, tt.value, got, tt.want)
 		}
 	}
-	reserved := strings.Join(queryPairs("filter", "form", true, "kind=a,b:c/d?e&f#g+h%[i]", escapeReserved), "&")
-	if want := "filter=kind=a,b:c/d?e%26f%23g%2Bh%25%5Bi%5D"; reserved != want {
+	named := strings.Join(queryPairs("a=b", "form", true, decode(t, `{"c=d%20":"e=f"}`), escapeReserved), "&")
+	if want := "c%3Dd%20=e=f"; named != want {
+		t.Errorf("allowReserved, names: got %s, want %s", named, want)
+	}
+	reserved := strings.Join(queryPairs("filter", "form", true, "kind=a,b:c/d?e&f#g+h%[i]%2Fj%2", escapeReserved), "&")
+	if want := "filter=kind=a,b:c/d?e%26f%23g%2Bh%25%5Bi%5D%2Fj%252"; reserved != want {
 		t.Errorf("allowReserved: got %s, want %s", reserved, want)
 	}
 }

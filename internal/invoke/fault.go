@@ -1,9 +1,12 @@
 package invoke
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -11,78 +14,158 @@ import (
 const maxFaultText = 2000
 
 // fault maps an answer that is no success. What a plugin says to a 4xx is for
-// the caller, who may mend the call; what it says to anything else is not.
-func (c *Client) fault(resp *http.Response, body []byte) *Error {
-	status := resp.StatusCode
-	said := fmt.Errorf("answer: %.500q", body)
+// the caller, who may mend the call; what it says to anything else is not, save
+// for when to try again.
+func (c *Client) fault(header http.Header, in *answer) *Error {
+	status := in.status
+	e := &Error{Kind: Unavailable, Status: status, Headers: in.headers, Err: fmt.Errorf("answer: %.500q", in.body)}
+	again := retryAfter(header, time.Now())
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusProxyAuthRequired:
-		return &Error{Kind: Unavailable, Status: status, Message: fmt.Sprintf("the plugin does not accept the gateway's credentials (HTTP %d)", status), Err: said}
+		e.Message = fmt.Sprintf("the plugin does not accept the gateway's credentials (HTTP %d)", status)
 	case status >= 400 && status < 500:
-		message := fmt.Sprintf("HTTP %d %s", status, http.StatusText(status))
-		if text := c.discreet(faultText(body)); text != "" {
-			message += ": " + text
+		e.Kind = Rejected
+		e.Message = fmt.Sprintf("HTTP %d %s", status, http.StatusText(status))
+		if text := c.discreet(faultText(in)); text != "" {
+			e.Message += ": " + text
 		}
-		return &Error{Kind: Rejected, Status: status, Message: message, Err: said}
 	case status >= 300 && status < 400:
-		return &Error{Kind: Unavailable, Status: status, Message: fmt.Sprintf("the plugin redirects (HTTP %d), which is not followed", status), Err: said}
+		e.Message = fmt.Sprintf("the plugin redirects (HTTP %d), which is not followed", status)
+	default:
+		e.Message = fmt.Sprintf("the plugin failed (HTTP %d)", status)
 	}
-	return &Error{Kind: Unavailable, Status: status, Message: fmt.Sprintf("the plugin failed (HTTP %d)", status), Err: said}
+	if again != "" {
+		e.Message += "; " + again
+	}
+	return e
 }
 
 // faultText finds the sentence in an error body: Backstage's {error:{name,
-// message}}, problem details (RFC 9457), {message}, {error: "…"}; else the
-// body itself without stacks.
-func faultText(body []byte) string {
-	v, err := unmarshal(body)
+// message}}, problem details (RFC 9457), lists of errors (JSON:API, GraphQL),
+// {message}, {error: "…"}; else the body itself without stacks.
+func faultText(in *answer) string {
+	v, err := unmarshal(in.body)
 	if err != nil {
-		if !utf8.Valid(body) || strings.HasPrefix(strings.TrimSpace(string(body)), "<") {
-			return "" // binary, or a proxy's HTML page
+		isPage := strings.HasPrefix(strings.TrimSpace(string(in.body)), "<") && !strings.HasSuffix(in.media.essence, "xml")
+		if in.kind == kindBinary || !utf8.Valid(in.body) || isPage {
+			return "" // nothing to read, or a proxy's HTML page
 		}
-		return shorten(string(body))
+		return shorten(string(in.body))
 	}
-	object, ok := v.(map[string]any)
-	if !ok {
-		return shorten(string(body))
-	}
-	inner, ok := object["error"].(map[string]any)
-	if !ok {
-		inner = object
-	}
-	if text := sentence(inner, "name", "message"); text != "" && inner["message"] != nil {
-		return text
-	}
-	if text := sentence(object, "title", "detail"); text != "" {
-		return text
-	}
-	if text := sentence(object, "error", "error_description"); text != "" {
-		return text
-	}
-	for _, o := range []map[string]any{object, inner} {
-		for _, key := range []string{"stack", "stackTrace", "stacktrace", "trace", "exception"} {
-			delete(o, key)
+	v = withoutStacks(v)
+	if object, ok := v.(map[string]any); ok {
+		if text := sentence(object); text != "" {
+			return shorten(text)
 		}
 	}
-	text, err := marshal(object)
+	text, err := marshal(v)
 	if err != nil {
 		return ""
 	}
 	return shorten(string(text))
 }
 
-func sentence(object map[string]any, keys ...string) string {
+// sentence words an error object, "" where it has no known shape.
+func sentence(object map[string]any) string {
+	if inner, ok := object["error"].(map[string]any); ok {
+		return sentence(inner)
+	}
+	if text := joined(object, "title", "detail"); text != "" {
+		return text + extensions(object)
+	}
+	message := joined(object, "message", "Message", "error_description", "msg")
+	if message == "" {
+		return cmp.Or(list(object["errors"]), list(object["message"]), list(object["detail"]), joined(object, "error"))
+	}
+	for _, name := range []string{"name", "__type", "error", "status", "code"} {
+		if kind, ok := object[name].(string); ok && kind != "" {
+			kind = kind[strings.LastIndexByte(kind, '#')+1:] // AWS: com.amazon#ValidationException
+			message = kind + ": " + message
+			break
+		}
+	}
+	for _, name := range []string{"errors", "details"} {
+		if text, err := marshal(object[name]); err == nil && object[name] != nil {
+			message += ": " + string(text)
+		}
+	}
+	return message
+}
+
+// joined puts the texts together that are there.
+func joined(object map[string]any, names ...string) string {
 	var parts []string
-	for _, key := range keys {
-		if text, ok := object[key].(string); ok && text != "" {
+	for _, name := range names {
+		if text, ok := object[name].(string); ok && text != "" {
 			parts = append(parts, text)
 		}
 	}
-	if errors, ok := object["errors"]; ok && len(parts) > 0 {
-		if text, err := marshal(errors); err == nil {
-			parts = append(parts, string(text))
+	return strings.Join(parts, ": ")
+}
+
+// list words a list of errors or of texts, with what each of them is about.
+func list(v any) string {
+	items, _ := v.([]any)
+	lines := make([]string, 0, len(items))
+	for _, item := range items {
+		line, _ := item.(string)
+		if object, ok := item.(map[string]any); ok {
+			if line = sentence(object); line == "" {
+				return ""
+			}
+			for _, name := range []string{"source", "path", "field"} {
+				if text, err := marshal(object[name]); err == nil && object[name] != nil {
+					line += " (" + name + " " + string(text) + ")"
+				}
+			}
+		}
+		if line == "" {
+			return ""
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "; ")
+}
+
+// extensions are the members of problem details beside the ones that every
+// problem has (RFC 9457 §3.2): they often say what was wrong.
+func extensions(object map[string]any) string {
+	rest := map[string]any{}
+	for name, v := range object {
+		if !slices.Contains([]string{"type", "status", "title", "detail", "instance", "source"}, name) {
+			rest[name] = v
 		}
 	}
-	return shorten(strings.Join(parts, ": "))
+	if len(rest) == 0 {
+		return ""
+	}
+	said := any(rest)
+	if errors, ok := rest["errors"]; ok && len(rest) == 1 {
+		said = errors
+	}
+	text, err := marshal(said)
+	if err != nil {
+		return ""
+	}
+	return ": " + string(text)
+}
+
+// withoutStacks leaves out what is about the plugin's insides, at any depth.
+func withoutStacks(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, name := range []string{"stack", "stackTrace", "stacktrace", "stack_trace", "trace", "exception"} {
+			delete(v, name)
+		}
+		for _, inner := range v {
+			withoutStacks(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			withoutStacks(inner)
+		}
+	}
+	return v
 }
 
 func shorten(s string) string {
@@ -98,10 +181,4 @@ func shorten(s string) string {
 }
 
 // discreet takes the plugin's own address out of a text.
-func (c *Client) discreet(text string) string {
-	text = strings.ReplaceAll(text, c.base.Host, "[plugin]")
-	if name := c.base.Hostname(); strings.Contains(name, ".") {
-		text = strings.ReplaceAll(text, name, "[plugin]")
-	}
-	return text
-}
+func (c *Client) discreet(text string) string { return c.inner.ReplaceAllString(text, "[plugin]") }

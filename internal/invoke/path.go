@@ -24,9 +24,9 @@ func (b *requestBuilder) path() string {
 		}
 		text := ""
 		switch {
-		case !ok || isEmpty(v):
-		case p.ContentType != "":
+		case ok && p.ContentType != "":
 			text = escape(contentText(p.ContentType, v))
+		case !ok || isEmpty(v):
 		case p.AllowReserved:
 			text = pathValue(p.Name, p.Style, p.Explode, v, escapeSegment)
 		default:

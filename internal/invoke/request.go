@@ -22,7 +22,7 @@ func (c *Client) Request(ctx context.Context, a *openapi.Action, arguments map[s
 	b := &requestBuilder{ctx: ctx, plan: &a.Request, arguments: withDefaults(arguments, a.Request.Defaults)}
 	path := b.path()
 	query, header := b.parameters()
-	body := b.body()
+	body, contentType := b.body()
 	if b.err != nil {
 		return nil, b.err
 	}
@@ -51,7 +51,7 @@ func (c *Client) Request(ctx context.Context, a *openapi.Action, arguments map[s
 		header.Set("Accept", a.Request.Accept)
 	}
 	if body != nil {
-		header.Set("Content-Type", a.Request.Body.MediaType)
+		header.Set("Content-Type", contentType)
 	}
 	return req, nil
 }
@@ -135,7 +135,7 @@ func (b *requestBuilder) parameters() (query []string, header http.Header) {
 		if b.err != nil {
 			return nil, nil
 		}
-		if !ok || isEmpty(v) {
+		if !ok {
 			continue
 		}
 		if p.In == openapi.InQuerystring {
@@ -143,7 +143,9 @@ func (b *requestBuilder) parameters() (query []string, header http.Header) {
 			continue
 		}
 		if p.ContentType != "" {
-			v = contentText(p.ContentType, v)
+			v = contentText(p.ContentType, v) // RFC 6570 has no say here: [] and {} are sent
+		} else if isEmpty(v) {
+			continue
 		}
 		switch p.In {
 		case openapi.InQuery:
@@ -176,7 +178,7 @@ func (b *requestBuilder) querystring(mediaType string, v any) string {
 			b.fail("query has to be an object: it is sent as form fields")
 			return ""
 		}
-		return string(b.form(v))
+		return string(b.form(&openapi.Content{}, v))
 	}
 	return escape(contentText(mediaType, v))
 }

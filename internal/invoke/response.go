@@ -6,56 +6,150 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"mime"
+	"io"
 	"net/http"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/stagedoor/stagedoor/openapi"
 )
 
-// result maps an answer: success statuses to a Result, others to an Error.
-func (c *Client) result(ctx context.Context, a *openapi.Action, arguments map[string]any, resp *http.Response, body []byte) (*Result, error) {
-	status := resp.StatusCode
-	if !a.Response.IsSuccess(status) {
-		return nil, c.fault(resp, body)
-	}
-	r := &Result{Status: status}
-	mediaType := essence(resp.Header.Get("Content-Type"))
-	switch {
-	case len(bytes.TrimSpace(body)) == 0:
-		r.JSON = json.RawMessage("{}")
-		body = []byte("null")
-	case isJSON(mediaType) || mediaType == "":
-		compact := bytes.NewBuffer(make([]byte, 0, len(body)))
-		err := json.Compact(compact, body)
-		switch {
-		case err == nil:
-			r.JSON = bytes.ToValidUTF8(compact.Bytes(), []byte("\uFFFD"))
-		case mediaType == "" && utf8.Valid(body):
-			r.Text = string(body)
-		default:
-			return nil, &Error{Kind: Unavailable, Status: status, Message: "the plugin's answer is not the JSON that it says it is", Err: err}
-		}
-	case utf8.Valid(body) && bytes.IndexByte(body, 0) < 0:
-		r.Text = string(body)
-	default:
-		return nil, &Error{Kind: Unavailable, Status: status, Message: fmt.Sprintf("the plugin answered with binary data (%s)", mediaType)}
-	}
-	if a.Response.Select == nil {
-		return r, nil
-	}
-	return c.selected(ctx, a, arguments, r, body)
+// answer is a plugin's answer as far as it was read.
+type answer struct {
+	status  int
+	media   mediaType
+	kind    mediaKind // by name and content
+	headers []Header
+	secrets []string // never to be seen
+	body    []byte   // without secrets; text is UTF-8
+	partial bool     // there was more than the cap
 }
 
-// selected runs the action's jq program over the answer.
-func (c *Client) selected(ctx context.Context, a *openapi.Action, arguments map[string]any, r *Result, body []byte) (*Result, error) {
-	var input any = r.Text
-	if r.JSON != nil {
-		var err error
-		if input, err = unmarshal(body); err != nil {
-			return nil, &Error{Kind: Unavailable, Status: r.Status, Message: "the plugin's answer is not the JSON that it says it is", Err: err}
+// answer maps an answer: success statuses to a Result, others to an Error.
+func (c *Client) answer(ctx context.Context, a *openapi.Action, arguments map[string]any, resp *http.Response, secrets []string) (*Result, error) {
+	in := &answer{
+		status: resp.StatusCode, media: parseMediaType(resp.Header.Get("Content-Type")),
+		headers: c.headers(resp.Header, secrets), secrets: secrets,
+	}
+	success := a.Response.IsSuccess(in.status)
+	var r *Result
+	var err error
+	switch hasBody := resp.Request == nil || resp.Request.Method != http.MethodHead; {
+	case success && hasBody && in.media.kind() == kindSequence && resp.ContentLength != 0:
+		r, err = c.collect(ctx, a, in, resp.Body)
+	case hasBody:
+		if err := c.read(in, resp); err != nil {
+			return nil, err
 		}
+		if !success {
+			return nil, c.fault(resp.Header, in)
+		}
+		r, err = c.result(a, in)
+	default: // the headers of an answer to HEAD speak of a body that is not there
+		r = in.nothing()
+	}
+	if err != nil || a.Response.Select == nil {
+		return r, err
+	}
+	return c.selected(ctx, a, arguments, r)
+}
+
+// read takes the decoded body up to the cap. It reads a little further, so that
+// a secret that stands across the cut is still seen as one.
+func (c *Client) read(in *answer, resp *http.Response) (err error) {
+	margin := int64(1)
+	for _, s := range in.secrets {
+		margin = max(margin, int64(2*len(s)))
+	}
+	limited := io.LimitReader(resp.Body, c.maxResponse+margin)
+	if n := resp.ContentLength; n > 0 && n <= c.maxResponse {
+		in.body = make([]byte, n)
+		_, err = io.ReadFull(limited, in.body)
+	} else {
+		in.body, err = io.ReadAll(limited)
+	}
+	if err != nil {
+		return err
+	}
+	in.partial = int64(len(in.body)) > c.maxResponse
+	if in.kind = in.media.kindOf(in.body); in.kind != kindBinary {
+		in.body = toUTF8(in.body, in.media.charset, in.kind == kindJSON)
+	}
+	in.body = redact(in.body, in.secrets)
+	if in.partial {
+		in.body = in.body[:max(0, min(int64(len(in.body))-margin, c.maxResponse))]
+	}
+	return nil
+}
+
+// result makes a Result of a body that was read.
+func (c *Client) result(a *openapi.Action, in *answer) (*Result, error) {
+	r := &Result{Status: in.status, Headers: in.headers}
+	switch {
+	case len(bytes.TrimSpace(in.body)) == 0 && !in.partial:
+		return in.nothing(), nil
+	case in.kind == kindBinary && in.partial:
+		return nil, c.tooLarge(a, in.status)
+	case in.kind == kindBinary:
+		r.Binary = &Binary{MediaType: in.media.essence, Data: in.body}
+		if r.Binary.MediaType == "" {
+			r.Binary.MediaType = essence(http.DetectContentType(in.body))
+		}
+		return r, nil
+	case in.kind == kindJSON:
+		return r, c.asJSON(a, in, r)
+	case in.media.essence == "" && c.asJSON(a, in, r) == nil:
+		return r, nil
+	}
+	c.asText(a, in, r)
+	return r, nil
+}
+
+// nothing is the result of an answer without a body.
+func (in *answer) nothing() *Result {
+	return &Result{Status: in.status, JSON: json.RawMessage("{}"), Headers: in.headers, empty: true}
+}
+
+// asJSON puts the body into the result as JSON, cut where it has to be.
+func (c *Client) asJSON(a *openapi.Action, in *answer, r *Result) error {
+	text := in.body
+	if in.partial {
+		cut, path, items, ok := cutJSON(text)
+		if !ok {
+			return c.tooLarge(a, in.status)
+		}
+		text = cut
+		r.Cut = &Cut{Reason: "size", Path: path, Items: items, Note: c.cutNote(a, keptItems(path, items))}
+	}
+	compact := bytes.NewBuffer(make([]byte, 0, len(text)))
+	if err := json.Compact(compact, text); err != nil {
+		return &Error{Kind: Unavailable, Status: in.status, Message: "the plugin's answer is not the JSON that it says it is", Headers: in.headers, Err: err}
+	}
+	r.JSON = bytes.ToValidUTF8(compact.Bytes(), []byte("\uFFFD"))
+	return nil
+}
+
+// asText puts the body into the result as text.
+func (c *Client) asText(a *openapi.Action, in *answer, r *Result) {
+	text := in.body
+	if in.partial {
+		text = cutText(text, int(c.maxResponse)-utf8.UTFMax)
+		r.Cut = &Cut{Reason: "size", Items: -1, Note: c.cutNote(a, fmt.Sprintf("the text above is its first %d bytes", len(text)))}
+	}
+	r.Text = string(bytes.ToValidUTF8(text, []byte("\uFFFD")))
+}
+
+// selected runs the action's jq program over the answer. It never runs over a
+// part of one: what it counts or looks for may be in the rest.
+func (c *Client) selected(ctx context.Context, a *openapi.Action, arguments map[string]any, r *Result) (*Result, error) {
+	if r.Cut != nil {
+		return nil, c.tooLarge(a, r.Status)
+	}
+	if r.Binary != nil {
+		return nil, &Error{Kind: Unavailable, Status: r.Status, Message: fmt.Sprintf("the plugin answered with binary data (%s)", r.Binary.MediaType)}
+	}
+	input, err := r.value()
+	if err != nil {
+		return nil, &Error{Kind: Unavailable, Status: r.Status, Message: "the plugin's answer is not the JSON that it says it is", Err: err}
 	}
 	out, err := runQuery(ctx, a.Response.Select, input, withDefaults(arguments, a.Request.Defaults), r.Status)
 	var said *openapi.QueryError
@@ -75,14 +169,13 @@ func (c *Client) selected(ctx context.Context, a *openapi.Action, arguments map[
 	return r, nil
 }
 
-func essence(contentType string) string {
-	if e, _, err := mime.ParseMediaType(contentType); err == nil {
-		return e
+// value is the result as jq sees it; an empty answer is null.
+func (r *Result) value() (any, error) {
+	switch {
+	case r.empty:
+		return nil, nil
+	case r.JSON != nil:
+		return unmarshal(r.JSON)
 	}
-	e, _, _ := strings.Cut(contentType, ";")
-	return strings.ToLower(strings.TrimSpace(e))
-}
-
-func isJSON(essence string) bool {
-	return essence == "application/json" || essence == "text/json" || strings.HasSuffix(essence, "+json")
+	return r.Text, nil
 }

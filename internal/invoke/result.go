@@ -5,12 +5,24 @@ import (
 	"fmt"
 )
 
-// Result is what an action gave back. Exactly one of JSON and Text is set; an
-// empty answer is the JSON {}.
+// Result is what an action gave back. Exactly one of JSON, Text and Binary is
+// set; an empty answer is the JSON {}.
 type Result struct {
 	Status int
 	JSON   json.RawMessage // compact
 	Text   string
+	Binary *Binary
+	// Headers are those of the answer that a caller can act on.
+	Headers []Header
+	Cut     *Cut // nil: this is all that the plugin had
+
+	empty bool // there was no body
+}
+
+// Binary is an answer that is no text: an image, a sound, a file.
+type Binary struct {
+	MediaType string // without parameters, "image/png"
+	Data      []byte
 }
 
 // Kind classifies why a call gave no result.
@@ -22,13 +34,13 @@ const (
 	InvalidArguments Kind = "invalid_arguments"
 	// Rejected: the plugin answered 4xx; Message has what it said.
 	Rejected Kind = "rejected"
-	// Unavailable: the plugin could not be reached, answered 5xx, or with something unreadable.
+	// Unavailable: the plugin could not be reached, answered 5xx, or with broken JSON.
 	Unavailable Kind = "unavailable"
 	// Timeout: the plugin did not answer in time.
 	Timeout Kind = "timeout"
 	// Cancelled: the caller gave the call up.
 	Cancelled Kind = "cancelled"
-	// TooLarge: the answer was over the size cap.
+	// TooLarge: the answer was over the size cap, and makes no sense when it is cut.
 	TooLarge Kind = "too_large"
 	// Internal: a fault of the gateway.
 	Internal Kind = "internal"
@@ -40,6 +52,7 @@ type Error struct {
 	Kind    Kind
 	Status  int // the plugin's HTTP status, 0 when there was none
 	Message string
+	Headers []Header // of the answer, as in [Result]
 	Err     error
 }
 

@@ -343,6 +343,42 @@ func TestWrapSchema(t *testing.T) {
 	}
 }
 
+// TestOpenSchema: every result conforms, and what the document says is still
+// there to read.
+func TestOpenSchema(t *testing.T) {
+	const rest = `},{"description":"or whatever else the plugin answers"}]`
+	for _, test := range []struct{ schema, legacy, modern string }{
+		{`{"type":"object","properties":{"id":{"type":"integer"}}}`,
+			`{"type":"object","anyOf":[{"type":"object","properties":{"id":{"type":"integer"}}` + rest + `}`,
+			`{"anyOf":[{"type":"object","properties":{"id":{"type":"integer"}}` + rest + `}`},
+		{`{"type":"object","items":{"$ref":"#"},"$defs":{"A":{"pattern":"\\w"}}}`,
+			`{"type":"object","anyOf":[{"type":"object","items":{"$ref":"#/anyOf/0"}` + rest + `,"$defs":{"A":{}}}`,
+			`{"anyOf":[{"type":"object","items":{"$ref":"#/anyOf/0"}` + rest + `,"$defs":{"A":{}}}`},
+		{`{"type":"array","items":{"$ref":"#"}}`,
+			`{"type":"object","properties":{"result":{"anyOf":[{"type":"array","items":{"$ref":"#/properties/result/anyOf/0"}}` +
+				`,{"description":"or whatever else the plugin answers"}]}},"required":["result"]}`,
+			`{"anyOf":[{"type":"array","items":{"$ref":"#/anyOf/0"}` + rest + `}`},
+		{`{"type":"object","properties":{"pattern":{"pattern":"x","title":"p"}},"patternProperties":{"^x":{}},"anyOf":[{"pattern":"x"},true],"not":{"pattern":"x"}}`,
+			`{"type":"object","anyOf":[{"type":"object","properties":{"pattern":{"title":"p"}},"anyOf":[{},true],"not":{}` + rest + `}`, ``},
+	} {
+		built, err := newTool(registry.Tool{Name: "x", Action: action("echo", test.schema)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(built.defined[legacy].RawOutputSchema); got != test.legacy {
+			t.Errorf("legacy\n%s, want\n%s", got, test.legacy)
+		}
+		if got := string(built.defined[modern].RawOutputSchema); test.modern != "" && got != test.modern {
+			t.Errorf("modern\n%s, want\n%s", got, test.modern)
+		}
+		strict := action("echo", test.schema)
+		strict.StrictOutput = true
+		if built, err = newTool(registry.Tool{Name: "x", Action: strict}); err != nil || string(built.defined[modern].RawOutputSchema) != test.schema {
+			t.Errorf("strict: %s %v", built.defined[modern].RawOutputSchema, err)
+		}
+	}
+}
+
 func TestAppendEscaped(t *testing.T) {
 	for _, s := range []string{"", "plain", "\"\\\b\f\n\r\t\x00\x1f\x7f", "é 日本 \u2028 😀", "\xff\xfe a \xed\xa0\x80", "<&>", fmt.Sprint(ids(20))} {
 		var got string

@@ -47,6 +47,27 @@ func (f *fakeInvoker) Invoke(ctx context.Context, p registry.Principal, a *regis
 		return &invoke.Result{Text: "line 1\nline 2 <&> \x00 \xff end"}, nil
 	case "typednote":
 		return &invoke.Result{Text: "words"}, nil
+	case "image", "typedimage":
+		return &invoke.Result{Status: 200, Binary: &invoke.Binary{MediaType: "image/png", Data: []byte("\x89PNG\x00")}}, nil
+	case "audio":
+		return &invoke.Result{Status: 200, Binary: &invoke.Binary{MediaType: "audio/ogg", Data: []byte("OggS\x00")}}, nil
+	case "file":
+		return &invoke.Result{
+			Status: 201, Binary: &invoke.Binary{MediaType: "application/pdf", Data: []byte("%PDF-1.4")},
+			Headers: []invoke.Header{{Name: "location", Value: `/files/7?a="b"`}, {Name: "x-ratelimit-remaining", Value: "3"}},
+		}, nil
+	case "cut":
+		return &invoke.Result{
+			Status: 200, JSON: json.RawMessage(`{"items":[1,2]}`),
+			Cut: &invoke.Cut{Note: `Cut: items has its first 2 items. Ask for less with "limit".`, Reason: "size", Path: "items", Items: 2},
+		}, nil
+	case "cuttext":
+		return &invoke.Result{Status: 200, Text: "line 1\n", Cut: &invoke.Cut{Note: "Cut.", Reason: "size", Items: -1}}, nil
+	case "limited":
+		return nil, &invoke.Error{
+			Kind: invoke.Rejected, Status: 429, Message: "HTTP 429 Too Many Requests; try again in 30s", Err: secret,
+			Headers: []invoke.Header{{Name: "retry-after", Value: "30"}},
+		}
 	case "wait":
 		select {
 		case <-f.gate:
@@ -79,10 +100,11 @@ const ownersSchema = `{"$schema":"https://json-schema.org/draft/2020-12/schema",
 func testServers() []registry.Server {
 	catalog := registry.Server{Name: "catalog", Title: "Software catalog", Version: "1.2.3", Instructions: "Ask me."}
 	outputs := map[string]string{
-		"echo": `{"type":"object"}`, "owners": ownersSchema, "typednote": `{"type":"string"}`,
+		"echo": `{"type":"object"}`, "owners": ownersSchema, "typednote": `{"type":"string"}`, "typedimage": `{"type":"object"}`,
 		"maybe": `{"anyOf":[{"type":"object"},{"type":"null"}]}`,
 	}
 	for _, name := range []string{
+		"image", "typedimage", "audio", "file", "cut", "cuttext", "limited",
 		"owners", "echo", "maybe", "note", "typednote", "wait", "panic", "odd", "nothing",
 		"invalid_arguments", "rejected", "unavailable", "timeout", "too_large", "denied", "internal",
 	} {

@@ -33,11 +33,28 @@ func isObjectSchema(schema []byte) bool {
 	}
 }
 
+// openSchema admits whatever the plugin answers, beside what its document says
+// that it answers. Clients that validate (MCP's TypeScript SDK does, and throws
+// the result away) then lose nothing where a plugin breaks its own document, and
+// a reader still sees what to expect.
+func openSchema(schema []byte, object bool) []byte {
+	before := `{"anyOf":[{`
+	if object {
+		before = `{"type":"object","anyOf":[{`
+	}
+	return nestSchema(withoutPatterns(schema), before, `/anyOf/0`, `},{"description":"or whatever else the plugin answers"}]`)
+}
+
 // wrapSchema makes the schema of {"result": value} from that of value, for
-// revisions whose structuredContent is an object. Definitions move to the new
-// root, so that references to them stay valid; the other references from the
-// root are bent to where the old root now is.
+// revisions whose structuredContent is an object.
 func wrapSchema(schema []byte) []byte {
+	return nestSchema(schema, `{"type":"object","properties":{"result":{`, `/properties/result`, `}},"required":["result"]`)
+}
+
+// nestSchema puts a schema into another one, at pointer. Definitions move to
+// the new root, so that references to them stay valid; the other references
+// from the root are bent to where the old root now is.
+func nestSchema(schema []byte, before, pointer, after string) []byte {
 	var hoisted, rest []byte
 	own := hasMember(schema, "$id") // then it stays its own root
 	for m := membersOf(schema); ; {
@@ -55,19 +72,19 @@ func wrapSchema(schema []byte) []byte {
 		rest = appendMember(rest, name, value)
 	}
 	if !own {
-		rest, hoisted = bendRefs(rest), bendRefs(hoisted)
+		rest, hoisted = bendRefs(rest, pointer), bendRefs(hoisted, pointer)
 	}
-	out := append([]byte(`{"type":"object","properties":{"result":{`), rest...)
-	out = append(out, `}},"required":["result"]`...)
+	out := append([]byte(before), rest...)
+	out = append(out, after...)
 	out = append(out, hoisted...)
 	return append(out, '}')
 }
 
-// bendRefs replaces "$ref":"#…" by "$ref":"#/properties/result…", but for
-// references to definitions. The text is compact; a "$ref" in a string value
-// would have its quotes escaped.
-func bendRefs(raw []byte) []byte {
-	const ref, definitions, root = `"$ref":"#`, `/$defs/`, `/properties/result`
+// bendRefs puts the pointer into references from the root, but for those to
+// definitions. The text is compact; a "$ref" in a string value would have its
+// quotes escaped.
+func bendRefs(raw []byte, pointer string) []byte {
+	const ref, definitions = `"$ref":"#`, `/$defs/`
 	var out []byte
 	for {
 		before, after, found := bytes.Cut(raw, []byte(ref))
@@ -77,10 +94,70 @@ func bendRefs(raw []byte) []byte {
 		}
 		out = append(out, ref...)
 		if bytes.HasPrefix(after, []byte(`"`)) || bytes.HasPrefix(after, []byte(`/`)) && !bytes.HasPrefix(after, []byte(definitions)) {
-			out = append(out, root...)
+			out = append(out, pointer...)
 		}
 		raw = after
 	}
+}
+
+// withoutPatterns leaves regular expressions out of a schema. Documents have
+// them in many dialects; one that JavaScript does not know makes the same SDK
+// refuse the whole tools/list, and of a result they tell a model nothing.
+func withoutPatterns(schema []byte) []byte {
+	if !isObject(schema) {
+		return schema
+	}
+	out := []byte{'{'}
+	for m := membersOf(schema); ; {
+		name, value, ok := m.next()
+		if !ok {
+			return append(out, '}')
+		}
+		switch name {
+		case "pattern", "patternProperties":
+			continue
+		case "properties", "$defs", "dependentSchemas":
+			value = eachMember(value, withoutPatterns)
+		case "anyOf", "allOf", "oneOf", "prefixItems":
+			value = eachElement(value, withoutPatterns)
+		case "items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else", "unevaluatedItems", "unevaluatedProperties", "contentSchema":
+			value = withoutPatterns(value)
+		}
+		out = appendMember(comma(out), name, value)
+	}
+}
+
+func eachMember(object []byte, f func([]byte) []byte) []byte {
+	if !isObject(object) {
+		return object
+	}
+	out := []byte{'{'}
+	for m := membersOf(object); ; {
+		name, value, ok := m.next()
+		if !ok {
+			return append(out, '}')
+		}
+		out = appendMember(comma(out), name, f(value))
+	}
+}
+
+func eachElement(array []byte, f func([]byte) []byte) []byte {
+	if kind(array) != '[' {
+		return array
+	}
+	out := []byte{'['}
+	for _, value := range elements(array) {
+		out = append(comma(out), f(value)...)
+	}
+	return append(out, ']')
+}
+
+// comma separates from what stands before, if anything does.
+func comma(dst []byte) []byte {
+	if len(dst) > 1 {
+		return append(dst, ',')
+	}
+	return dst
 }
 
 func hasMember(object []byte, want string) bool {

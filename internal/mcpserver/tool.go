@@ -51,9 +51,13 @@ func newTool(t registry.Tool) (*tool, error) {
 		if err != nil {
 			return nil, fmt.Errorf("output schema: %w", err)
 		}
+		built.wrap = !isObjectSchema(output)
 		outputs = [eras][]byte{legacy: output, modern: output}
-		if built.wrap = !isObjectSchema(output); built.wrap {
-			outputs[legacy] = wrapSchema(output)
+		if !t.Action.StrictOutput {
+			outputs = [eras][]byte{legacy: openSchema(output, !built.wrap), modern: openSchema(output, false)}
+		}
+		if built.wrap {
+			outputs[legacy] = wrapSchema(outputs[legacy])
 		}
 	}
 	for e := range eras {

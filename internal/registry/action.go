@@ -7,14 +7,19 @@ import (
 	"github.com/stagedoor/stagedoor/openapi"
 )
 
-// Action is an action of a plugin as the registry knows it. It is immutable.
+// Action is an action of a plugin as the registry knows it. It is immutable,
+// save for what the checker of outputs keeps of it.
 type Action struct {
 	openapi.Action
 	ID     string // "plugin:name"
 	Plugin string
+	// StrictOutput says that results keep to OutputSchema; else clients are told
+	// that they may be something else.
+	StrictOutput bool
 
 	arguments *jsonschema.Schema
 	client    *invoke.Client
+	checked   *checked
 }
 
 // Principal is who calls: a user, a service, or a plugin acting for a user.
@@ -45,6 +50,8 @@ type Plugin struct {
 	Name    string
 	Actions []openapi.Action
 	Client  *invoke.Client
+	// StrictOutput is as in [Action].
+	StrictOutput bool
 	// Attributes are the operator's word on actions, by name glob. It counts
 	// more than the document's, in both directions.
 	Attributes []AttributeRule

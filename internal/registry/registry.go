@@ -13,6 +13,7 @@ import (
 // call an action.
 type Registry struct {
 	current atomic.Pointer[Snapshot]
+	outputs *Outputs // nil: nobody checks them
 }
 
 // New makes a registry of one snapshot.
@@ -21,6 +22,9 @@ func New(s *Snapshot) *Registry {
 	r.current.Store(s)
 	return r
 }
+
+// CheckOutputs lets answers be checked, from before the first call on.
+func (r *Registry) CheckOutputs(o *Outputs) { r.outputs = o }
 
 // Snapshot is what the registry holds now. Calls that began with an older one
 // finish on it.
@@ -37,7 +41,11 @@ func (r *Registry) Invoke(ctx context.Context, p Principal, a *Action, arguments
 	if err != nil {
 		return nil, err
 	}
-	return a.client.Invoke(ctx, &a.Action, decoded)
+	result, err := a.client.Invoke(ctx, &a.Action, decoded)
+	if err == nil && result.Cut == nil {
+		r.outputs.offer(a, result.JSON)
+	}
+	return result, err
 }
 
 // Preview gives the request that Invoke would send, with credentials masked,

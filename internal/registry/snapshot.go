@@ -81,7 +81,10 @@ func (s *Snapshot) addPlugin(p Plugin) (faults []Fault) {
 		if errs[i] != nil {
 			faults = append(faults, Fault{Path: "plugins." + p.Name, Message: fmt.Sprintf("action %q: input schema: %v", source.Name, errs[i])})
 		}
-		a := &Action{Action: source, ID: p.Name + ":" + source.Name, Plugin: p.Name, arguments: schemas[i], client: p.Client}
+		a := &Action{
+			Action: source, ID: p.Name + ":" + source.Name, Plugin: p.Name, StrictOutput: p.StrictOutput,
+			arguments: schemas[i], client: p.Client, checked: &checked{},
+		}
 		for j, rule := range p.Attributes {
 			if glob(rule.Actions, a.Name) {
 				used[j] = true

@@ -15,9 +15,10 @@ const UnknownTool = "unknown"
 
 // Metrics are one gateway's measurements, in a registry of their own.
 type Metrics struct {
-	registry *prometheus.Registry
-	calls    *prometheus.CounterVec
-	duration *prometheus.HistogramVec
+	registry   *prometheus.Registry
+	calls      *prometheus.CounterVec
+	duration   *prometheus.HistogramVec
+	mismatches *prometheus.CounterVec
 }
 
 // NewMetrics makes an empty set.
@@ -33,8 +34,12 @@ func NewMetrics() *Metrics {
 			Help:    "How long tool calls took, the plugin's answer included.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"server", "tool"}),
+		mismatches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stagedoor_output_mismatches_total",
+			Help: "Answers of plugins that break the output schema of their own document, of those that were checked.",
+		}, []string{"plugin", "action"}),
 	}
-	m.registry.MustRegister(m.calls, m.duration, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.calls, m.duration, m.mismatches, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -43,6 +48,11 @@ func NewMetrics() *Metrics {
 func (m *Metrics) ToolCall(server, tool, outcome string, d time.Duration) {
 	m.calls.WithLabelValues(server, tool, outcome).Inc()
 	m.duration.WithLabelValues(server, tool).Observe(d.Seconds())
+}
+
+// OutputMismatch records an answer that breaks its output schema.
+func (m *Metrics) OutputMismatch(plugin, action string) {
+	m.mismatches.WithLabelValues(plugin, action).Inc()
 }
 
 // Handler serves the metrics in Prometheus's formats.

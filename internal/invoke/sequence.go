@@ -1,0 +1,252 @@
+package invoke
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/stagedoor/stagedoor/openapi"
+)
+
+// sequence says how a stream of JSON texts or events is taken apart.
+type sequence struct {
+	// split cuts the stream into records.
+	split bufio.SplitFunc
+	// item makes JSON of a record; nil: there is nothing in it.
+	item func(record []byte) json.RawMessage
+}
+
+// sequenceOf gives the form of a media type that is a sequence, nil of others:
+// JSON lines under their several names, JSON text sequences (RFC 7464) and
+// server-sent events (HTML Standard, §9.2).
+func sequenceOf(essence string) *sequence {
+	switch essence {
+	case "application/x-ndjson", "application/ndjson", "text/x-ndjson", "application/jsonl", "application/x-jsonl", "application/jsonlines",
+		"application/x-jsonlines", "application/json-lines", "application/stream+json", "application/x-json-stream":
+		return &sequence{split: bufio.ScanLines, item: jsonItem}
+	case "text/event-stream":
+		return &sequence{split: splitEvents, item: eventItem}
+	}
+	if essence == "application/json-seq" || strings.HasSuffix(essence, "+json-seq") {
+		return &sequence{split: splitRecords, item: jsonItem}
+	}
+	return nil
+}
+
+// splitRecords splits at RFC 7464's record separators.
+func splitRecords(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if i := bytes.IndexByte(data, 0x1E); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}
+
+// splitEvents splits at blank lines; a line ends with LF, CR or both.
+func splitEvents(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	start := 0 // of the line
+	for i := 0; i < len(data); i++ {
+		if data[i] != '\n' && data[i] != '\r' {
+			continue
+		}
+		blank := i == start
+		if data[i] == '\r' {
+			if i+1 == len(data) && !atEOF && !blank {
+				return 0, nil, nil // LF may follow
+			}
+			if i+1 < len(data) && data[i+1] == '\n' {
+				i++
+			}
+		}
+		start = i + 1
+		if blank {
+			return start, data[:start], nil
+		}
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}
+
+// jsonItem is a record that is JSON, or else its text as a JSON string: one bad
+// line does not cost the others.
+func jsonItem(record []byte) json.RawMessage {
+	record = bytes.TrimSpace(record)
+	if len(record) == 0 {
+		return nil
+	}
+	record = bytes.ToValidUTF8(record, []byte("\uFFFD"))
+	var compact bytes.Buffer
+	if json.Compact(&compact, record) == nil {
+		return compact.Bytes()
+	}
+	text, err := marshal(string(record))
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// eventItem makes {"event":…,"id":…,"data":…} of an event; comments, which keep
+// connections alive, are nothing.
+func eventItem(record []byte) json.RawMessage {
+	var name, id string
+	var data []string
+	for line := range strings.FieldsFuncSeq(string(record), func(r rune) bool { return r == '\n' || r == '\r' }) {
+		field, value, _ := strings.Cut(line, ":")
+		value = strings.TrimPrefix(value, " ")
+		switch field {
+		case "event":
+			name = value
+		case "id":
+			id = value
+		case "data":
+			data = append(data, value)
+		}
+	}
+	if name == "" && data == nil {
+		return nil
+	}
+	event := []byte{'{'}
+	for _, f := range []struct{ name, value string }{{"event", name}, {"id", id}} {
+		if text, err := marshal(f.value); err == nil && f.value != "" {
+			event = fmt.Appendf(event, "%q:%s,", f.name, text)
+		}
+	}
+	content := jsonItem([]byte(strings.Join(data, "\n")))
+	if content == nil {
+		content = json.RawMessage(`""`)
+	}
+	return append(append(append(event, `"data":`...), content...), '}')
+}
+
+// stream is a plugin's body up to the cap. It remembers why it ended early: of
+// what it broke off in, nothing is kept.
+type stream struct {
+	body io.Reader
+	left int64
+	err  error
+}
+
+var errFull = errors.New("the cap is reached")
+
+func (s *stream) Read(p []byte) (int, error) {
+	if s.left <= 0 {
+		s.err = errFull
+		return 0, errFull
+	}
+	n, err := s.body.Read(p[:min(int64(len(p)), s.left)])
+	s.left -= int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+// collect reads a stream until it ends, the cap is reached or time is up; what
+// there is by then is the result, an array. Each item is progress.
+func (c *Client) collect(ctx context.Context, a *openapi.Action, in *answer, body io.Reader) (*Result, error) {
+	form, progress := sequenceOf(in.media.essence), progressOf(ctx)
+	from := &stream{body: body, left: c.maxResponse + 1}
+	records := bufio.NewScanner(from)
+	records.Buffer(make([]byte, 0, 4<<10), int(c.maxResponse)+2)
+	records.Split(func(data []byte, atEOF bool) (int, []byte, error) { return form.split(data, atEOF && from.err == nil) })
+	list, count := []byte{'['}, 0
+	for records.Scan() {
+		item := form.item(toUTF8(records.Bytes(), in.media.charset, true))
+		if item == nil {
+			continue
+		}
+		item = redact(item, in.secrets)
+		if int64(len(list)+len(item)+len(",]")) > c.maxResponse {
+			from.err = errFull
+			break
+		}
+		if count > 0 {
+			list = append(list, ',')
+		}
+		list = append(list, item...)
+		if count++; progress != nil {
+			progress(Progress{Items: count, Message: c.discreet(progressText(item))})
+		}
+	}
+	cut, err := c.streamCut(ctx, a, from.err, count)
+	return &Result{Status: in.status, Headers: in.headers, JSON: append(list, ']'), Cut: cut}, err
+}
+
+// streamCut says why a stream was left before its end. It is an error where
+// nothing came, and where the caller gave up.
+func (c *Client) streamCut(ctx context.Context, a *openapi.Action, err error, count int) (*Cut, error) {
+	switch {
+	case err == nil:
+		return nil, nil
+	case errors.Is(err, errFull) && count == 0:
+		return nil, c.tooLarge(a, http.StatusOK)
+	case errors.Is(err, errFull):
+		return &Cut{Reason: "size", Items: count, Note: c.cutNote(a, keptItems("", count))}, nil
+	case errors.Is(ctx.Err(), context.Canceled) || count == 0:
+		return nil, err
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &Cut{Reason: "time", Items: count, Note: "The plugin's answer is a stream that had not ended when the time for the call was up: " +
+			keptItems("", count) + "."}, nil
+	}
+	return &Cut{Reason: "interrupted", Items: count, Note: "The plugin's answer is a stream that broke off: " + keptItems("", count) + "."}, nil
+}
+
+// Progress is what has come of an answer so far.
+type Progress struct {
+	Items   int    // more than before
+	Message string // the newest item, where it is short text
+}
+
+type progressKey struct{}
+
+// WithProgress lets the calls of a context tell how an answer that is a stream
+// comes in. The function is called by the goroutine that called
+// [Client.Invoke], before it returns.
+func WithProgress(ctx context.Context, f func(Progress)) context.Context {
+	return context.WithValue(ctx, progressKey{}, f)
+}
+
+func progressOf(ctx context.Context) func(Progress) {
+	f, _ := ctx.Value(progressKey{}).(func(Progress))
+	return f
+}
+
+// maxProgressText bounds a progress message.
+const maxProgressText = 200
+
+// progressText is the text of an item: of a string, or of an object's member
+// that is meant for reading.
+func progressText(item []byte) string {
+	v, err := unmarshal(item)
+	if err != nil {
+		return ""
+	}
+	if event, ok := v.(map[string]any); ok && event["data"] != nil {
+		v = event["data"]
+	}
+	if object, ok := v.(map[string]any); ok {
+		for _, name := range []string{"message", "text", "status", "title", "name"} {
+			if text, ok := object[name].(string); ok {
+				v = text
+				break
+			}
+		}
+	}
+	text, _ := v.(string)
+	if len(text) > maxProgressText || !utf8.ValidString(text) {
+		return ""
+	}
+	return text
+}
