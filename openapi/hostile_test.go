@@ -29,7 +29,15 @@ func TestHostile(t *testing.T) {
 	}
 	wide = strings.Replace(wide, "/a: {get: {operationId: a,", "/a: {post: {operationId: a, requestBody: {required: true, content: {application/json: {schema: {$ref: '#/components/schemas/W'}}}},", 1)
 
+	var chain strings.Builder
+	chain.WriteString(strings.Replace(head, "/a: {get: {operationId: a,", "/a: {post: {operationId: a, requestBody: {required: true, content: {application/json: {schema: {$ref: '#/components/schemas/C0'}}}},", 1))
+	chain.WriteString("components:\n  schemas:\n")
+	for i := range 100_000 {
+		fmt.Fprintf(&chain, "    C%d: {allOf: [{$ref: '#/components/schemas/C%d'}]}\n", i, i+1)
+	}
+
 	for name, tt := range map[string]struct{ doc, want string }{
+		"endless allOf":   {chain.String() + "    C100000: {$ref: '#/components/schemas/C0'}\n", "1 actions"},
 		"empty":           {"", "document is empty"},
 		"blank":           {" \n\t\n", "document is empty"},
 		"binary":          {"\x7fELF\x00\x01", "document is binary"},

@@ -132,6 +132,10 @@ type loops struct {
 	back  map[*yaml.Node]bool // the $refs that close a circle
 }
 
+// maxInPlace is how many schemas that apply to the same value are followed one
+// into the other. No tool has room for a circle that is longer.
+const maxInPlace = 2 * schemaBudget
+
 type visit int
 
 const (
@@ -146,15 +150,15 @@ func (r *reader) closes(ref, target *yaml.Node) bool {
 		r.loops = loops{state: map[*yaml.Node]visit{}, back: map[*yaml.Node]bool{}}
 	}
 	if r.loops.state[target] == 0 {
-		r.follows(target)
+		r.follows(target, 0)
 	}
 	return r.loops.back[ref]
 }
 
 // follows visits the schemas that a schema applies to its own value (JSON Schema
 // 2020-12 §10.2), each once for the whole document.
-func (r *reader) follows(n *yaml.Node) {
-	if r.loops.state[n] != 0 {
+func (r *reader) follows(n *yaml.Node, depth int) {
+	if r.loops.state[n] != 0 || depth > maxInPlace {
 		return
 	}
 	r.loops.state[n] = begun
@@ -164,7 +168,7 @@ func (r *reader) follows(n *yaml.Node) {
 			if r.loops.state[target] == begun {
 				r.loops.back[ref] = true
 			}
-			r.follows(target)
+			r.follows(target, depth+1)
 		}
 	}
 	for k, v := range pairs(n) {
@@ -174,13 +178,13 @@ func (r *reader) follows(n *yaml.Node) {
 		switch k.Value {
 		case "allOf", "anyOf", "oneOf":
 			for _, c := range items(v) {
-				r.follows(c)
+				r.follows(c, depth+1)
 			}
 		case "not", "if", "then", "else":
-			r.follows(v)
+			r.follows(v, depth+1)
 		case "dependentSchemas":
 			for _, c := range pairs(v) {
-				r.follows(c)
+				r.follows(c, depth+1)
 			}
 		}
 	}

@@ -123,7 +123,8 @@ func fetch(ctx context.Context, rawURL string, header http.Header) (openapi.Sour
 		return openapi.Source{}, fmt.Errorf("document %s: answered with HTTP %d", name, resp.StatusCode)
 	}
 	data, err := readAll(resp.Body, name)
-	return openapi.Source{Name: name, Data: data}, err
+	// after a redirect, $refs count from where the document is (RFC 3986 §5.1.3)
+	return openapi.Source{Name: Display(resp.Request.URL.String()), Data: data}, err
 }
 
 // sameHost keeps the credentials of a fetch with the host they are for.

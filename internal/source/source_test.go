@@ -64,7 +64,7 @@ func TestFetch(t *testing.T) {
 	header := http.Header{"Authorization": {"Bearer x"}}
 	for _, path := range []string{"/ok", "/moved"} {
 		docs, err := Read(context.Background(), server.URL+path, header)
-		if err != nil || len(docs) != 1 || string(docs[0].Data) != "Bearer x" {
+		if err != nil || len(docs) != 1 || string(docs[0].Data) != "Bearer x" || docs[0].Name != server.URL+"/ok" {
 			t.Errorf("%s: got %v %v", path, docs, err)
 		}
 	}
