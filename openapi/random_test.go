@@ -12,7 +12,7 @@ import (
 func TestRandomSchemas(t *testing.T) {
 	for _, version := range []string{"3.0.3", "3.1.0"} {
 		r := rand.New(rand.NewPCG(7, 8))
-		for i := range 100 {
+		for i := range 160 / slower {
 			paths, schemas := map[string]any{}, map[string]any{}
 			for i, name := range []string{"A", "B", "C"} {
 				schemas[name] = generator{r, version == "3.0.3", i}.inPlace(4)
