@@ -55,7 +55,7 @@ func TestPublishedSchemasAdmit(t *testing.T) {
 
 // withOperations gives each schema of a document an operation that takes it
 // and answers with it.
-func withOperations(t *testing.T, file string) []byte {
+func withOperations(t testing.TB, file string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -129,7 +129,7 @@ func (p *property) loadKin(t *testing.T) {
 }
 
 // plainTree is a document as encoding/json reads it, with exact numbers.
-func plainTree(t *testing.T, data []byte) any {
+func plainTree(t testing.TB, data []byte) any {
 	t.Helper()
 	var n yaml.Node
 	if err := yaml.Unmarshal(data, &n); err != nil {
@@ -469,12 +469,24 @@ func relax(v any, flag string) {
 		}
 	case map[string]any:
 		properties, _ := v["properties"].(map[string]any)
-		if required, ok := v["required"].([]any); ok {
-			v["required"] = slices.DeleteFunc(required, func(name any) bool {
+		travels := func(names any) any {
+			list, isList := names.([]any)
+			if !isList {
+				return names
+			}
+			return slices.DeleteFunc(list, func(name any) bool {
 				text, _ := name.(string)
 				member, _ := properties[text].(map[string]any)
 				return member[flag] == true
 			})
+		}
+		if v["required"] != nil {
+			v["required"] = travels(v["required"])
+		}
+		if dependent, ok := v["dependentRequired"].(map[string]any); ok {
+			for name, names := range dependent {
+				dependent[name] = travels(names)
+			}
 		}
 		for _, member := range v {
 			relax(member, flag)

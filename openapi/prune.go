@@ -66,6 +66,12 @@ func (s *schemas) prune(n *yaml.Node, p pruning, depth int) *yaml.Node {
 			v = s.pruneProperties(v, p)
 		case "required":
 			v = s.pruneRequired(v, p)
+		case "dependentRequired":
+			dependent := s.like(v)
+			for name, list := range pairs(v) {
+				dependent.Content = append(dependent.Content, key(name.Value), s.pruneRequired(list, p))
+			}
+			v = dependent
 		case "allOf":
 			all := s.like(v)
 			for _, c := range items(v) {

@@ -95,6 +95,7 @@ func (s *schemas) translate(n *yaml.Node) any {
 	}
 	if dropped := s.otherWay(n); len(dropped) > 0 && !s.onlyRefers(n) {
 		n = s.prune(n, pruning{gone: dropped, optional: dropped}, 0)
+		s.losses++ // it says nothing of these members any more, which may have told it from others
 	}
 	if ref := refOf(n); ref != nil {
 		return s.reference(n, ref)

@@ -23,17 +23,24 @@ type Drawer struct {
 	BareRefs bool
 	// Leave tells schemas of members that are left out; nil: none.
 	Leave func(schema map[string]any) bool
+
+	steps int // of the value at hand
 }
 
 // Depths at which only what is required is drawn, and at which nothing is.
 const (
 	deep    = 5
 	deepest = 24
+	// longest bounds the schemas that are looked at for one value.
+	longest = 100_000
 )
 
 // Value draws a value of a schema, as encoding/json reads it with json.Number.
 // ok is false when it finds none.
-func (d *Drawer) Value(schema any) (v any, ok bool) { return d.value(schema, 0) }
+func (d *Drawer) Value(schema any) (v any, ok bool) {
+	d.steps = 0
+	return d.value(schema, 0)
+}
 
 func (d *Drawer) value(schema any, depth int) (any, bool) {
 	s, ok := d.flatten(schema, depth)
@@ -109,7 +116,7 @@ func (d *Drawer) object(s map[string]any, depth int) (any, bool) {
 	}
 	required := strs(s["required"])
 	for _, name := range sorted(properties) {
-		if member, ok := d.flatten(properties[name], depth+1); !ok || d.Leave != nil && d.Leave(member) {
+		if d.leaves(properties[name], depth) {
 			required = slices.DeleteFunc(required, func(r string) bool { return r == name })
 			continue
 		}
@@ -126,13 +133,22 @@ func (d *Drawer) object(s map[string]any, depth int) (any, bool) {
 	for range 3 { // what is there may ask for more, which may ask for more
 		for _, name := range sorted(out) {
 			for _, more := range d.dependents(s, name) {
-				if _, there := out[more]; !there && !add(more) {
+				if _, there := out[more]; !there && !d.leaves(properties[more], depth) && !add(more) {
 					return nil, false
 				}
 			}
 		}
 	}
 	return out, true
+}
+
+// leaves tells whether a member is left out, or can have no value.
+func (d *Drawer) leaves(schema any, depth int) bool {
+	if schema == nil {
+		return false
+	}
+	member, ok := d.flatten(schema, depth+1)
+	return !ok || d.Leave != nil && d.Leave(member)
 }
 
 // extras adds members that no property names.
@@ -151,7 +167,7 @@ func (d *Drawer) extras(s, properties map[string]any, depth int, add func(string
 		name := string(rune('p'+i%10)) + "_extra"
 		if d.other(s, name) != any(false) {
 			add(name)
-		} else if i < len(properties) {
+		} else if i < len(properties) && !d.leaves(properties[sorted(properties)[i]], depth) {
 			add(sorted(properties)[i])
 		}
 	}

@@ -15,7 +15,7 @@ func (d *Drawer) flatten(schema any, depth int) (flat map[string]any, ok bool) {
 		return map[string]any{}, admits
 	}
 	s, isObject := schema.(map[string]any)
-	if !isObject || depth > deepest {
+	if d.steps++; !isObject || depth > deepest || d.steps > longest {
 		return map[string]any{}, !isObject
 	}
 	if ref, isRef := s["$ref"].(string); isRef && d.BareRefs {

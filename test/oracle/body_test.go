@@ -40,6 +40,34 @@ func (c *call) takeBody(t *testing.T, content *openapi.Content, body any) {
 	c.uses = append(c.uses, useOf(&openapi.Parameter{In: openapi.InBody, Style: string(content.Format)}, body))
 }
 
+// takeParameters gives a body to swagger-client as Swagger 2.0 has it: as the
+// body parameter, or as one parameter for each field of a form.
+func (c *call) takeParameters(t *testing.T, spec map[string]any, content *openapi.Content, body any) {
+	t.Helper()
+	c.ContentType = essence(content.MediaType)
+	object, _ := body.(map[string]any)
+	for _, v := range object {
+		c.uses = append(c.uses, useOf(&openapi.Parameter{In: openapi.InBody, Style: string(content.Format)}, v))
+	}
+	for _, item := range spec["paths"].(map[string]any) {
+		for _, operation := range item.(map[string]any) {
+			parameters, _ := operation.(map[string]any)["parameters"].([]any)
+			for _, p := range parameters {
+				p, _ := p.(map[string]any)
+				name, _ := p["name"].(string)
+				switch v, given := object[name]; {
+				case p["in"] == "body":
+					c.Parameters["body."+name] = body
+				case p["in"] == "formData" && given && content.Encoding[name].File:
+					c.Parameters["formData."+name] = fileOf(name, v)
+				case p["in"] == "formData" && given:
+					c.Parameters["formData."+name] = v
+				}
+			}
+		}
+	}
+}
+
 // contentOf is what of a body's plan a media type belongs to.
 func contentOf(plan *openapi.Body, mediaType string) *openapi.Content {
 	for i := range plan.Contents {

@@ -43,7 +43,7 @@ func TestRuntimeReadsWhatWeWrite(t *testing.T) {
 func TestConformance(t *testing.T) {
 	n := newCounts()
 	n.compareAll(t, slices.Concat(matrixCalls(t, 40), n.ownCalls(t, rand.New(rand.NewPCG(5, 6)))))
-	swagger := slices.Concat(swaggerExceptions, formExceptions)
+	swagger := slices.Concat(swaggerExceptions, formExceptions, oldExceptions)
 	occur(t, exceptionsOf(swagger), n.excused)
 	holdPage(t, beginMatrix, endMatrix, matrixPage(t, readBack(t, 300), n))
 }
@@ -63,9 +63,10 @@ func TestConformanceCorpus(t *testing.T) {
 	if n.undrawn > 0 || n.draws != n.same+excused {
 		t.Errorf("%d operations without a draw, %d of %d draws unexplained", n.undrawn, n.draws-n.same-excused, n.draws)
 	}
-	text := fmt.Sprintf("| documents | operations | actions | draws | the same | excused | unexplained |\n|---|---|---|---|---|---|---|\n| %d | %d | %d | %d | %d | %d | %d |\n",
-		n.documents, n.operations, n.actions, n.draws, n.same, excused, n.draws-n.same-excused)
-	t.Log(text)
+	t.Logf("%d draws, %d the same, %d excused", n.draws, n.same, excused)
+	// Draws depend on every schema: the page says no more than stays true.
+	text := fmt.Sprintf("| documents | operations | actions | draws | excused | unexplained |\n|---|---|---|---|---|---|\n| %d | %d | %d | over %d | under %d %% | %d |\n",
+		n.documents, n.operations, n.actions, n.draws/1000*1000, (excused*100/max(n.draws, 1)/5+1)*5, n.draws-n.same-excused)
 	if old := between(t, beginCorpus, endCorpus); *update || strings.Contains(old, fmt.Sprintf("\n| %d | %d |", n.documents, n.operations)) {
 		holdPage(t, beginCorpus, endCorpus, text)
 	}
@@ -147,7 +148,7 @@ func matrixPage(t *testing.T, read map[cell]map[string]*reading, n *counts) stri
 	var b strings.Builder
 	b.WriteString("| in | style | explode | type | goes out as | oapi-codegen | swagger-client |\n|---|---|---|---|---|---|---|\n")
 	client, all := builder(t), matrix(t)
-	swagger := exceptionsOf(slices.Concat(swaggerExceptions, formExceptions))
+	swagger := exceptionsOf(slices.Concat(swaggerExceptions, formExceptions, oldExceptions))
 	for _, c := range cells() {
 		excused := map[*exception]int{}
 		for _, came := range read[c] {

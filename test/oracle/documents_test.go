@@ -33,7 +33,7 @@ func corpus(t *testing.T) []string {
 }
 
 // tree reads a document as plain values, by another way than package openapi;
-// nil when it is no OpenAPI 3 document.
+// nil when it is no document of OpenAPI.
 func tree(t *testing.T, data []byte) map[string]any {
 	t.Helper()
 	var root any
@@ -45,7 +45,7 @@ func tree(t *testing.T, data []byte) map[string]any {
 		t.Fatal(err)
 	}
 	doc, _ := decoded(t, text).(map[string]any)
-	if doc["openapi"] == nil {
+	if doc["openapi"] == nil && doc["swagger"] == nil {
 		return nil
 	}
 	return doc
@@ -132,5 +132,15 @@ func alone(doc map[string]any, path, method string) map[string]any {
 		}
 		operation["requestBody"] = map[string]any{"content": media}
 	}
-	return map[string]any{"openapi": doc["openapi"], "paths": map[string]any{path: map[string]any{method: operation}}}
+	out := map[string]any{"openapi": doc["openapi"], "paths": map[string]any{path: map[string]any{method: operation}}}
+	if doc["swagger"] != nil {
+		delete(out, "openapi")
+		out["swagger"] = "2.0"
+		for _, consumes := range []any{doc["consumes"], source["consumes"]} {
+			if consumes != nil {
+				operation["consumes"] = consumes
+			}
+		}
+	}
+	return out
 }

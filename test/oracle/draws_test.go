@@ -88,7 +88,7 @@ func (n *counts) corpusCalls(t *testing.T, r *rand.Rand) []*call {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if bytes.Contains(data[:min(len(data), 20_000)], []byte("openapi")) {
+		if head := data[:min(len(data), 20_000)]; bytes.Contains(head, []byte("openapi")) || bytes.Contains(head, []byte("swagger")) {
 			calls = append(calls, n.documentCalls(t, r, filepath.Base(file), data)...)
 		}
 	}

@@ -114,7 +114,7 @@ func document() []byte {
 }
 
 // actions reads a document and gives its actions by operation.
-func actions(t *testing.T, src openapi.Source) (byOperation map[string]*openapi.Action, doc *openapi.Document) {
+func actions(t testing.TB, src openapi.Source) (byOperation map[string]*openapi.Action, doc *openapi.Document) {
 	t.Helper()
 	doc = openapi.Read(src, openapi.Options{Mode: openapi.All})
 	byOperation = map[string]*openapi.Action{}
@@ -125,7 +125,7 @@ func actions(t *testing.T, src openapi.Source) (byOperation map[string]*openapi.
 }
 
 // matrix gives the action of each cell.
-func matrix(t *testing.T) map[cell]*openapi.Action {
+func matrix(t testing.TB) map[cell]*openapi.Action {
 	t.Helper()
 	byOperation, doc := actions(t, openapi.Source{Name: "matrix.json", Data: document()})
 	out := map[cell]*openapi.Action{}
@@ -143,7 +143,7 @@ func matrix(t *testing.T) map[cell]*openapi.Action {
 }
 
 // builder builds requests; it never sends them.
-func builder(t *testing.T) *invoke.Client {
+func builder(t testing.TB) *invoke.Client {
 	t.Helper()
 	client, err := invoke.New(invoke.Options{BaseURL: "http://plugin.test/base"})
 	if err != nil {
@@ -155,7 +155,7 @@ func builder(t *testing.T) *invoke.Client {
 
 // build gives the request of an action, or nil for arguments that no request
 // can carry.
-func build(t *testing.T, client *invoke.Client, a *openapi.Action, arguments map[string]any) *http.Request {
+func build(t testing.TB, client *invoke.Client, a *openapi.Action, arguments map[string]any) *http.Request {
 	t.Helper()
 	req, err := client.Request(context.Background(), a, arguments)
 	var refused *invoke.Error

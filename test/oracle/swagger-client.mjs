@@ -18,9 +18,10 @@ function revive(value) {
 
 async function build(call) {
   const requestBody = revive(call.requestBody);
-  const { method, url, headers, body } = SwaggerClient.buildRequest({
-    ...call, requestBody, operationId: "operation", baseURL: "http://plugin.test/base",
+  const { method, url, body, ...request } = SwaggerClient.buildRequest({
+    ...call, requestBody, parameters: revive(call.parameters), operationId: "operation", baseURL: "http://plugin.test/base",
   });
+  const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)])); // as fetch() does
   if (body === undefined) return { method, url, headers };
   const plain = typeof body === "string" || body instanceof Blob || body instanceof FormData;
   const sent = new Response(plain ? body : JSON.stringify(body)); // as its execute() does

@@ -95,7 +95,11 @@ func prepare(t *testing.T, client *invoke.Client, a *openapi.Action, spec map[st
 	for i := range a.Request.Parameters {
 		take(&a.Request.Parameters[i])
 	}
-	if body, ok := bodyOf(a.Request.Body, arguments); ok {
+	body, ok := bodyOf(a.Request.Body, arguments)
+	switch {
+	case ok && spec["swagger"] != nil:
+		c.takeParameters(t, spec, contentOf(a.Request.Body, c.ours.Header.Get("Content-Type")), body)
+	case ok:
 		c.ContentType = declared(spec, c.ours.Header.Get("Content-Type"))
 		c.takeBody(t, contentOf(a.Request.Body, c.ContentType), body)
 	}
