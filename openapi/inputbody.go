@@ -78,20 +78,22 @@ func orText(described *object, description string) *object {
 
 // fileSchema is that of a form's field which is a file, or a list of files.
 func (b *builder) fileSchema(s *schemas, slot *slot) *object {
-	for _, n := range slot.schemas {
-		if b.typeOf(n) != "array" {
-			return s.describedFile(n)
-		}
-		list, _ := s.translate(n).(*object)
-		out := newObject().set("type", "array").set("items", s.describedFile(b.itemsOf(n)))
+	var n *yaml.Node
+	if len(slot.schemas) > 0 {
+		n = slot.schemas[0]
+	}
+	if b.typeOf(n) != "array" {
+		return s.describedFile(n)
+	}
+	out := newObject().set("type", "array").set("items", s.describedFile(b.itemsOf(n)))
+	for _, c := range b.conjuncts(n) {
 		for _, name := range []string{"description", "minItems", "maxItems"} {
-			if list != nil && list.has(name) {
-				out.set(name, list.get(name))
+			if v := get(c, name); v != nil && !out.has(name) {
+				keywordOf(name)(s, out, name, v)
 			}
 		}
-		return out
 	}
-	return s.describedFile(nil)
+	return out
 }
 
 // describedFile is the schema of a file with what the document says of it.

@@ -120,9 +120,9 @@ func (r *reader) bodySlots(b *requestBody) []*slot {
 	first := b.contents[0].mediaType
 	switch isRange := strings.Contains(first, "*"); {
 	case isRange:
-		slots = append(slots, &slot{target: contentType, contents: b.contents})
+		slots = append(slots, &slot{target: target{in: InHeader, name: contentType}, contents: b.contents})
 	case len(b.contents) > 1:
-		slots = append(slots, &slot{target: contentType, contents: b.contents, defaultValue: key(first)})
+		slots = append(slots, &slot{target: target{in: InHeader, name: contentType}, contents: b.contents, defaultValue: key(first)})
 	}
 	return slots
 }

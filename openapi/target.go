@@ -13,12 +13,12 @@ type target struct {
 	path []string // in a body; empty: the whole body
 }
 
-// contentType is the target that chooses a body's media type. No parameter of
+// contentType is the header that chooses a body's media type. No parameter of
 // that name is ever taken from a document (OpenAPI 3.1 §4.8.12.1).
-var contentType = target{in: InHeader, name: "Content-Type"}
+const contentType = "Content-Type"
 
 func (t target) isContentType() bool {
-	return t.in == InHeader && strings.EqualFold(t.name, contentType.name)
+	return t.in == InHeader && strings.EqualFold(t.name, contentType)
 }
 
 // location is where the target's value travels; "" for the choice of a media type.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -41,7 +42,7 @@ func TestBodies(t *testing.T) {
 		{`image/gif: {schema: {type: string, contentEncoding: base64}}`, `{"body":"R0lG"}`, "image/gif", "R0lG"},
 		// bytes
 		{`application/octet-stream: {schema: {type: string, format: binary}}`, `{"body":"AP8="}`, octetStream, "\x00\xff"},
-		{`application/octet-stream: {}`, `{"body":"_w"}`, octetStream, "\xff"},
+		{`application/octet-stream: {}`, `{"body":"_w=="}`, octetStream, "\xff"},
 		{`application/octet-stream: {}`, `{"body":""}`, octetStream, ""},
 		{`application/octet-stream: {}`, `{"body":{"text":"é"}}`, octetStream, "é"},
 		{`image/*: {}`, `{"body":"data:image/png;base64,AP8="}`, "image/png", "\x00\xff"},
@@ -51,7 +52,10 @@ func TestBodies(t *testing.T) {
 		{`image/*: {}`, `{"body":"data:text/plain,x"}`, "", "body: say by contentType which of image/* it is"},
 		{`"*/*": {schema: {type: string, format: binary}}`, `{"body":"data:,a%20b"}`, octetStream, "a b"},
 		{`"*/*": {schema: {type: string, format: binary}}`, `{"body":"data:text/x,a"}`, "text/x", "a"},
-		{`application/octet-stream: {}`, `{"body":"no base64!"}`, "", "body: expected base64 or a data: URL: illegal base64 data at input byte 8"},
+		{`application/octet-stream: {}`, `{"body":"no base64!"}`, "", `body: expected base64 or a data: URL; what is plain text goes as {"text": "…"} (illegal base64 data at input byte 2)`},
+		{`application/octet-stream: {}`, `{"body":"two words"}`, "", `body: expected base64 or a data: URL; what is plain text goes as {"text": "…"} (illegal base64 data at input byte 3)`},
+		{`application/octet-stream: {}`, `{"body":"word_s"}`, "", `body: expected base64 or a data: URL; what is plain text goes as {"text": "…"} (illegal base64 data at input byte 4)`},
+		{`application/octet-stream: {}`, `{"body":"QUJD\r\nRA=="}`, octetStream, "ABCD"},
 		{`application/octet-stream: {}`, `{"body":"data:x"}`, "", "body: data: URL has no comma before its data"},
 		{`application/octet-stream: {}`, `{"body":{"filename":"x"}}`, "", "body: a file has either data (base64) or text"},
 		{`application/octet-stream: {}`, `{"body":{"data":"","mediaType":"a/b\r\nX: y"}}`, "", `body: mediaType "a/b\r\nX: y" is no media type`},
@@ -82,7 +86,7 @@ func TestBodies(t *testing.T) {
 		req, err := newClient(t, Options{}).Request(context.Background(), actionsOf(t, contentDocument(test.content))["op0"], arguments(t, test.arguments))
 		if err != nil {
 			var fault *Error
-			if test.contentType != "" || !asError(err, &fault) || fault.Message != test.want || fault.Kind != InvalidArguments {
+			if test.contentType != "" || !errors.As(err, &fault) || fault.Message != test.want || fault.Kind != InvalidArguments {
 				t.Errorf("%s %s: got %v, want %q", test.content, test.arguments, err, test.want)
 			}
 			continue
@@ -117,7 +121,7 @@ func TestMultipart(t *testing.T) {
 	var got []string
 	for parts := multipart.NewReader(bytes.NewReader(body), params["boundary"]); ; {
 		p, err := parts.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal(err)
@@ -195,7 +199,7 @@ func FuzzBodies(f *testing.F) {
 				if err == nil {
 					_, err = multipart.NewReader(bytes.NewReader(body), params["boundary"]).ReadForm(1 << 20)
 				}
-				if err != nil && err != io.EOF {
+				if err != nil && !errors.Is(err, io.EOF) {
 					t.Errorf("%v: %q", err, body)
 				}
 			case name == "op1":
@@ -223,10 +227,4 @@ func readAll(t testing.TB, req *http.Request) []byte {
 		t.Fatal(err)
 	}
 	return body
-}
-
-func asError(err error, into **Error) bool {
-	fault, ok := err.(*Error)
-	*into = fault
-	return ok
 }

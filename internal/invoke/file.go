@@ -71,13 +71,13 @@ func (b *requestBuilder) encodedFile(place, s string) file {
 	return file{data: []byte(plain), mediaType: mediaType}
 }
 
-// base64 takes both alphabets (RFC 4648 §4 and §5), with or without padding
-// and line breaks: models write all of them.
+// base64 takes both alphabets (RFC 4648 §4 and §5) and line breaks: models write
+// all of them. Padding has to be right, for it tells base64 from plain words.
 func (b *requestBuilder) base64(place, s string) []byte {
-	s = strings.NewReplacer("-", "+", "_", "/", "\r", "", "\n", "", " ", "").Replace(s)
-	data, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+	s = strings.NewReplacer("-", "+", "_", "/", "\r", "", "\n", "").Replace(s)
+	data, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
-		b.fail("%s: expected base64 or a data: URL: %v", place, err)
+		b.fail(`%s: expected base64 or a data: URL; what is plain text goes as {"text": "…"} (%v)`, place, err)
 	}
 	return data
 }
