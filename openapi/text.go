@@ -49,8 +49,8 @@ func isPlain(s string) bool {
 // Bounds of what a model is shown, in bytes. Real documents seldom come near;
 // what is beyond costs every conversation, or means to push the rest out of sight.
 const (
-	maxActionText   = 4000
-	maxArgumentText = 2000
+	maxActionText   = 8000
+	maxArgumentText = 4000
 )
 
 // short cuts a text that is too long, at the end of a paragraph, a line, a

@@ -140,13 +140,13 @@ func FuzzFromYAML(f *testing.F) {
 
 // TestShort: what is too long is cut where a reader would, and a finding says so.
 func TestShort(t *testing.T) {
-	paragraph := strings.Repeat("word ", 350) // 1750 bytes
+	paragraph := strings.Repeat("word ", 700) // 3500 bytes
 	for _, test := range []struct{ in, end string }{
 		{paragraph, "word "},
 		{paragraph + "end.\n\n" + paragraph, "end. …"},
 		{paragraph + "end. " + paragraph, "end. …"},
 		{paragraph + paragraph, "word word …"},
-		{strings.Repeat("é", 1500), "éé …"},
+		{strings.Repeat("é", 3000), "éé …"},
 	} {
 		r := &reader{op: "GET /x", entry: &file{}}
 		got := r.short(test.in, maxArgumentText, nil)

@@ -80,7 +80,8 @@ func TestRealOperations(t *testing.T) {
 			`[.[] | .metadata.name] | join(" ")`, `"products payment-gateway"`},
 		{"catalog:get-entities", `{"filter":["metadata.tags=c++"]}`, `[.[].metadata.name]`, `["lantern"]`},
 		{"catalog:get-entities", `{"filter":["metadata.tags=c#"]}`, `[.[].metadata.name]`, `["lantern"]`},
-		{"catalog:get-entities", `{"filter":["metadata.tags=c%2B%2B"]}`, `[.[].metadata.name]`, `[]`},
+		// The document says allowReserved, which lets encoded triples through.
+		{"catalog:get-entities", `{"filter":["metadata.tags=c%2B%2B"]}`, `[.[].metadata.name]`, `["lantern"]`},
 		{"catalog:get-entities", `{"filter":["metadata.name=a&filter=kind=domain"]}`, `length`, `0`},
 		{"catalog:get-entities", `{"filter":["metadata.annotations.larkspur.example.com/runbook=https://runbooks.example.com/checkout-service"]}`, `[.[].metadata.name]`, `["checkout-service"]`},
 		{"catalog:get-entities", `{"filter":["metadata.namespace=depot,kind=component,spec.lit=true"],"fields":["metadata.title"]}`, `.[0].metadata.title`, `"Lantern, \"the\" lämp 灯"`},
