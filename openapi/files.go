@@ -119,15 +119,19 @@ func (r *reader) readFile(name string) opened {
 	if len(r.files) >= maxFiles {
 		return opened{fault: fmt.Sprintf("was not opened: the document has more than %d files", maxFiles), hint: "bundle it into fewer"}
 	}
+	tooLarge := opened{
+		fault: fmt.Sprintf("was not read: the document's files have more than %d bytes in all", r.opts.maxBytes()),
+		hint:  "leave out what the actions do not need",
+	}
+	if r.bytes > r.opts.maxBytes() {
+		return tooLarge
+	}
 	data, err := r.opts.Opener.Open(name)
 	if err != nil {
 		return refused(err)
 	}
 	if r.bytes += len(data); r.bytes > r.opts.maxBytes() {
-		return opened{
-			fault: fmt.Sprintf("was not read: the document's files have more than %d bytes in all", r.opts.maxBytes()),
-			hint:  "leave out what the actions do not need",
-		}
+		return tooLarge
 	}
 	t := parse(Source{name, data}, r.opts.maxBytes(), false, r.nodes)
 	r.nodes = t.nodes

@@ -30,13 +30,15 @@ func (r *reader) locate() {
 	if from, err := url.Parse(r.entry.name); err == nil && from.Host != "" {
 		r.baseURL.from = from
 	}
-	first := r.firstServer()
 	r.baseURL.server = &url.URL{Path: "/"} // OpenAPI 3.1 §4.8.1.1
 	if r.baseURL.from != nil {
 		r.baseURL.server = r.baseURL.from.ResolveReference(r.baseURL.server)
 	}
-	if u, fault := r.serverURL(first); first != nil && fault == "" {
-		r.baseURL.server = u
+	servers := r.servers()
+	if len(servers) > 0 {
+		if u, fault := r.serverURL(servers[0]); fault == "" {
+			r.baseURL.server = u
+		}
 	}
 	if r.baseURL.said != nil || r.baseURL.from == nil {
 		if basePath := get(r.entry.root, "basePath"); r.swagger && strings.Trim(text(basePath), "/") != "" {
@@ -45,34 +47,45 @@ func (r *reader) locate() {
 		}
 		return
 	}
-	if path, ok := below(r.baseURL.server, r.baseURL.origin()); ok {
-		r.baseURL.path = path
-	} else {
-		r.report(SeverityInfo, "servers-ignored", first,
+	for _, server := range servers {
+		u, fault := r.serverURL(server)
+		if path, ok := below(cmp.Or(u, &url.URL{}), r.baseURL.origin()); ok && fault == "" {
+			r.baseURL.server, r.baseURL.path = u, path
+			return
+		}
+	}
+	if len(servers) > 0 {
+		r.report(SeverityInfo, "servers-ignored", servers[0],
 			fmt.Sprintf("server %s is on another host than the document", r.baseURL.server.Redacted()), "requests go to where the document came from, unless baseURL is set")
 	}
 }
 
-// firstServer is the document's first server, nil when it has none. Swagger
-// 2.0 says it by scheme, host and basePath.
-func (r *reader) firstServer() *yaml.Node {
+// servers are the document's. Swagger 2.0 says them by schemes, host and
+// basePath.
+func (r *reader) servers() []*yaml.Node {
 	if !r.swagger {
-		for _, server := range items(get(r.entry.root, "servers")) {
-			return server
-		}
-		return nil
+		return items(get(r.entry.root, "servers"))
 	}
-	host, basePath := text(get(r.entry.root, "host")), text(get(r.entry.root, "basePath"))
-	if host != "" {
-		host = "//" + host
-		for _, scheme := range items(get(r.entry.root, "schemes")) {
-			host = scheme.Value + ":" + host
-			break
+	host, basePath := text(get(r.entry.root, "host")), cmp.Or(text(get(r.entry.root, "basePath")), "/")
+	var addresses []string
+	for _, scheme := range items(get(r.entry.root, "schemes")) {
+		if host != "" {
+			addresses = append(addresses, scheme.Value+"://"+host)
 		}
 	}
-	server := r.made(r.entry.root, yaml.MappingNode, "!!map", "")
-	r.put(server, "url", r.scalar(r.entry.root, "!!str", host+cmp.Or(basePath, "/")))
-	return server
+	switch {
+	case host == "":
+		addresses = []string{""}
+	case len(addresses) == 0: // the scheme by which the document came
+		addresses = []string{"//" + host}
+	}
+	out := make([]*yaml.Node, 0, len(addresses))
+	for _, address := range addresses {
+		server := r.made(r.entry.root, yaml.MappingNode, "!!map", "")
+		r.put(server, "url", r.scalar(r.entry.root, "!!str", address+basePath))
+		out = append(out, server)
+	}
+	return out
 }
 
 // origin is the host that the document came from, nil when it was none.
@@ -140,9 +153,22 @@ func (r *reader) serverURL(n *yaml.Node) (u *url.URL, fault string) {
 
 // below gives the path from one URL to another that lies below it.
 func below(u, root *url.URL) (path string, ok bool) {
-	if root == nil || !strings.EqualFold(u.Scheme, root.Scheme) || !strings.EqualFold(u.Host, root.Host) {
+	if root == nil || address(u) != address(root) {
 		return "", false
 	}
 	path, ok = strings.CutPrefix(strings.TrimSuffix(u.EscapedPath(), "/"), strings.TrimSuffix(root.EscapedPath(), "/"))
 	return path, ok && (path == "" || path[0] == '/')
+}
+
+// address is a URL's scheme, host and port, the port always written.
+func address(u *url.URL) string {
+	port := u.Port()
+	switch scheme := strings.ToLower(u.Scheme); {
+	case port != "":
+	case scheme == "http":
+		port = "80"
+	case scheme == "https":
+		port = "443"
+	}
+	return strings.ToLower(u.Scheme + "://" + u.Hostname() + ":" + port)
 }

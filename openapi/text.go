@@ -15,25 +15,29 @@ var htmlComment = regexp.MustCompile(`(?s)<!--.*?(-->|$)`)
 // would not see (control, bidirectional and zero-width characters, HTML
 // comments) goes, CommonMark stays.
 func cleanText(s string) string {
-	if strings.Contains(s, "<!--") {
+	if !isPlain(s) {
+		s = strings.Map(visible, s)
+	}
+	for strings.Contains(s, "<!--") { // what is left of two may be one more
 		s = htmlComment.ReplaceAllString(s, "")
 	}
-	if isPlain(s) {
-		return strings.TrimSpace(s)
-	}
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n', r == '\t':
-			return r
-		case r == '\r':
-			return -1
-		case unicode.Is(unicode.Cc, r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Co, r),
-			r == '\u2028', r == '\u2029', r == unicode.ReplacementChar:
-			return -1
-		}
-		return r
-	}, s)
 	return strings.TrimSpace(s)
+}
+
+// visible is a character that a reader sees, or that parts words; -1 for others.
+func visible(r rune) rune {
+	switch {
+	case r == '\n', r == '\t':
+		return r
+	case r == '\r', r >= 0xFE00 && r <= 0xFE0E, r >= 0xE0100 && r <= 0xE01EF: // variation selectors; that of emoji stays
+		return -1
+	case r == 0x115F, r == 0x1160, r == 0x3164, r == 0xFFA0: // Hangul fillers
+		return -1
+	case unicode.Is(unicode.Cc, r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Co, r),
+		r == '\u2028', r == '\u2029', r == unicode.ReplacementChar:
+		return -1
+	}
+	return r
 }
 
 // isPlain spares most text a closer look.

@@ -24,7 +24,7 @@ func TestKebab(t *testing.T) {
 func TestCleanText(t *testing.T) {
 	for in, want := range map[string]string{
 		"  plain \n": "plain", "a\r\nb": "a\nb", "zero\u200bwidth\ufeff": "zerowidth", "bidi\u202e\u2066": "bidi",
-		"<!-- hidden -->shown": "shown", "open <!-- never closed": "open", "tag\U000E0041": "tag", "bell\a": "bell",
+		"<!-- hidden -->shown": "shown", "<!\u200b-- hidden -->a": "a", "<!-<!--x-->- hidden -->b": "b", "s\U000E0141\U000E0142": "s", "\u3164f\uFE01": "f", "❤\uFE0F": "❤\uFE0F", "open <!-- never closed": "open", "tag\U000E0041": "tag", "bell\a": "bell",
 		"**bold** `code` <b>html</b>": "**bold** `code` <b>html</b>", "émoji 🎭": "émoji 🎭", "line\u2028sep": "linesep",
 	} {
 		if got := cleanText(in); got != want {

@@ -103,10 +103,15 @@ func (p *program) runLint(ctx context.Context, specs []string, f *lintFlags) err
 			}
 		}
 		for _, src := range docs {
-			opts.Opener = source.NewFiles(ctx, source.Refs(f.refs), spec, src, nil)
+			refs := source.Refs(f.refs)
+			if spec == "-" { // it is in no folder
+				refs = source.None
+			}
+			files := source.NewFiles(ctx, refs, spec, src, nil)
+			opts.Opener = files
 			report := linter.Report(openapi.Read(src, opts))
 			failed = failed || report.Fails(openapi.Severity(f.failOn))
-			if err := out.document(&report, append(slices.Clone(opts.Overlays), src)); err != nil {
+			if err := out.document(&report, slices.Concat(opts.Overlays, []openapi.Source{src}, referredTo(files, &report))); err != nil {
 				return err
 			}
 		}
@@ -118,6 +123,25 @@ func (p *program) runLint(ctx context.Context, specs []string, f *lintFlags) err
 		return errSilent
 	}
 	return nil
+}
+
+// referredTo gives the files of a document of which a report tells, to show
+// their lines.
+func referredTo(files *source.Files, report *lint.Report) []openapi.Source {
+	told := map[string]bool{}
+	for _, f := range report.Findings {
+		told[f.Location.File] = true
+	}
+	var out []openapi.Source
+	for _, name := range files.Paths() {
+		if !told[name] {
+			continue
+		}
+		if data, err := files.Open(name); err == nil {
+			out = append(out, openapi.Source{Name: name, Data: data})
+		}
+	}
+	return out
 }
 
 // readSpec reads what a spec names; "-" is standard input.

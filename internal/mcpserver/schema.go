@@ -102,11 +102,13 @@ func bendRefs(raw []byte, pointer string) []byte {
 
 // withoutPatterns leaves regular expressions out of a schema. Documents have
 // them in many dialects; one that JavaScript does not know makes the same SDK
-// refuse the whole tools/list, and of a result they tell a model nothing.
+// refuse the whole tools/list, and of a result they tell a model nothing. What
+// would say something else without them goes, too.
 func withoutPatterns(schema []byte) []byte {
 	if !isObject(schema) {
 		return schema
 	}
+	byPattern := hasMember(schema, "patternProperties")
 	out := []byte{'{'}
 	for m := membersOf(schema); ; {
 		name, value, ok := m.next()
@@ -116,11 +118,20 @@ func withoutPatterns(schema []byte) []byte {
 		switch name {
 		case "pattern", "patternProperties":
 			continue
+		case "additionalProperties", "unevaluatedProperties":
+			if byPattern {
+				continue
+			}
+			value = withoutPatterns(value)
+		case "not", "if", "then", "else":
+			if bytes.Contains(value, []byte(`"pattern`)) {
+				continue
+			}
 		case "properties", "$defs", "dependentSchemas":
 			value = eachMember(value, withoutPatterns)
 		case "anyOf", "allOf", "oneOf", "prefixItems":
 			value = eachElement(value, withoutPatterns)
-		case "items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else", "unevaluatedItems", "unevaluatedProperties", "contentSchema":
+		case "items", "propertyNames", "contains", "unevaluatedItems", "contentSchema":
 			value = withoutPatterns(value)
 		}
 		out = appendMember(comma(out), name, value)

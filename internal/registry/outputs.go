@@ -20,8 +20,10 @@ const (
 	outputShare = 50
 	// outputBurst is how much checking is saved up while there is little to do.
 	outputBurst = 20 * time.Millisecond
-	// outputQueue bounds the answers that wait to be checked.
+	// outputQueue bounds the answers that wait to be checked, and outputBytes
+	// what they hold.
 	outputQueue = 64
+	outputBytes = 8 << 20
 	// maxMismatches bounds what is told of one action.
 	maxMismatches = 20
 )
@@ -39,6 +41,7 @@ type Mismatch struct {
 // its answer is delivered all the same. What it has no time for it leaves out.
 type Outputs struct {
 	waiting chan output
+	held    atomic.Int64 // bytes of those that wait
 	resting atomic.Bool
 	tell    func(Mismatch)
 }
@@ -66,10 +69,15 @@ func (o *Outputs) offer(a *Action, answer json.RawMessage) {
 	if o == nil || len(a.OutputSchema) == 0 || len(answer) == 0 || o.resting.Load() {
 		return
 	}
-	select {
-	case o.waiting <- output{a, answer}:
-	default:
+	size := int64(len(answer))
+	if o.held.Add(size) <= outputBytes {
+		select {
+		case o.waiting <- output{a, answer}:
+			return
+		default:
+		}
 	}
+	o.held.Add(-size)
 }
 
 // Run checks answers until the context ends. It rests when it has used its
@@ -84,6 +92,7 @@ func (o *Outputs) Run(ctx context.Context) {
 			begin := time.Now()
 			budget = min(budget+begin.Sub(last)/outputShare, outputBurst)
 			o.check(next)
+			o.held.Add(-int64(len(next.answer)))
 			last = time.Now()
 			budget -= last.Sub(begin)
 		}

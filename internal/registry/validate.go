@@ -51,7 +51,12 @@ func compileAll(actions []openapi.Action) ([]*jsonschema.Schema, []error) {
 }
 
 // compile compiles a JSON Schema 2020-12.
-func compile(schema json.RawMessage) (*jsonschema.Schema, error) {
+func compile(schema json.RawMessage) (compiled *jsonschema.Schema, err error) {
+	defer func() {
+		if recover() != nil {
+			compiled, err = nil, errors.New("the validator cannot read it")
+		}
+	}()
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
 	if err != nil {
 		return nil, err

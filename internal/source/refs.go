@@ -92,12 +92,14 @@ func (f *Files) Open(name string) ([]byte, error) {
 }
 
 // Same opens again what old has opened, and tells whether all of it is as it
-// was. What it reads in doing so is not read a second time.
+// was. What it reads in doing so is not read a second time; more than one
+// document may have is not kept.
 func (f *Files) Same(old *Files) bool {
 	f.ahead = map[string][]byte{}
-	same := true
+	same, size := true, 0
 	for _, name := range slices.Sorted(maps.Keys(old.opened)) {
-		if data, err := f.Open(name); err == nil {
+		data, err := f.Open(name)
+		if size += len(data); err == nil && size <= MaxDocument {
 			f.ahead[name] = data
 		}
 		same = same && f.opened[name] == old.opened[name]
