@@ -33,6 +33,10 @@ func (r *reader) loadBody(o *operation, n *yaml.Node) bool {
 	if n == nil || isNull(n) {
 		return true
 	}
+	if o.method == "TRACE" || o.method == "HEAD" {
+		r.report(SeverityWarning, "request-body-ignored", n, fmt.Sprintf("a %s request has no body (RFC 9110 §9.3); it is left out", o.method), "")
+		return true
+	}
 	n, ok := r.follow(n, SeverityError, "request body")
 	if !ok {
 		return false
@@ -66,6 +70,10 @@ func (r *reader) contents(n *yaml.Node, typed openapi3.Content) []*content {
 		if !isMapping(media) {
 			continue
 		}
+		if len(out) == maxContents {
+			r.report(SeverityWarning, "media-types-many", k, fmt.Sprintf("request body has more than %d media types; from here on they are left out", maxContents), "")
+			break
+		}
 		if !isMediaType(k.Value) {
 			r.report(SeverityWarning, "media-type-invalid", k, fmt.Sprintf("%q is no media type; it is left out", k.Value), "for example application/json")
 			continue
@@ -89,6 +97,9 @@ func (r *reader) contents(n *yaml.Node, typed openapi3.Content) []*content {
 	}
 	return out
 }
+
+// maxContents bounds the media types of one body: each is compared with each.
+const maxContents = 50
 
 func (c *content) rank() int {
 	if essence(c.mediaType) == "application/json" {

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"fmt"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -38,16 +39,13 @@ func (r *reader) encodings(c *content) map[string]Encoding {
 }
 
 func (r *reader) encodingOf(c *content, name string, schema *yaml.Node) (e Encoding, special bool) {
-	declared, types := c.encoding[name], []string(nil)
+	declared := c.encoding[name]
 	if declared != nil {
-		types = strings.Split(declared.ContentType, ",")
+		e.ContentType = r.partTypes(c, name, declared.ContentType)
 		if declared.Style != "" || declared.Explode != nil || declared.AllowReserved {
 			method := declared.SerializationMethod()
 			e.Style, e.Explode, e.AllowReserved = method.Style, method.Explode, declared.AllowReserved
 		}
-	}
-	if len(types) == 1 && !strings.Contains(types[0], "*") { // of several, or of a range, the value says which
-		e.ContentType = strings.TrimSpace(types[0])
 	}
 	if c.format != FormatMultipart {
 		return e, declared != nil
@@ -57,10 +55,61 @@ func (r *reader) encodingOf(c *content, name string, schema *yaml.Node) (e Encod
 		item = r.itemsOf(schema)
 	}
 	itemType := r.typeOf(item)
-	e.File = r.isFile(item) ||
-		e.Style == "" && len(types) > 0 && isBinaryMedia(essence(types[0])) && (itemType == "string" || itemType == "")
+	first, _, _ := strings.Cut(e.ContentType, ",")
+	e.File = r.isFile(item) || r.isOpen(item) && e.ContentType == "" ||
+		e.Style == "" && isBinaryMedia(essence(first)) && (itemType == "string" || itemType == "")
+	switch {
+	case e.File || e.ContentType != "":
+	case r.isEncoded(item): // OpenAPI 3.1.1 §4.8.15, defaults of contentType
+		e.ContentType = octetStream
+	}
+	if f := r.formatOf(essence(first), item); f == FormatXML {
+		e.XML = r.xmlOf(item)
+	}
 	e.Headers = r.partHeaders(c, name)
-	return e, declared != nil || e.File
+	return e, declared != nil || e.File || e.ContentType != ""
+}
+
+// partTypes are the media types that a field's encoding names, without what no
+// header can carry.
+func (r *reader) partTypes(c *content, name, types string) string {
+	var out []string
+	for mediaType := range strings.SplitSeq(types, ",") {
+		mediaType = strings.TrimSpace(mediaType)
+		switch {
+		case mediaType == "":
+		case isMediaType(mediaType):
+			out = append(out, mediaType)
+		default:
+			r.report(SeverityWarning, "media-type-invalid", get(get(get(c.node, "encoding"), name), "contentType"),
+				fmt.Sprintf("%q is no media type; it is left out", mediaType), "for example image/png")
+		}
+	}
+	return strings.Join(out, ",")
+}
+
+// isOpen tells the schema that says nothing, which is that of bytes in forms of
+// OpenAPI 3.1 (§4.8.14.4).
+func (r *reader) isOpen(n *yaml.Node) bool {
+	if r.dialect != dialect31 || !isMapping(n) {
+		return false
+	}
+	for k := range pairs(n) {
+		if !isAnnotation(k.Value) && !strings.HasPrefix(k.Value, "x-") {
+			return false
+		}
+	}
+	return true
+}
+
+// isEncoded tells a string that stands for bytes.
+func (r *reader) isEncoded(n *yaml.Node) bool {
+	for _, c := range r.conjuncts(n) {
+		if get(c, "contentEncoding") != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // partHeaders are the headers of a form's part for which the document gives a

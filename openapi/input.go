@@ -3,6 +3,7 @@ package openapi
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -70,6 +71,7 @@ func (b *builder) slotSchema(s *schemas, slot *slot) (schema *object, worthIt bo
 		schema = b.fileSchema(s, slot)
 	default:
 		schema, worthIt = b.valueSchema(s, slot)
+		schema = orEmpty(slot, schema)
 	}
 	if !worthIt {
 		return nil, false
@@ -78,7 +80,13 @@ func (b *builder) slotSchema(s *schemas, slot *slot) (schema *object, worthIt bo
 		schema.set("title", slot.title)
 	}
 	if slot.description != "" {
-		schema.set("description", b.short(slot.description, maxArgumentText, b.x.node))
+		description := slot.description
+		for _, n := range slot.schemas {
+			for _, c := range b.conjuncts(n) {
+				description = strings.TrimSpace(description + "\n\n" + meaningsOf(c))
+			}
+		}
+		schema.set("description", b.short(description, maxArgumentText, b.x.node))
 	}
 	if slot.defaultValue != nil {
 		schema.set("default", value(slot.defaultValue))
@@ -94,6 +102,19 @@ func (b *builder) slotSchema(s *schemas, slot *slot) (schema *object, worthIt bo
 		schema.set("deprecated", true)
 	}
 	return schema, true
+}
+
+// orEmpty admits the empty string where a query parameter says allowEmptyValue
+// and its schema would not.
+func orEmpty(slot *slot, schema *object) *object {
+	if slot.parameter == nil || !slot.parameter.AllowEmptyValue || slot.target.in != InQuery || schema == nil {
+		return schema
+	}
+	narrow := slices.ContainsFunc([]string{"enum", "const", "pattern", "minLength", "$ref", "allOf", "anyOf", "oneOf"}, schema.has)
+	if !narrow && (isText(schema) || !schema.has("type")) {
+		return schema
+	}
+	return newObject().set("anyOf", []any{schema, newObject().set("const", "")})
 }
 
 // valueSchema is the schema of a slot that is described by schemas alone.

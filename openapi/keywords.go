@@ -180,9 +180,9 @@ func patternKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 		s.invalid(name, v, "a regular expression")
 		return
 	}
-	if _, err := regexp.Compile(v.Value); err != nil {
+	if fault := s.patternFault(v.Value); fault != nil {
 		s.schemaFinding("pattern-unsupported", v,
-			fmt.Sprintf("pattern %q is not checked by the gateway (RE2 cannot express it)", v.Value), "the plugin still checks it")
+			fmt.Sprintf("pattern %q is not checked by the gateway: %v", v.Value, fault), "the plugin still checks it")
 		description, _ := out.get("description").(string)
 		out.set("description", strings.TrimSpace(description+" Matches the regular expression "+cleanText(v.Value)))
 		return
@@ -255,8 +255,8 @@ func patternPropertiesKeyword(s *schemas, out *object, name string, v *yaml.Node
 	}
 	o := newObject()
 	for k, c := range pairs(v) {
-		if _, err := regexp.Compile(k.Value); err != nil {
-			s.invalid(name, k, "a regular expression that RE2 can express")
+		if s.patternFault(k.Value) != nil {
+			s.invalid(name, k, "a regular expression that RE2 can express, in few steps")
 			return
 		}
 		o.set(k.Value, s.translate(c))

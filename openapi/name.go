@@ -40,8 +40,9 @@ func (r *reader) name(o *operation, x *xAction) (string, bool) {
 		base = strings.ToLower(o.method)
 	}
 	name := base
-	for i := 2; r.owner(name) != ""; i++ {
-		suffix := fmt.Sprintf("-%d", i)
+	for r.owner(name) != "" {
+		r.numbers[base] = max(r.numbers[base], 1) + 1
+		suffix := fmt.Sprintf("-%d", r.numbers[base])
 		name = base[:min(len(base), maxName-len(suffix))] + suffix
 	}
 	if name != base {

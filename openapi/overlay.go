@@ -108,8 +108,6 @@ func (r *reader) applyOverlayAction(action *yaml.Node, strict bool) error {
 	switch {
 	case err != nil:
 		return err
-	case len(targets) == 0 && isTrue(remove):
-		return fmt.Errorf("target %q, which is to be removed, matches nothing", expression)
 	case len(targets) == 0:
 		r.report(SeverityWarning, "overlay-no-target", get(action, "target"),
 			fmt.Sprintf("target %q matches nothing", expression), "")

@@ -15,6 +15,7 @@ import (
 type parameter struct {
 	*openapi3.Parameter
 	node   *yaml.Node
+	listed *yaml.Node // in "parameters"
 	schema *yaml.Node // of the parameter, or of its one content entry
 	style  string     // in place of the Parameter's, where kin-openapi does not know it
 }
@@ -37,8 +38,13 @@ func (r *reader) loadParameters(o *operation, lists ...*yaml.Node) bool {
 			if p == nil {
 				continue
 			}
+			p.listed = n
 			same := func(q parameter) bool { return q.Name == p.Name && q.In == p.In }
 			if i := slices.IndexFunc(o.parameters, same); i >= 0 {
+				if slices.Contains(list.Content, o.parameters[i].listed) {
+					r.report(SeverityWarning, "parameter-duplicate", n,
+						fmt.Sprintf("%s parameter %q stands twice; the last one counts", p.In, p.Name), "remove one")
+				}
 				o.parameters[i] = *p
 			} else {
 				o.parameters = append(o.parameters, *p)
@@ -74,6 +80,10 @@ func (r *reader) oneQuerystring(o *operation) bool {
 
 // loadParameter gives nil for a parameter that is left out on purpose.
 func (r *reader) loadParameter(n *yaml.Node) (*parameter, bool) {
+	if n.Kind == yaml.ScalarNode {
+		r.report(SeverityWarning, "object-expected", n, "parameter is not an object; it is left out", "")
+		return nil, true
+	}
 	n, ok := r.follow(n, SeverityError, "parameter")
 	if !ok {
 		return nil, false
@@ -87,7 +97,7 @@ func (r *reader) loadParameter(n *yaml.Node) (*parameter, bool) {
 		return p, true
 	}
 	required := get(n, "required")
-	if in := text(get(n, "in")); required != nil && (!isBool(required) || isTrue(required)) || in != "query" && in != "querystring" && in != "header" && in != "cookie" {
+	if in := text(get(n, "in")); required != nil && (!isBool(required) || isTrue(required)) || in == "path" {
 		r.report(SeverityError, "parameter-invalid", n, kinMessage(err), "")
 		return nil, false
 	}
@@ -109,6 +119,7 @@ func (r *reader) typedParameter(n *yaml.Node) (*parameter, error) {
 			fmt.Sprintf("parameter %q has the style deepObject, which is always exploded", text(get(n, "name"))), "remove explode: false")
 		skeleton.set("explode", true)
 	}
+	r.checkStyle(n, skeleton)
 	switch in := text(get(n, "in")); {
 	case in == "querystring" && get(n, "content") == nil:
 		return nil, fmt.Errorf("querystring parameter %q is not described by content", text(get(n, "name")))
@@ -142,6 +153,24 @@ func (r *reader) typedParameter(n *yaml.Node) (*parameter, error) {
 	return p, nil
 }
 
+// checkStyle leaves out a style that a parameter's location does not have; the
+// location's own is taken then.
+func (r *reader) checkStyle(n *yaml.Node, skeleton *object) {
+	style := get(n, "style")
+	known := map[string][]string{
+		"path": {"simple", "label", "matrix"}, "header": {"simple"}, "cookie": {"form", "cookie"},
+		"query": {"form", "spaceDelimited", "pipeDelimited", "deepObject"},
+	}[text(get(n, "in"))]
+	if style == nil || known == nil || r.swagger || slices.Contains(known, style.Value) {
+		return
+	}
+	r.report(SeverityWarning, "parameter-style", style,
+		fmt.Sprintf("%s parameter %q cannot have the style %q; it is sent as %s", text(get(n, "in")), text(get(n, "name")), style.Value, known[0]),
+		"a parameter there can have "+strings.Join(known, ", "))
+	skeleton.delete("style")
+	skeleton.delete("explode")
+}
+
 // fieldName is a token (RFC 9110 §5.6.2), as names of headers and cookies are.
 var fieldName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
@@ -150,7 +179,10 @@ var fieldName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 func managedHeader(name string) bool {
 	switch strings.ToLower(name) {
 	case "accept", "accept-encoding", "content-type", "content-encoding", "content-length", "authorization", "cookie", "host", "connection",
-		"transfer-encoding", "te", "trailer", "upgrade", "keep-alive", "proxy-authorization", "proxy-connection", "expect":
+		"transfer-encoding", "te", "trailer", "upgrade", "keep-alive", "proxy-authorization", "proxy-connection", "expect",
+		// These make another request of the one that is sent.
+		"x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url",
+		"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix", "x-forwarded-uri":
 		return true
 	}
 	return false

@@ -41,6 +41,9 @@ func parse(src Source, maxBytes int, unshare bool, nodes int) parsed {
 		}}}
 	}
 	data := bytes.TrimPrefix(src.Data, []byte("\xef\xbb\xbf"))
+	if bytes.HasPrefix(data, []byte("%YAML 1.2")) { // the library knows 1.1 and reads nearly all of 1.2
+		data = append([]byte("%YAML 1.1"), data[len("%YAML 1.2"):]...)
+	}
 	switch {
 	case len(data) > maxBytes:
 		return refuse(0, 0, fmt.Sprintf("document has %d bytes, more than the limit of %d", len(data), maxBytes), "split it, or leave out what the actions do not need")

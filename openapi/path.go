@@ -73,11 +73,32 @@ func templateFault(path string) string {
 		return "has a backslash or NUL"
 	}
 	for segment := range strings.SplitSeq(literal, "/") {
-		if decoded, err := url.PathUnescape(segment); err != nil || decoded == "." || decoded == ".." {
+		if climbs(segment) {
 			return fmt.Sprintf("has the segment %q", segment)
 		}
 	}
 	return ""
+}
+
+// climbs tells whether a segment may lead out of its place, or is no segment at
+// all, however often a server on the way decodes it and if it cuts it at ";".
+func climbs(segment string) bool {
+	for range 10 {
+		for part := range strings.SplitSeq(segment, "/") {
+			if name, _, _ := strings.Cut(part, ";"); name == "." || name == ".." {
+				return true
+			}
+		}
+		decoded, err := url.PathUnescape(segment)
+		if err != nil || strings.ContainsAny(decoded, "\\\x00") {
+			return true
+		}
+		if decoded == segment {
+			break
+		}
+		segment = decoded
+	}
+	return false
 }
 
 func templateNames(path string) []string {

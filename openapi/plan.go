@@ -98,8 +98,10 @@ const (
 
 // Encoding is how one field of a form is written.
 type Encoding struct {
-	// ContentType is the part's; "": what fits the value.
+	// ContentType is the part's, or several parted by commas of which the value
+	// decides; "": what fits the value.
 	ContentType string
+	XML         *XML // of a part that is XML
 	// Style is "" where the content type decides and not RFC 6570.
 	Style         string
 	Explode       bool
@@ -119,6 +121,7 @@ type XML struct {
 	Namespace string
 	Attribute bool
 	Text      bool // the element's text (OpenAPI 3.2, nodeType)
+	Inline    bool // its members stand in the element around it (likewise)
 	Wrapped   bool // a list has an element of its own around its items
 	Items     *XML
 	Members   []XMLMember // in the author's order

@@ -82,7 +82,7 @@ func Read(src Source, opts Options) *Document {
 	entry := &file{name: src.Name, root: t.root}
 	r := &reader{
 		entry: entry, files: map[string]opened{src.Name: {file: entry}}, bytes: len(src.Data), nodes: t.nodes,
-		opts: opts, names: map[string]string{}, lost: t.lost, answers: map[*yaml.Node]map[string]*yaml.Node{},
+		opts: opts, names: map[string]string{}, numbers: map[string]int{}, patterns: map[string]error{}, lost: t.lost, answers: map[*yaml.Node]map[string]*yaml.Node{},
 	}
 	overlaid := r.overlay(opts.Overlays)
 	r.mirror = nil
@@ -111,8 +111,11 @@ type reader struct {
 	reserved map[string]string // action names that x-actions give, and of which operation
 	lost     lostMembers
 	findings []Finding
-	op       string // the operation at hand, for findings
-	work     int    // schema parts translated
+	op       string           // the operation at hand, for findings
+	work     int              // schema parts translated
+	steps    int              // of the regular expressions in them
+	patterns map[string]error // why each of them is not checked
+	numbers  map[string]int   // last number given to names that were taken
 
 	// answers has the schemas of each response that was read, by media type.
 	answers map[*yaml.Node]map[string]*yaml.Node

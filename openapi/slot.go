@@ -53,10 +53,15 @@ func (r *reader) slots(o *operation) []*slot {
 	slots = append(slots, r.bodySlots(o.body)...)
 	taken := map[string]bool{}
 	for _, in := range []In{InPath, InQuery, InQuerystring, InHeader, InCookie, InBody, ""} {
-		for _, s := range slots {
-			if s.target.location() == in {
-				s.argument = argumentFor(s.target, taken)
-				taken[s.argument] = true
+		for _, exact := range []bool{true, false} { // a name that stands as it is comes before one that is made to fit
+			for _, s := range slots {
+				if name := s.target.given(); s.target.location() == in && exact == !argumentUnsafe.MatchString(name) {
+					s.argument = argumentFor(s.target, taken)
+					taken[s.argument] = true
+					if !exact && s.title == "" {
+						s.title = cleanText(name)
+					}
+				}
 			}
 		}
 	}
@@ -75,13 +80,7 @@ var argumentUnsafe = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
 // argumentFor is the name of a target as an argument: what model providers
 // refuse becomes "_".
 func argumentFor(t target, taken map[string]bool) string {
-	name := t.name
-	if t.in == InBody {
-		name = "body"
-		if len(t.path) > 0 {
-			name = t.path[len(t.path)-1]
-		}
-	}
+	name := t.given()
 	suffix := "_" + string(t.in)
 	if t.isContentType() {
 		name, suffix = "contentType", "_body"

@@ -29,6 +29,17 @@ func (t target) location() In {
 	return t.in
 }
 
+// given is the name that the document gives a target.
+func (t target) given() string {
+	switch {
+	case t.in != InBody:
+		return t.name
+	case len(t.path) > 0:
+		return t.path[len(t.path)-1]
+	}
+	return "body"
+}
+
 func parseTarget(s string) (target, error) {
 	in, rest, dotted := strings.Cut(s, ".")
 	switch In(in) {

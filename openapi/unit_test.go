@@ -156,6 +156,21 @@ func TestShort(t *testing.T) {
 	}
 }
 
+// TestPatternFault: what RE2 reads otherwise than ECMA-262, or what costs too
+// much, is not checked.
+func TestPatternFault(t *testing.T) {
+	for pattern, checked := range map[string]bool{
+		`^[a-z]{2,5}$`: true, `^\w+@\w+$`: true, `\\z`: true, `^[^\]]$`: true, `\p{L}{1,100}`: true,
+		`^a\z$`: false, `^[^]]$`: false, `[]a]`: false, `^\a$`: false, `^[[:alpha:]]$`: false, `(?i)a`: false, `(?=x)`: false,
+		`^(\p{L}{1,100}[\p{L}\p{N}]{1,200}){1,3}$`: false, `(((a{50}){50}){50}){50}`: false,
+	} {
+		r := &reader{patterns: map[string]error{}}
+		if fault := r.patternFault(pattern); (fault == nil) != checked {
+			t.Errorf("%s: %v", pattern, fault)
+		}
+	}
+}
+
 // TestAppendString: text is written as encoding/json writes it.
 func TestAppendString(t *testing.T) {
 	for _, s := range []string{"", "plain", `"\`, "a\nb\tc\r", "größe 世界 🎉", "\x00\x1f\x7f", "\u2028\u2029", "bad \xff utf-8", "<a href='x'>&"} {

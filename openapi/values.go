@@ -80,9 +80,19 @@ const maxMeanings = 100
 // meanings adds to the description what the values of an enum mean, where the
 // document says so in one of the extensions that generators know.
 func (s *schemas) meanings(n *yaml.Node, out *object) {
+	text := meaningsOf(n)
+	if text == "" {
+		return
+	}
+	description, _ := out.get("description").(string)
+	out.set("description", s.short(strings.TrimSpace(description+"\n\n"+text), maxArgumentText, n))
+}
+
+// meaningsOf lists what a schema's extensions say of its enum, "" for nothing.
+func meaningsOf(n *yaml.Node) string {
 	enum := items(get(n, "enum"))
 	if len(enum) == 0 || len(enum) > maxMeanings {
-		return
+		return ""
 	}
 	var said *yaml.Node
 	for _, name := range []string{"x-enum-descriptions", "x-enumDescriptions", "x-enum-varnames", "x-enumNames"} {
@@ -100,11 +110,7 @@ func (s *schemas) meanings(n *yaml.Node, out *object) {
 			lines = append(lines, fmt.Sprintf("- %s: %s", v.Value, strings.ReplaceAll(meaning, "\n", " ")))
 		}
 	}
-	if len(lines) == 0 {
-		return
-	}
-	description, _ := out.get("description").(string)
-	out.set("description", s.short(strings.TrimSpace(description+"\n\n"+strings.Join(lines, "\n")), maxArgumentText, said))
+	return strings.Join(lines, "\n")
 }
 
 // exampleOf is the example of a parameter or media type, or the first of its

@@ -79,5 +79,7 @@ func (x *XML) hints(n *yaml.Node) {
 		x.Text = true
 	case "element":
 		x.Wrapped = true
+	case "none":
+		x.Inline = true
 	}
 }

@@ -29,6 +29,9 @@ func (b *requestBuilder) body() (data []byte, contentType string) {
 	if b.err != nil {
 		return nil, ""
 	}
+	if content.Format != openapi.FormatText && content.Format != openapi.FormatBinary {
+		contentType = inUTF8(contentType)
+	}
 	switch content.Format {
 	case openapi.FormatForm:
 		data = b.form(content, v)
@@ -39,6 +42,9 @@ func (b *requestBuilder) body() (data []byte, contentType string) {
 	case openapi.FormatXML:
 		data = b.xml(content.XML, v)
 	case openapi.FormatText:
+		if strings.Contains(contentType, "*") {
+			contentType = "text/plain"
+		}
 		data = b.text(contentType, v)
 	case openapi.FormatBinary:
 		data, contentType = b.binary(contentType, v)
@@ -136,6 +142,9 @@ func setMember(object map[string]any, path []string, v any) map[string]any {
 // form writes an object as form fields: by the styles that the document names,
 // else lists repeat their name and objects go as JSON (OpenAPI 3.1 §4.8.15.1.1).
 func (b *requestBuilder) form(content *openapi.Content, v any) []byte {
+	if text, isText := v.(string); isText { // a form that is written already
+		return []byte(text)
+	}
 	object, ok := v.(map[string]any)
 	if !ok {
 		b.fail("body has to be an object: it is sent as form fields")
@@ -158,6 +167,16 @@ func (b *requestBuilder) form(content *openapi.Content, v any) []byte {
 		pairs = append(pairs, queryPairs(name, "form", true, field, esc)...)
 	}
 	return []byte(strings.Join(pairs, "&"))
+}
+
+// inUTF8 is a media type whose charset, if it names one, is what we write.
+func inUTF8(contentType string) string {
+	mediaType, params, err := mime.ParseMediaType(contentType)
+	if charset := params["charset"]; err != nil || charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii") {
+		return contentType
+	}
+	params["charset"] = "utf-8"
+	return mime.FormatMediaType(mediaType, params)
 }
 
 // sequence writes the items of a list, each a JSON text of its own: on a line,

@@ -40,6 +40,8 @@ func TestBodies(t *testing.T) {
 		{`application/yaml: {schema: {type: object}}`, `{"body":"a: 1\n"}`, "application/yaml", "a: 1\n"},
 		{`application/graphql: {schema: {type: string}}`, `{"body":"{me{id}}"}`, "application/graphql", "{me{id}}"},
 		{`image/gif: {schema: {type: string, contentEncoding: base64}}`, `{"body":"R0lG"}`, "image/gif", "R0lG"},
+		{`text/*: {}`, `{"body":"x","contentType":"text/markdown"}`, "text/markdown", "x"},
+		{`text/*: {}`, `{"body":"x"}`, "text/plain", "x"},
 		// bytes
 		{`application/octet-stream: {schema: {type: string, format: binary}}`, `{"body":"AP8="}`, octetStream, "\x00\xff"},
 		{`application/octet-stream: {}`, `{"body":"_w=="}`, octetStream, "\xff"},
@@ -74,12 +76,17 @@ func TestBodies(t *testing.T) {
 		// forms
 		{`application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {}, b: {}, c: {}, d: {}}}}`, `{"a":"x y&z=é+","b":[1,null,2],"c":{"k":"v w"},"d":null}`, "application/x-www-form-urlencoded", "a=x+y%26z%3D%C3%A9%2B&b=1&b=2&c=%7B%22k%22%3A%22v+w%22%7D"},
 		{`application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {}, b: {}, c: {}, d: {}, e: {}}}, encoding: {a: {style: deepObject}, b: {explode: false}, c: {contentType: application/json}, d: {style: pipeDelimited}, e: {allowReserved: true}}}`, `{"a":{"x":1},"b":["p","q r"],"c":[1,2],"d":["m","n"],"e":"a/b?c&d"}`, "application/x-www-form-urlencoded", "a%5Bx%5D=1&b=p,q+r&c=%5B1%2C2%5D&d=m%7Cn&e=a/b?c%26d"},
+		{`application/x-www-form-urlencoded: {schema: {type: string}}`, `{"body":"a=1&b=2"}`, "application/x-www-form-urlencoded", "a=1&b=2"},
 		{`application/x-www-form-urlencoded: {schema: {type: array}}`, `{"body":[]}`, "", "body has to be an object: it is sent as form fields"},
 		// XML
 		{`application/xml: {schema: ` + pet + `}`, `{"body":{"id":7,"name":"<é&>","tags":["a","b"],"plain":[1,2],"wrapped":["w"],"said":"hm","extra":{"x":true},"none":null}}`, "application/xml",
 			xml.Header + `<p:pet xmlns:p="urn:p" id="7"><called>&lt;é&amp;&gt;</called><tags><tag>a</tag><tag>b</tag></tags><plain>1</plain><plain>2</plain><wrapped><wrapped>w</wrapped></wrapped>hm<extra><x>true</x></extra></p:pet>`},
 		{`application/xml: {schema: ` + pet + `}`, `{"body":"<pet/>"}`, "application/xml", "<pet/>"},
 		{`application/xml: {schema: {type: array, items: {xml: {name: n}}, xml: {name: list}}}`, `{"body":[1,2]}`, "application/xml", xml.Header + `<list><n>1</n><n>2</n></list>`},
+		{`application/xml; charset=utf-16: {schema: {type: object}}`, `{"body":{"a":1}}`, "application/xml; charset=utf-8", xml.Header + `<root><a>1</a></root>`},
+		{`application/json; charset=utf-16: {schema: {type: array}}`, `{"body":[]}`, "application/json; charset=utf-8", `[]`},
+		{`application/xml: {schema: {type: object, xml: {name: a, namespace: "urn:x"}, properties: {id: {xml: {attribute: true, prefix: q, namespace: "urn:q"}}, of: {xml: {attribute: true, prefix: q, namespace: "urn:q"}}}}}`, `{"body":{"id":1,"of":2}}`, "application/xml", xml.Header + `<a xmlns="urn:x" xmlns:q="urn:q" q:id="1" q:of="2"></a>`},
+		{`application/xml: {schema: {type: object, properties: {in: {type: object, xml: {nodeType: none}, properties: {q: {}}}}}}`, `{"body":{"in":{"q":1}}}`, "application/xml", xml.Header + `<root><q>1</q></root>`},
 		{`application/xml: {schema: {type: object}}`, `{"body":{"a b":1}}`, "", `body: member "a b" cannot be the name of an XML element`},
 		{`application/xml: {schema: {type: object}}`, `{"body":{"a":"\u0000\"","></a><b>":1}}`, "", `body: member "></a><b>" cannot be the name of an XML element`},
 	} {
@@ -101,10 +108,11 @@ func TestBodies(t *testing.T) {
 // TestMultipart reads what goes out with a reader that we did not write.
 func TestMultipart(t *testing.T) {
 	doc := contentDocument(`multipart/form-data: {schema: {type: object, properties: {file: {type: string, format: binary}, more: {type: array, items: {type: string, format: binary}}, icon: {type: string},
-		meta: {type: object}, list: {type: array}, tags: {type: array}, deep: {type: object}, n: {type: integer}, note: {type: string}, xml: {type: string}}},
-		encoding: {file: {headers: {X-Kind: {schema: {const: picture}}}}, icon: {contentType: "image/png, image/gif"}, tags: {style: form, explode: false}, deep: {style: deepObject}, meta: {contentType: application/vnd.m+json}, xml: {contentType: text/xml}}}`)
+		meta: {type: object}, list: {type: array}, tags: {type: array}, deep: {type: object}, n: {type: integer}, note: {type: string}, xml: {type: string}, open: {}, sealed: {type: string, contentEncoding: base64}, items: {type: array, items: {type: object, xml: {name: item}, properties: {a: {}}}}, evil: {type: string}, wrong: {type: object}}},
+		encoding: {file: {headers: {X-Kind: {schema: {const: picture}}}}, icon: {contentType: "image/png, image/gif"}, tags: {style: form, explode: false}, deep: {style: deepObject}, meta: {contentType: application/vnd.m+json}, xml: {contentType: text/xml}, items: {contentType: application/xml}, evil: {contentType: "text/plain\\r\\nX-Evil: 1"}, wrong: {contentType: text/csv}}}`)
 	args := arguments(t, `{"file":{"data":"AP8=","filename":"a\"b\r\né.png","mediaType":"image/png"},"more":["AQ==","data:text/x,hi",{"text":"t","filename":"t.txt"}],
-		"icon":"data:image/gif;base64,R0lG","meta":{"k":"<é>"},"list":[1,{"a":2},null,"s"],"tags":["x y","z"],"deep":{"a":{"b":"c d"}},"n":9007199254740993,"note":"é\r\n--stagedoor","xml":"<a/>"}`)
+		"icon":"data:image/gif;base64,R0lG","meta":{"k":"<é>"},"list":[1,{"a":2},null,"s"],"tags":["x y","z"],"deep":{"a":{"b":"c d"}},"n":9007199254740993,"note":"é\r\n--stagedoor","xml":"<a/>",
+		"open":"AQ==","sealed":"aGk=","items":[{"a":1}],"evil":"x","wrong":{"a":1}}`)
 	client, action := newClient(t, Options{}), actionsOf(t, doc)["op0"]
 	req, err := client.Request(context.Background(), action, args)
 	if err != nil {
@@ -135,8 +143,10 @@ func TestMultipart(t *testing.T) {
 	}
 	want := []string{
 		`form-data; name="deep[a][b]" |  | "c d"`,
+		`form-data; name="evil" |  | "x"`,
 		`form-data; name="file"; filename="a%22b%0D%0Aé.png" | image/png | "\x00\xff" picture`,
 		`form-data; name="icon"; filename="icon" | image/gif | "GIF"`,
+		`form-data; name="items" | application/xml | "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<item><a>1</a></item>"`,
 		`form-data; name="list" |  | "1"`,
 		`form-data; name="list" | application/json | "{\"a\":2}"`,
 		`form-data; name="list" |  | "s"`,
@@ -146,7 +156,10 @@ func TestMultipart(t *testing.T) {
 		`form-data; name="more"; filename="t.txt" | application/octet-stream | "t"`,
 		`form-data; name="n" |  | "9007199254740993"`,
 		`form-data; name="note" |  | "é\r\n--stagedoor"`,
+		`form-data; name="open"; filename="open" | application/octet-stream | "\x01"`,
+		`form-data; name="sealed" | application/octet-stream | "aGk="`,
 		`form-data; name="tags" |  | "x y,z"`,
+		`form-data; name="wrong" | application/json | "{\"a\":1}"`,
 		`form-data; name="xml" | text/xml | "<a/>"`,
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {

@@ -53,10 +53,18 @@ var triple = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 // escapeReserved also keeps triples, and the reserved characters that cannot
 // end or split a query (OpenAPI 3.1.1 §4.8.12.2.2, allowReserved).
 func escapeReserved(s string) string {
+	return keepTriples(s, isReserved, func(string) bool { return true })
+}
+
+// keepTriples encodes what is not kept, and leaves the triples that fit as they are.
+func keepTriples(s string, keep func(byte) bool, fits func(triple string) bool) string {
 	var b strings.Builder
 	last := 0
 	for _, at := range append(triple.FindAllStringIndex(s, -1), []int{len(s), len(s)}) {
-		b.WriteString(percentEncode(s[last:at[0]], isReserved))
+		if at[0] < len(s) && !fits(s[at[0]:at[1]]) {
+			continue
+		}
+		b.WriteString(percentEncode(s[last:at[0]], keep))
 		b.WriteString(s[at[0]:at[1]])
 		last = at[1]
 	}
@@ -67,10 +75,13 @@ func isReserved(c byte) bool {
 	return isUnreserved(c) || strings.IndexByte(":/?@!$'()*,;=", c) >= 0
 }
 
-// escapeSegment keeps the reserved characters that a path segment has (RFC 3986
-// §3.3): none that would begin another segment, the query or the fragment.
+// escapeSegment keeps the reserved characters and triples that a path segment
+// has (RFC 3986 §3.3): none that would begin another segment, the query or the
+// fragment.
 func escapeSegment(s string) string {
-	return percentEncode(s, func(c byte) bool { return isUnreserved(c) || strings.IndexByte(":@!$&'()*+,;=", c) >= 0 })
+	return keepTriples(s, func(c byte) bool { return isUnreserved(c) || strings.IndexByte(":@!$&'()*+,;=", c) >= 0 }, func(triple string) bool {
+		return !slices.Contains([]string{"%2F", "%5C", "%00"}, strings.ToUpper(triple))
+	})
 }
 
 func isUnreserved(c byte) bool {

@@ -110,7 +110,7 @@ func (b *requestBuilder) styledParts(name string, e openapi.Encoding, v any) []p
 func (b *requestBuilder) part(name string, e openapi.Encoding, v any) part {
 	p := part{header: textproto.MIMEHeader{}}
 	disposition := `form-data; name="` + quoteName(name) + `"`
-	mediaType := e.ContentType
+	mediaType, _, _ := strings.Cut(e.ContentType, ",")
 	_, isObject := v.(map[string]any)
 	_, isList := v.([]any)
 	switch {
@@ -121,15 +121,12 @@ func (b *requestBuilder) part(name string, e openapi.Encoding, v any) part {
 			f.name = name // without one, servers take it for a text field
 		}
 		disposition += `; filename="` + quoteName(f.name) + `"`
-		if mediaType == "" {
-			mediaType = f.mediaType
-		}
-		if mediaType == "" {
-			mediaType = octetStream
-		}
+		mediaType = fileType(e.ContentType, f.mediaType)
+	case e.XML != nil && !isString(v):
+		p.data = b.xml(e.XML, v)
 	case isObject, isList, isJSON(essence(mediaType)):
 		p.data = b.json(v)
-		if mediaType == "" {
+		if !isJSON(essence(mediaType)) { // what we cannot write is not called so
 			mediaType = "application/json"
 		}
 	default: // RFC 7578 §4.4: a part is text/plain unless it says otherwise
@@ -143,6 +140,32 @@ func (b *requestBuilder) part(name string, e openapi.Encoding, v any) part {
 		p.header.Set("Content-Type", mediaType)
 	}
 	return p
+}
+
+func isString(v any) bool {
+	_, ok := v.(string)
+	return ok
+}
+
+// fileType is the media type of a file's part: the file's own if the document
+// allows it, else the first that the document names.
+func fileType(declared, own string) string {
+	first := ""
+	for mediaType := range strings.SplitSeq(declared, ",") {
+		if own != "" && inRange(essence(own), essence(mediaType)) {
+			return own
+		}
+		if first == "" && !strings.Contains(mediaType, "*") {
+			first = mediaType
+		}
+	}
+	switch {
+	case first != "":
+		return first
+	case own != "" && declared == "":
+		return own
+	}
+	return octetStream
 }
 
 // quoteName escapes what would end a quoted name, as browsers do (WHATWG HTML,

@@ -55,6 +55,10 @@ func (w *xmlWriter) element(name string, x *openapi.XML, v any) {
 		w.items(own, x.Items, v)
 		w.close(own, x)
 	case map[string]any:
+		if x.Inline {
+			w.members(x.Members, v)
+			return
+		}
 		w.open(own, x, x.Members, v)
 		w.members(x.Members, v)
 		w.close(own, x)
@@ -106,7 +110,7 @@ func (w *xmlWriter) open(name string, x *openapi.XML, known []openapi.XMLMember,
 		}
 		w.quoted(x.Namespace)
 	}
-	written := map[string]bool{}
+	written, declared := map[string]bool{}, map[string]bool{}
 	for _, m := range known {
 		value, ok := v[m.Name]
 		if !ok || value == nil || m.XML == nil || !m.XML.Attribute || written[m.Name] {
@@ -116,6 +120,11 @@ func (w *xmlWriter) open(name string, x *openapi.XML, known []openapi.XMLMember,
 		name := m.Name
 		if m.XML.Name != "" {
 			name = m.XML.Name
+		}
+		if m.XML.Prefix != "" && m.XML.Namespace != "" && m.XML.Prefix != x.Prefix && !declared[m.XML.Prefix] {
+			declared[m.XML.Prefix] = true
+			w.out.WriteString(" xmlns:" + m.XML.Prefix)
+			w.quoted(m.XML.Namespace)
 		}
 		w.out.WriteByte(' ')
 		w.name(name, m.XML.Prefix)
