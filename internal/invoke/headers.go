@@ -38,12 +38,12 @@ func tells(canonical string) bool {
 
 // headers picks what of the answer's headers a caller learns, ordered by name:
 // without the plugin's own address and without secrets.
-func (c *Client) headers(header http.Header, secrets []string) (out []Header) {
+func (c *Client) headers(header http.Header, hidden *secrets) (out []Header) {
 	for name, values := range header {
 		if !tells(name) {
 			continue
 		}
-		value := string(redact([]byte(strings.Join(values, ", ")), secrets))
+		value := hidden.redactText(strings.Join(values, ", "))
 		value = strings.ToValidUTF8(c.discreet(c.own.ReplaceAllString(value, "$1")), "")
 		if value != "" && len(value) <= maxHeader {
 			out = append(out, Header{strings.ToLower(name), value})

@@ -361,7 +361,7 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatal(err)
 		}
 		resp := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: -1}
-		r, err := c.answer(t.Context(), plain("x"), nil, resp, []string{"a-secret"})
+		r, err := c.answer(t.Context(), plain("x"), nil, resp, newSecrets(http.Header{"X-Key": {"a-secret"}}))
 		var e *Error
 		switch {
 		case errors.As(err, &e):

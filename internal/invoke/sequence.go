@@ -19,8 +19,8 @@ import (
 type sequence struct {
 	// split cuts the stream into records.
 	split bufio.SplitFunc
-	// item makes JSON of a record; nil: there is nothing in it.
-	item func(record []byte) json.RawMessage
+	// item makes JSON of a record, without the secrets; nil: there is nothing in it.
+	item func(record []byte, hidden *secrets) json.RawMessage
 }
 
 // sequenceOf gives the form of a media type that is a sequence, nil of others:
@@ -80,7 +80,7 @@ func splitEvents(data []byte, atEOF bool) (advance int, token []byte, err error)
 
 // jsonItem is a record that is JSON, or else its text as a JSON string: one bad
 // line does not cost the others.
-func jsonItem(record []byte) json.RawMessage {
+func jsonItem(record []byte, hidden *secrets) json.RawMessage {
 	record = bytes.TrimSpace(record)
 	if len(record) == 0 {
 		return nil
@@ -88,9 +88,9 @@ func jsonItem(record []byte) json.RawMessage {
 	record = bytes.ToValidUTF8(record, []byte("\uFFFD"))
 	var compact bytes.Buffer
 	if json.Compact(&compact, record) == nil {
-		return compact.Bytes()
+		return hidden.redactJSON(compact.Bytes())
 	}
-	text, err := marshal(string(record))
+	text, err := marshal(hidden.redactText(string(record)))
 	if err != nil {
 		return nil
 	}
@@ -99,7 +99,7 @@ func jsonItem(record []byte) json.RawMessage {
 
 // eventItem makes {"event":…,"id":…,"data":…} of an event; comments, which keep
 // connections alive, are nothing.
-func eventItem(record []byte) json.RawMessage {
+func eventItem(record []byte, hidden *secrets) json.RawMessage {
 	var name, id string
 	var data []string
 	for line := range strings.FieldsFuncSeq(string(record), func(r rune) bool { return r == '\n' || r == '\r' }) {
@@ -119,11 +119,11 @@ func eventItem(record []byte) json.RawMessage {
 	}
 	event := []byte{'{'}
 	for _, f := range []struct{ name, value string }{{"event", name}, {"id", id}} {
-		if text, err := marshal(f.value); err == nil && f.value != "" {
+		if text, err := marshal(hidden.redactText(f.value)); err == nil && f.value != "" {
 			event = fmt.Appendf(event, "%q:%s,", f.name, text)
 		}
 	}
-	content := jsonItem([]byte(strings.Join(data, "\n")))
+	content := jsonItem([]byte(strings.Join(data, "\n")), hidden)
 	if content == nil {
 		content = json.RawMessage(`""`)
 	}
@@ -163,11 +163,10 @@ func (c *Client) collect(ctx context.Context, a *openapi.Action, in *answer, bod
 	records.Split(func(data []byte, atEOF bool) (int, []byte, error) { return form.split(data, atEOF && from.err == nil) })
 	list, count := []byte{'['}, 0
 	for records.Scan() {
-		item := form.item(toUTF8(records.Bytes(), in.media.charset, true))
+		item := form.item(toUTF8(records.Bytes(), in.media.charset, true), in.secrets)
 		if item == nil {
 			continue
 		}
-		item = redact(item, in.secrets)
 		if int64(len(list)+len(item)+len(",]")) > c.maxResponse {
 			from.err = errFull
 			break
