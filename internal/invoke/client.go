@@ -39,7 +39,6 @@ type Client struct {
 	maxResponse int64
 	credentials func() (http.Header, error)
 	userAgent   string
-	own         *regexp.Regexp          // the plugin's own address in URLs
 	inner       *regexp.Regexp          // the plugin's host anywhere
 	known       atomic.Pointer[secrets] // of the credentials last used
 }
@@ -55,7 +54,7 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		base: base, transport: o.Transport, timeout: o.Timeout, maxResponse: o.MaxResponse,
-		credentials: o.Credentials, userAgent: o.UserAgent, own: ownAddress(base.Scheme, base.Host), inner: innerNames(base),
+		credentials: o.Credentials, userAgent: o.UserAgent, inner: innerName(base),
 	}
 	if c.transport == nil {
 		c.transport = newPool()
