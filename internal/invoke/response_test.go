@@ -131,6 +131,51 @@ func TestSequences(t *testing.T) {
 	}
 }
 
+// drip is a stream in small pieces.
+type drip struct {
+	from io.Reader
+	size int
+}
+
+func (d drip) Read(p []byte) (int, error) { return d.from.Read(p[:min(len(p), d.size)]) }
+
+// TestLargeRecords: a record costs what it is long, however it comes.
+func TestLargeRecords(t *testing.T) {
+	text := strings.Repeat("x", 4<<20)
+	c := newClient(t, Options{MaxResponse: 8 << 20})
+	for contentType, body := range map[string]string{
+		"text/event-stream":    "data: " + text + "\n\ndata: 2\n\n",
+		"application/x-ndjson": `"` + text + "\"\n2\n",
+		"application/json-seq": "\x1e\"" + text + "\"\n\x1e2\n",
+	} {
+		start := time.Now()
+		r, err := c.collect(t.Context(), plain("x"), &answer{media: parseMediaType(contentType)}, drip{strings.NewReader(body), 100})
+		if took := time.Since(start); err != nil || len(r.JSON) < len(text) || r.Cut != nil || took > time.Second {
+			t.Errorf("%s: %v after %v", contentType, err, took)
+		}
+	}
+}
+
+// TestSequencesInPieces: where a read ends says nothing.
+func TestSequencesInPieces(t *testing.T) {
+	for contentType, body := range map[string]string{
+		"text/event-stream":    ": hello\n\nid: 7\ndata: {\"n\": 1}\n\ndata: two\ndata:lines\r\n\r\nretry: 10\n\rdata: [DONE]\r\rdata: a\r\n\ndata: last",
+		"application/x-ndjson": "{\"a\": 1}\n\n[2]\r\n9007199254740993",
+		"application/json-seq": "\x1e{\"a\":\n1}\n\x1e2\n",
+	} {
+		c, want := newClient(t, Options{}), ""
+		for _, size := range []int{1000, 1, 2, 3, 5, 7} {
+			r, err := c.collect(t.Context(), plain("x"), &answer{media: parseMediaType(contentType)}, drip{strings.NewReader(body), size})
+			if want == "" && err == nil {
+				want = string(r.JSON)
+			}
+			if err != nil || string(r.JSON) != want {
+				t.Errorf("%s in pieces of %d: %v %v, want %s", contentType, size, r, err, want)
+			}
+		}
+	}
+}
+
 // TestEndlessStreams: what has come by the time or the cap is the result.
 func TestEndlessStreams(t *testing.T) {
 	a := plain("x")
@@ -176,8 +221,8 @@ func TestEndlessStreams(t *testing.T) {
 	if err != nil || string(r.JSON) != "[1,2]" || r.Cut == nil || r.Cut.Reason != "interrupted" {
 		t.Errorf("got %+v %v", r, err)
 	}
-	long := reply(200, "text/event-stream", "data: "+strings.Repeat("x", 2000)+"\n\n")
-	if _, err = ask(t, long, Options{MaxResponse: 1000}, plain("x")); !errors.As(err, &e) || e.Kind != TooLarge {
+	long := reply(201, "text/event-stream", "data: "+strings.Repeat("x", 2000)+"\n\n")
+	if _, err = ask(t, long, Options{MaxResponse: 1000}, plain("x")); !errors.As(err, &e) || e.Kind != TooLarge || e.Status != 201 {
 		t.Errorf("one event over the cap: %v", err)
 	}
 }
