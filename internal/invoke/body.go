@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/net/http/httpguts"
 	"golang.org/x/text/encoding/htmlindex"
 
 	"github.com/stagedoor/stagedoor/openapi"
@@ -71,7 +70,7 @@ func (b *requestBuilder) content(plan *openapi.Body) (content *openapi.Content, 
 	var names []string
 	for i := range plan.Contents {
 		c := &plan.Contents[i]
-		if strings.EqualFold(c.MediaType, name) || inRange(essence(name), essence(c.MediaType)) {
+		if strings.EqualFold(c.MediaType, name) || isMediaType(name) && inRange(essence(name), essence(c.MediaType)) {
 			return c, name
 		}
 		names = append(names, c.MediaType)
@@ -86,7 +85,7 @@ func inRange(mediaType, of string) bool {
 	if of == "*/*" {
 		prefix = ""
 	}
-	return mediaType == of || isRange && strings.HasPrefix(mediaType, prefix) && httpguts.ValidHeaderFieldValue(mediaType)
+	return mediaType == of || isRange && strings.HasPrefix(mediaType, prefix)
 }
 
 func (b *requestBuilder) json(v any) []byte {

@@ -167,6 +167,36 @@ func TestMultipart(t *testing.T) {
 	}
 }
 
+// TestNoMediaType: what a caller calls a media type breaks no header.
+func TestNoMediaType(t *testing.T) {
+	actions := actionsOf(t, contentDocument(
+		`multipart/form-data: {schema: {type: object, properties: {f: {type: string, format: binary}}}}`,
+		`"*/*": {schema: {type: string, format: binary}}`,
+		`text/*: {schema: {type: string}}`,
+	))
+	client := newClient(t, Options{})
+	for _, tt := range []struct{ action, args string }{
+		{"op0", `{"f":"data:text/plain;\r\n\r\nx=y;base64,aGk="}`},
+		{"op0", `{"f":{"data":"data:text/plain;\r\n\r\nx=y;base64,aGk="}}`},
+		{"op0", `{"f":{"text":"hi","mediaType":"text/plain;\n x=y"}}`},
+		{"op0", `{"f":"data:text/plain;\u0000x=y,hi"}`},
+		{"op1", `{"body":"data:text/plain;\r\n\r\nx=y;base64,aGk="}`},
+		{"op1", `{"body":"aGk=","contentType":"text/plain;\rX-Injected: 1"}`},
+		{"op2", `{"body":"hi","contentType":"text/plain;\rX-Injected: 1"}`},
+		{"op2", `{"body":"hi","contentType":"text/plain; charset=utf-8\r\n"}`},
+	} {
+		req, err := client.Request(context.Background(), actions[tt.action], arguments(t, tt.args))
+		var e *Error
+		if !errors.As(err, &e) || e.Kind != InvalidArguments {
+			t.Errorf("%s: got %v %v", tt.args, req, err)
+		}
+	}
+	req, err := client.Request(context.Background(), actions["op1"], arguments(t, `{"body":"data:;charset=utf-8,hi","contentType":"text/plain; charset=utf-8"}`))
+	if err != nil || req.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
+		t.Errorf("got %v %v", req, err)
+	}
+}
+
 func TestMultipartWithoutNames(t *testing.T) {
 	action := actionsOf(t, contentDocument(`multipart/mixed: {schema: {type: array}}`))["op0"]
 	req, err := newClient(t, Options{}).Request(context.Background(), action, arguments(t, `{"body":["a",{"b":1}]}`))

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	"github.com/stagedoor/stagedoor/openapi"
@@ -38,8 +39,8 @@ type Client struct {
 	maxResponse int64
 	credentials func() (http.Header, error)
 	userAgent   string
-	own         *regexp.Regexp // the plugin's own address in URLs
-	inner       *regexp.Regexp // the plugin's host anywhere
+	inner       *regexp.Regexp          // the plugin's host anywhere
+	known       atomic.Pointer[secrets] // of the credentials last used
 }
 
 // New makes a client, or says what is wrong with the base URL.
@@ -53,7 +54,7 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		base: base, transport: o.Transport, timeout: o.Timeout, maxResponse: o.MaxResponse,
-		credentials: o.Credentials, userAgent: o.UserAgent, own: ownAddress(base.Scheme, base.Host), inner: innerNames(base),
+		credentials: o.Credentials, userAgent: o.UserAgent, inner: innerName(base),
 	}
 	if c.transport == nil {
 		c.transport = newPool()
@@ -105,7 +106,7 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := c.authorize(req)
+	hidden, err := c.authorize(req)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +116,7 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 		return nil, unreachable(ctx, timeout, err)
 	}
 	defer resp.Body.Close()
-	result, err := c.answer(ctx, a, arguments, resp, secrets)
+	result, err := c.answer(ctx, a, arguments, resp, hidden)
 	var known *Error
 	if err != nil && !errors.As(err, &known) {
 		return nil, unreachable(ctx, timeout, err)
@@ -125,7 +126,7 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 
 // authorize adds the gateway's credentials and gives what of them must not be
 // seen.
-func (c *Client) authorize(req *http.Request) (secrets []string, err error) {
+func (c *Client) authorize(req *http.Request) (*secrets, error) {
 	if c.credentials == nil {
 		return nil, nil
 	}
@@ -135,11 +136,13 @@ func (c *Client) authorize(req *http.Request) (secrets []string, err error) {
 	}
 	for name, values := range header {
 		req.Header[name] = values
-		for _, v := range values {
-			secrets = append(secrets, secretsOf(v)...)
-		}
 	}
-	return secrets, nil
+	known := c.known.Load()
+	if !known.are(header) {
+		known = newSecrets(header)
+		c.known.Store(known)
+	}
+	return known, nil
 }
 
 // Masked replaces the values of credentials, for showing a request.

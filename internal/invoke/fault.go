@@ -182,6 +182,3 @@ func shorten(s string) string {
 	}
 	return s[:cut] + " …"
 }
-
-// discreet takes the plugin's own address out of a text.
-func (c *Client) discreet(text string) string { return c.inner.ReplaceAllString(text, "[plugin]") }

@@ -5,6 +5,8 @@ import (
 	"mime"
 	"net/url"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 const octetStream = "application/octet-stream"
@@ -19,32 +21,44 @@ type file struct {
 // file reads a file argument: base64, a data URL (RFC 2397), or an object of
 // data or text, filename and mediaType. place names it, for the caller.
 func (b *requestBuilder) file(place string, v any) file {
+	var f file
 	switch v := v.(type) {
 	case string:
-		return b.encodedFile(place, v)
+		f = b.encodedFile(place, v)
 	case map[string]any:
-		var f file
-		data, isData := v["data"].(string)
-		text, isText := v["text"].(string)
-		switch {
-		case isData == isText:
-			b.fail("%s: a file has either data (base64) or text", place)
-		case isData:
-			f = b.encodedFile(place, data)
-		default:
-			f.data = []byte(text)
-		}
-		f.name, _ = v["filename"].(string)
-		if mediaType, said := v["mediaType"].(string); said {
-			f.mediaType = mediaType
-			if _, _, err := mime.ParseMediaType(mediaType); err != nil || strings.ContainsAny(mediaType, "\r\n") {
-				b.fail("%s: mediaType %q is no media type", place, mediaType)
-			}
-		}
-		return f
+		f = b.describedFile(place, v)
+	default:
+		b.fail("%s: a file is base64, a data: URL, or an object of data or text, filename and mediaType", place)
 	}
-	b.fail("%s: a file is base64, a data: URL, or an object of data or text, filename and mediaType", place)
-	return file{}
+	if f.mediaType != "" && !isMediaType(f.mediaType) {
+		b.fail("%s: mediaType %q is no media type", place, f.mediaType)
+	}
+	return f
+}
+
+// isMediaType tells what a Content-Type can carry: mime alone takes line breaks
+// for white space.
+func isMediaType(s string) bool {
+	_, _, err := mime.ParseMediaType(s)
+	return err == nil && httpguts.ValidHeaderFieldValue(s)
+}
+
+func (b *requestBuilder) describedFile(place string, v map[string]any) (f file) {
+	data, isData := v["data"].(string)
+	text, isText := v["text"].(string)
+	switch {
+	case isData == isText:
+		b.fail("%s: a file has either data (base64) or text", place)
+	case isData:
+		f = b.encodedFile(place, data)
+	default:
+		f.data = []byte(text)
+	}
+	f.name, _ = v["filename"].(string)
+	if mediaType, said := v["mediaType"].(string); said {
+		f.mediaType = mediaType
+	}
+	return f
 }
 
 func (b *requestBuilder) encodedFile(place, s string) file {
@@ -58,7 +72,7 @@ func (b *requestBuilder) encodedFile(place, s string) file {
 		return file{}
 	}
 	mediaType, encoded := strings.CutSuffix(meta, ";base64")
-	if _, _, err := mime.ParseMediaType(mediaType); err != nil {
+	if strings.HasPrefix(mediaType, ";") {
 		mediaType = "" // RFC 2397 §2: text/plain then, but nobody said so
 	}
 	if encoded {

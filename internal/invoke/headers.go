@@ -1,6 +1,7 @@
 package invoke
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -20,57 +21,110 @@ const (
 	maxHeaders = 20
 )
 
-// tells lists the headers that say where to go on, what was made, and how much
-// more one may ask.
-func tells(canonical string) bool {
-	switch canonical {
-	case "Link", "Location", "Content-Location", "Retry-After", "Etag", "Last-Modified", "Content-Disposition", "Deprecation", "Sunset",
-		"X-Total", "X-Total-Count", "X-Total-Pages", "X-Page", "X-Per-Page", "X-Next-Page", "X-Prev-Page", "X-Next-Cursor":
-		return true
+// told has the headers that say where to go on, what was made, and how much
+// more one may ask, with the names that they are told by.
+var told = map[string]string{
+	"Link": "link", "Location": "location", "Content-Location": "content-location", "Retry-After": "retry-after", "Etag": "etag",
+	"Last-Modified": "last-modified", "Content-Disposition": "content-disposition", "Deprecation": "deprecation", "Sunset": "sunset",
+	"X-Total": "x-total", "X-Total-Count": "x-total-count", "X-Total-Pages": "x-total-pages", "X-Page": "x-page", "X-Per-Page": "x-per-page",
+	"X-Next-Page": "x-next-page", "X-Prev-Page": "x-prev-page", "X-Next-Cursor": "x-next-cursor",
+	"X-Ratelimit-Limit": "x-ratelimit-limit", "X-Ratelimit-Remaining": "x-ratelimit-remaining", "X-Ratelimit-Reset": "x-ratelimit-reset",
+}
+
+// tells gives the name that a header is told by.
+func tells(canonical string) (name string, ok bool) {
+	if name, ok = told[canonical]; ok {
+		return name, true
 	}
 	for _, prefix := range []string{"Ratelimit", "X-Ratelimit", "X-Rate-Limit"} {
 		if strings.HasPrefix(canonical, prefix) {
+			return strings.ToLower(canonical), true
+		}
+	}
+	return "", false
+}
+
+// headers picks what of the answer's headers a caller learns, ordered by name:
+// without hosts and without secrets. Every call comes through here, so values
+// are rewritten only where there is something to hide.
+func (c *Client) headers(header http.Header, hidden *secrets) (out []Header) {
+	for canonical, values := range header {
+		name, ok := tells(canonical)
+		if !ok {
+			continue
+		}
+		value := hidden.redactText(strings.Join(values, ", "))
+		value = strings.ToValidUTF8(c.discreet(withoutHosts(name, value)), "")
+		if value == "" || len(value) > maxHeader {
+			continue
+		}
+		if out == nil {
+			out = make([]Header, 0, 8)
+		}
+		out = append(out, Header{name, value})
+	}
+	slices.SortFunc(out, func(a, b Header) int { return strings.Compare(a.Name, b.Name) })
+	return out[:min(len(out), maxHeaders)]
+}
+
+var (
+	// origin is scheme and authority of a URL (RFC 3986 §3). A percent-encoded
+	// character before it is not the scheme's.
+	origin = regexp.MustCompile(`(?i)((?:%[0-9A-F]{2})?)[a-z][a-z0-9+.-]*://[^/?#\s"'<>\\]*[/\\]*`)
+	// authority is that of a reference without a scheme.
+	authority = regexp.MustCompile(`(^|[<\s"'])//[^/?#\s"'<>\\]*[/\\]*`)
+	// encodedOrigin is that of a URL in another one's query. What it may hold
+	// encoded is all but / ? # and &.
+	encodedOrigin = regexp.MustCompile(`(?i)(?:https?|wss?)(?::|%3A)(?:%2F){2}(?:[^/?#&\s"'<>\\%]|%(?:2[0-24-57-9A-E]|3[0-9A-E]|[014-9A-F][0-9A-F]))*(?:%2F)*`)
+)
+
+// withoutHosts leaves only paths and queries of URLs, whoever's they are: the
+// hosts behind a plugin are no more for the caller than its own.
+func withoutHosts(name, value string) string {
+	if strings.Contains(value, "//") {
+		value = origin.ReplaceAllString(value, "$1/")
+		switch name {
+		case "link", "location", "content-location":
+			value = authority.ReplaceAllString(value, "$1/")
+		}
+	}
+	if containsFold(value, "%2F%2F") {
+		value = encodedOrigin.ReplaceAllString(value, "%2F")
+	}
+	return value
+}
+
+// containsFold tells whether part, which is not empty, stands in s in any case.
+func containsFold(s, part string) bool {
+	for i := 0; i+len(part) <= len(s); i++ {
+		if s[i]|0x20 == part[0]|0x20 && strings.EqualFold(s[i:i+len(part)], part) {
 			return true
 		}
 	}
 	return false
 }
 
-// headers picks what of the answer's headers a caller learns, ordered by name:
-// without the plugin's own address and without secrets.
-func (c *Client) headers(header http.Header, secrets []string) (out []Header) {
-	for name, values := range header {
-		if !tells(name) {
-			continue
-		}
-		value := string(redact([]byte(strings.Join(values, ", ")), secrets))
-		value = strings.ToValidUTF8(c.discreet(c.own.ReplaceAllString(value, "$1")), "")
-		if value != "" && len(value) <= maxHeader {
-			out = append(out, Header{strings.ToLower(name), value})
-		}
+// innerName matches the plugin's host in any text. A name without a dot may be
+// a word, so it counts only with its port or in a URL.
+func innerName(base *url.URL) *regexp.Regexp {
+	port := cmp.Or(base.Port(), map[string]string{"http": "80", "https": "443"}[base.Scheme])
+	host := base.Hostname()
+	switch name := regexp.QuoteMeta(host); {
+	case strings.Contains(host, ":"):
+		return regexp.MustCompile(`(?i)()\[` + name + `\](?::` + port + `\b)?`)
+	case strings.Contains(host, "."):
+		return regexp.MustCompile(`(?i)()` + name + `\b(?::` + port + `\b)?`)
+	default:
+		return regexp.MustCompile(`(?i)(//)` + name + `\b(?::` + port + `\b)?|` + name + `:` + port + `\b`)
 	}
-	slices.SortFunc(out, func(a, b Header) int { return strings.Compare(a.Name, b.Name) })
-	return out[:min(len(out), maxHeaders)]
 }
 
-// ownAddress matches the origin of URLs that lead to the plugin, with what
-// follows it.
-func ownAddress(scheme, host string) *regexp.Regexp {
-	port := ""
-	if !regexp.MustCompile(`:\d+$`).MatchString(host) {
-		port = map[string]string{"http": "(?::80)?", "https": "(?::443)?"}[scheme]
+// discreet takes the plugin's own address out of a text.
+func (c *Client) discreet(text string) string {
+	if !containsFold(text, c.base.Hostname()) {
+		return text
 	}
-	return regexp.MustCompile(`(?i)https?://` + regexp.QuoteMeta(host) + port + `([/?#>;,"\s]|$)`)
-}
-
-// innerNames matches the plugin's host in any text; a name without a dot may be
-// a word, so it counts only with its port.
-func innerNames(base *url.URL) *regexp.Regexp {
-	names := []string{regexp.QuoteMeta(base.Host)}
-	if name := base.Hostname(); strings.Contains(name, ".") {
-		names = append(names, regexp.QuoteMeta(name))
-	}
-	return regexp.MustCompile(`(?i)(?:` + strings.Join(names, "|") + `)(?:\b|$)`)
+	return c.inner.ReplaceAllString(text, "${1}[plugin]")
 }
 
 // retryAfter words a Retry-After header (RFC 9110 §10.2.3): seconds or a date.

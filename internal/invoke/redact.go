@@ -3,6 +3,12 @@ package invoke
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -12,40 +18,167 @@ const redacted = "[redacted]"
 // shorter stands there by chance.
 const minSecret = 6
 
-// secretsOf gives what must not be seen of a credential header's value: the
-// value, its part after the scheme, and the password of Basic.
-func secretsOf(value string) []string {
-	secrets := []string{value}
-	scheme, token, found := strings.Cut(value, " ")
-	if !found {
-		return secrets
-	}
-	switch strings.ToLower(scheme) {
-	case "bearer":
-		secrets = append(secrets, token)
-	case "basic":
-		secrets = append(secrets, token)
-		if pair, err := base64.StdEncoding.DecodeString(token); err == nil {
-			_, password, _ := strings.Cut(string(pair), ":")
-			secrets = append(secrets, password)
-		}
-	}
-	return secrets
+// secrets is what must not be seen of the gateway's credentials: a plugin that
+// echoes its request would tell them. A nil one has nothing to hide.
+type secrets struct {
+	header http.Header // what it was made of
+	forms  []string    // that an answer may have them in, the longest first
 }
 
-// redact takes secrets out of an answer, before anybody sees it or logs it: a
-// plugin that echoes its request would tell them.
-func redact(body []byte, secrets []string) []byte {
-	for _, s := range secrets {
-		escaped, err := marshal(s)
-		if err != nil || len(s) < minSecret {
-			continue
-		}
-		for _, form := range [][]byte{[]byte(s), bytes.Trim(escaped, `"`)} {
-			if bytes.Contains(body, form) {
-				body = bytes.ReplaceAll(body, form, []byte(redacted))
+// newSecrets prepares the forms of a header's values: as they are, in JSON,
+// and percent-encoded.
+func newSecrets(header http.Header) *secrets {
+	s := &secrets{header: header.Clone()}
+	for _, values := range header {
+		for _, value := range values {
+			for _, secret := range secretsOf(value) {
+				if len(secret) >= minSecret {
+					s.forms = append(s.forms, secret)
+					s.forms = append(s.forms, jsonForms(secret)...)
+					s.forms = append(s.forms, percentForms(secret)...)
+				}
 			}
 		}
 	}
-	return body
+	slices.SortFunc(s.forms, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	s.forms = slices.Compact(s.forms)
+	return s
+}
+
+// secretsOf gives what must not be seen of a credential header's value: what
+// follows the scheme, of Basic also the password, or else the whole value.
+func secretsOf(value string) []string {
+	scheme, token, _ := strings.Cut(value, " ")
+	token = strings.TrimSpace(token)
+	switch {
+	case len(token) < minSecret:
+	case strings.EqualFold(scheme, "bearer"):
+		return []string{token}
+	case strings.EqualFold(scheme, "basic"):
+		pair, err := base64.StdEncoding.DecodeString(token)
+		_, password, found := strings.Cut(string(pair), ":")
+		if err == nil && found {
+			return []string{token, password}
+		}
+		return []string{token}
+	}
+	return []string{value}
+}
+
+// jsonForms gives a text as JSON strings have it: plain, safe for HTML as Go
+// writes it, and with the slashes as PHP writes them.
+func jsonForms(s string) []string {
+	plain, err := marshal(s)
+	safe, safeErr := json.Marshal(s)
+	if err != nil || safeErr != nil {
+		return nil
+	}
+	inner := string(plain[1 : len(plain)-1])
+	return []string{inner, string(safe[1 : len(safe)-1]), strings.ReplaceAll(inner, "/", `\/`)}
+}
+
+var triplet = regexp.MustCompile(`%[0-9A-F]{2}`)
+
+// percentForms gives a text as paths and queries have it, with hexadecimal
+// digits of either case.
+func percentForms(s string) (forms []string) {
+	for _, form := range []string{url.QueryEscape(s), url.PathEscape(s)} {
+		forms = append(forms, form, triplet.ReplaceAllStringFunc(form, strings.ToLower))
+	}
+	return forms
+}
+
+// are tells whether these are the secrets of the header.
+func (s *secrets) are(header http.Header) bool {
+	return s != nil && maps.EqualFunc(s.header, header, slices.Equal)
+}
+
+// longest is the length of the longest form in bytes.
+func (s *secrets) longest() int {
+	if s == nil || len(s.forms) == 0 {
+		return 0
+	}
+	return len(s.forms[0])
+}
+
+func (s *secrets) standIn(text []byte) bool {
+	return s != nil && slices.ContainsFunc(s.forms, func(form string) bool { return bytes.Contains(text, []byte(form)) })
+}
+
+// redactText takes the secrets out of a text.
+func (s *secrets) redactText(text string) string {
+	if s == nil {
+		return text
+	}
+	for _, form := range s.forms {
+		text = strings.ReplaceAll(text, form, redacted)
+	}
+	return text
+}
+
+func (s *secrets) redact(text []byte) []byte {
+	if !s.standIn(text) {
+		return text
+	}
+	return []byte(s.redactText(string(text)))
+}
+
+// delimiters end a number or a literal name of JSON (RFC 8259 §2).
+const delimiters = " \t\r\n,:{}[]\""
+
+// redactJSON takes the secrets out of a JSON text or the beginning of one, and
+// JSON stays JSON: of a string they are taken as it reads, and a number that
+// holds one becomes a string.
+func (s *secrets) redactJSON(text []byte) []byte {
+	if !s.standIn(text) {
+		return text
+	}
+	out := make([]byte, 0, len(text)+len(redacted))
+	for i := 0; i < len(text); {
+		end := i + 1
+		switch {
+		case text[i] == '"':
+			if end = stringEnd(text, i); end < 0 || end > len(text) {
+				end = len(text)
+			}
+			out = append(out, s.redactString(text[i:end])...)
+		case strings.IndexByte(delimiters, text[i]) >= 0:
+			out = append(out, text[i])
+		default:
+			if n := bytes.IndexAny(text[i:], delimiters); n >= 0 {
+				end = i + n
+			} else {
+				end = len(text)
+			}
+			if s.standIn(text[i:end]) {
+				out = append(out, `"`+redacted+`"`...)
+			} else {
+				out = append(out, text[i:end]...)
+			}
+		}
+		i = end
+	}
+	if !json.Valid(out) { // who knows what it is
+		return s.redact(out)
+	}
+	return out
+}
+
+// redactString takes the secrets out of a JSON string.
+func (s *secrets) redactString(token []byte) []byte {
+	if !s.standIn(token) {
+		return token
+	}
+	var text string
+	if json.Unmarshal(token, &text) == nil {
+		if out, err := marshal(s.redactText(text)); err == nil {
+			return out
+		}
+	}
+	return s.redact(token)
 }

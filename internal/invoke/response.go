@@ -18,16 +18,16 @@ type answer struct {
 	media   mediaType
 	kind    mediaKind // by name and content
 	headers []Header
-	secrets []string // never to be seen
+	secrets *secrets // never to be seen
 	body    []byte   // without secrets; text is UTF-8
 	partial bool     // there was more than the cap
 }
 
 // answer maps an answer: success statuses to a Result, others to an Error.
-func (c *Client) answer(ctx context.Context, a *openapi.Action, arguments map[string]any, resp *http.Response, secrets []string) (*Result, error) {
+func (c *Client) answer(ctx context.Context, a *openapi.Action, arguments map[string]any, resp *http.Response, hidden *secrets) (*Result, error) {
 	in := &answer{
 		status: resp.StatusCode, media: parseMediaType(resp.Header.Get("Content-Type")),
-		headers: c.headers(resp.Header, secrets), secrets: secrets,
+		headers: c.headers(resp.Header, hidden), secrets: hidden,
 	}
 	success := a.Response.IsSuccess(in.status)
 	var r *Result
@@ -55,10 +55,7 @@ func (c *Client) answer(ctx context.Context, a *openapi.Action, arguments map[st
 // read takes the decoded body up to the cap. It reads a little further, so that
 // a secret that stands across the cut is still seen as one.
 func (c *Client) read(in *answer, resp *http.Response) (err error) {
-	margin := int64(1)
-	for _, s := range in.secrets {
-		margin = max(margin, int64(2*len(s)))
-	}
+	margin := int64(1 + in.secrets.longest())
 	limited := io.LimitReader(resp.Body, c.maxResponse+margin)
 	if n := resp.ContentLength; n > 0 && n <= c.maxResponse {
 		in.body = make([]byte, n)
@@ -73,7 +70,11 @@ func (c *Client) read(in *answer, resp *http.Response) (err error) {
 	if in.kind = in.media.kindOf(in.body); in.kind != kindBinary {
 		in.body = toUTF8(in.body, in.media.charset, in.kind == kindJSON)
 	}
-	in.body = redact(in.body, in.secrets)
+	if in.kind == kindJSON || in.kind == kindUnknown && in.secrets.standIn(in.body) && json.Valid(in.body) {
+		in.body = in.secrets.redactJSON(in.body)
+	} else {
+		in.body = in.secrets.redact(in.body)
+	}
 	if in.partial {
 		in.body = in.body[:max(0, min(int64(len(in.body))-margin, c.maxResponse))]
 	}

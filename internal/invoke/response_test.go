@@ -131,6 +131,51 @@ func TestSequences(t *testing.T) {
 	}
 }
 
+// drip is a stream in small pieces.
+type drip struct {
+	from io.Reader
+	size int
+}
+
+func (d drip) Read(p []byte) (int, error) { return d.from.Read(p[:min(len(p), d.size)]) }
+
+// TestLargeRecords: a record costs what it is long, however it comes.
+func TestLargeRecords(t *testing.T) {
+	text := strings.Repeat("x", 4<<20)
+	c := newClient(t, Options{MaxResponse: 8 << 20})
+	for contentType, body := range map[string]string{
+		"text/event-stream":    "data: " + text + "\n\ndata: 2\n\n",
+		"application/x-ndjson": `"` + text + "\"\n2\n",
+		"application/json-seq": "\x1e\"" + text + "\"\n\x1e2\n",
+	} {
+		start := time.Now()
+		r, err := c.collect(t.Context(), plain("x"), &answer{media: parseMediaType(contentType)}, drip{strings.NewReader(body), 100})
+		if took := time.Since(start); err != nil || len(r.JSON) < len(text) || r.Cut != nil || took > time.Second {
+			t.Errorf("%s: %v after %v", contentType, err, took)
+		}
+	}
+}
+
+// TestSequencesInPieces: where a read ends says nothing.
+func TestSequencesInPieces(t *testing.T) {
+	for contentType, body := range map[string]string{
+		"text/event-stream":    ": hello\n\nid: 7\ndata: {\"n\": 1}\n\ndata: two\ndata:lines\r\n\r\nretry: 10\n\rdata: [DONE]\r\rdata: a\r\n\ndata: last",
+		"application/x-ndjson": "{\"a\": 1}\n\n[2]\r\n9007199254740993",
+		"application/json-seq": "\x1e{\"a\":\n1}\n\x1e2\n",
+	} {
+		c, want := newClient(t, Options{}), ""
+		for _, size := range []int{1000, 1, 2, 3, 5, 7} {
+			r, err := c.collect(t.Context(), plain("x"), &answer{media: parseMediaType(contentType)}, drip{strings.NewReader(body), size})
+			if want == "" && err == nil {
+				want = string(r.JSON)
+			}
+			if err != nil || string(r.JSON) != want {
+				t.Errorf("%s in pieces of %d: %v %v, want %s", contentType, size, r, err, want)
+			}
+		}
+	}
+}
+
 // TestEndlessStreams: what has come by the time or the cap is the result.
 func TestEndlessStreams(t *testing.T) {
 	a := plain("x")
@@ -176,8 +221,8 @@ func TestEndlessStreams(t *testing.T) {
 	if err != nil || string(r.JSON) != "[1,2]" || r.Cut == nil || r.Cut.Reason != "interrupted" {
 		t.Errorf("got %+v %v", r, err)
 	}
-	long := reply(200, "text/event-stream", "data: "+strings.Repeat("x", 2000)+"\n\n")
-	if _, err = ask(t, long, Options{MaxResponse: 1000}, plain("x")); !errors.As(err, &e) || e.Kind != TooLarge {
+	long := reply(201, "text/event-stream", "data: "+strings.Repeat("x", 2000)+"\n\n")
+	if _, err = ask(t, long, Options{MaxResponse: 1000}, plain("x")); !errors.As(err, &e) || e.Kind != TooLarge || e.Status != 201 {
 		t.Errorf("one event over the cap: %v", err)
 	}
 }
@@ -228,7 +273,7 @@ func TestHeaders(t *testing.T) {
 	want := []Header{
 		{"content-location", "see [plugin]"},
 		{"etag", `"[redacted]"`},
-		{"link", `</items?page=2>; rel="next", <https://other.example/x>; rel="alternate"`},
+		{"link", `</items?page=2>; rel="next", </x>; rel="alternate"`},
 		{"location", "/items/7#top"},
 		{"ratelimit-policy", "10;w=60"},
 		{"x-ratelimit-remaining", "3"},
@@ -238,19 +283,60 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-func TestOwnAddress(t *testing.T) {
-	for _, tt := range []struct{ base, value, want string }{
-		{"https://api.internal/v1", "https://api.internal/v1/x", "/v1/x"},
-		{"https://api.internal", "https://api.internal:443/x", "/x"},
-		{"https://api.internal", "http://API.internal?x", "?x"},
-		{"https://api.internal", "https://api.internal.example/x", "https://[plugin].example/x"},
-		{"https://api.internal", "https://api.internal:8443/x", "https://[plugin]:8443/x"},
-		{"http://127.0.0.1:81", "http://127.0.0.1:8100/x", "http://[plugin]:8100/x"},
+// TestNoHosts: of a URL a caller learns path and query, whosever it is.
+func TestNoHosts(t *testing.T) {
+	c := newClient(t, Options{BaseURL: "https://api.internal/v1"})
+	for _, tt := range []struct{ name, value, want string }{
+		{"Location", "https://api.internal/v1/x", "/v1/x"},
+		{"Location", "https://api.internal:8443/x#top", "/x#top"},
+		{"Location", "HTTP://API.internal?x", "/?x"},
+		{"Location", "https://db-7.cluster.local:5000/x?y=1", "/x?y=1"},
+		{"Location", "http://user:p,a;ss%40@10.0.0.7/x", "/x"},
+		{"Location", "http://[fd00::1]:80", "/"},
+		{"Location", "//db-7/x", "/x"},
+		{"Location", "https://db-7//evil/x", "/evil/x"},
+		{"Location", "/login?next=https%3A%2F%2Fdb-7%3A81%2Fx%3Fy&back=http://db-8/z", "/login?next=%2Fx%3Fy&back=/z"},
+		{"Location", "/login?a=b%3Dhttps://db-7/x", "/login?a=b%3D/x"},
+		{"Location", "/a//b?c=%2F%2Fd", "/a//b?c=%2F%2Fd"},
+		{"Content-Location", "see API.internal:443, api.internals", "see [plugin], api.internals"},
+		{"Link", `<http://db-7/x?page=2>; rel="next", <//db-8/y>; rel="prev"; title="//z"`, `</x?page=2>; rel="next", </y>; rel="prev"; title="/"`},
+		{"X-Next-Page", "http://db-7/x?page=2", "/x?page=2"},
+		{"Etag", `"//AbC+/="`, `"//AbC+/="`},
+		{"Ratelimit-Policy", `"burst";q=100;w=60`, `"burst";q=100;w=60`},
 	} {
-		c := newClient(t, Options{BaseURL: tt.base})
-		if got := c.headers(http.Header{"Location": {tt.value}}, nil); len(got) != 1 || got[0].Value != tt.want {
-			t.Errorf("%s: %s became %v, want %s", tt.base, tt.value, got, tt.want)
+		if got := c.headers(http.Header{tt.name: {tt.value}}, nil); len(got) != 1 || got[0].Value != tt.want {
+			t.Errorf("%s: %s became %v, want %s", tt.name, tt.value, got, tt.want)
 		}
+	}
+}
+
+// TestDiscreet: a host is a host, and a word is a word.
+func TestDiscreet(t *testing.T) {
+	for _, tt := range []struct{ base, text, want string }{
+		{"http://billing", "billing account not found", "billing account not found"},
+		{"http://billing", "dial Billing:80: refused, billing:8080", "dial [plugin]: refused, billing:8080"},
+		{"http://billing", "see http://billing/x, http://billings/x and http://billing:80/x", "see http://[plugin]/x, http://billings/x and http://[plugin]/x"},
+		{"https://billing:8443", "billing:8443 billing:84430 billing:443 billing", "[plugin] billing:84430 billing:443 billing"},
+		{"https://api.internal", "api.internal, api.internal:443, api.internal:8443", "[plugin], [plugin], [plugin]:8443"},
+		{"http://127.0.0.1:81", "127.0.0.1 and 127.0.0.10:81", "[plugin] and 127.0.0.10:81"},
+		{"http://[::1]:81", "dial [::1]:81: refused by [::1], std::1", "dial [plugin]: refused by [plugin], std::1"},
+	} {
+		if got := newClient(t, Options{BaseURL: tt.base}).discreet(tt.text); got != tt.want {
+			t.Errorf("%s: %s\ngot  %s\nwant %s", tt.base, tt.text, got, tt.want)
+		}
+	}
+}
+
+// TestHeadersAreCheap: they are part of every call.
+func TestHeadersAreCheap(t *testing.T) {
+	c := newClient(t, Options{BaseURL: "https://billing.internal/v1"})
+	hidden := newSecrets(http.Header{"Authorization": {"Bearer " + secret}})
+	usual := http.Header{
+		"Etag": {`W/"33a64df551425fcc55e4d42a148795d9f25f89d4"`}, "X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"4999"},
+		"Last-Modified": {"Wed, 21 Oct 2015 07:28:00 GMT"}, "Content-Type": {"application/json"}, "Date": {"Wed, 21 Oct 2015 07:28:00 GMT"},
+	}
+	if n := testing.AllocsPerRun(100, func() { c.headers(usual, hidden) }); n > 1 {
+		t.Errorf("%v allocations, want the list alone", n)
 	}
 }
 
@@ -329,7 +415,7 @@ func TestFaultShapes(t *testing.T) {
 // where it would have led.
 func TestFaultHeaders(t *testing.T) {
 	for status, want := range map[int]string{
-		302: "[{retry-after 5}]", 500: "[{retry-after 5}]", 401: "[{retry-after 5}]", 409: "[{location https://other.internal/x} {retry-after 5}]",
+		302: "[{retry-after 5}]", 500: "[{retry-after 5}]", 401: "[{retry-after 5}]", 409: "[{location /x} {retry-after 5}]",
 	} {
 		_, err := ask(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "https://other.internal/x")
@@ -361,7 +447,7 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatal(err)
 		}
 		resp := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: -1}
-		r, err := c.answer(t.Context(), plain("x"), nil, resp, []string{"a-secret"})
+		r, err := c.answer(t.Context(), plain("x"), nil, resp, newSecrets(http.Header{"X-Key": {"a-secret"}}))
 		var e *Error
 		switch {
 		case errors.As(err, &e):

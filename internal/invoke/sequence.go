@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"unicode/utf8"
 
@@ -17,10 +16,10 @@ import (
 
 // sequence says how a stream of JSON texts or events is taken apart.
 type sequence struct {
-	// split cuts the stream into records.
-	split bufio.SplitFunc
-	// item makes JSON of a record; nil: there is nothing in it.
-	item func(record []byte) json.RawMessage
+	// split makes what cuts one stream into records.
+	split func() bufio.SplitFunc
+	// item makes JSON of a record, without the secrets; nil: there is nothing in it.
+	item func(record []byte, hidden *secrets) json.RawMessage
 }
 
 // sequenceOf gives the form of a media type that is a sequence, nil of others:
@@ -30,57 +29,73 @@ func sequenceOf(essence string) *sequence {
 	switch essence {
 	case "application/x-ndjson", "application/ndjson", "text/x-ndjson", "application/jsonl", "application/x-jsonl", "application/jsonlines",
 		"application/x-jsonlines", "application/json-lines", "application/stream+json", "application/x-json-stream":
-		return &sequence{split: bufio.ScanLines, item: jsonItem}
+		return &sequence{split: func() bufio.SplitFunc { return splitAt('\n') }, item: jsonItem}
 	case "text/event-stream":
 		return &sequence{split: splitEvents, item: eventItem}
 	}
 	if essence == "application/json-seq" || strings.HasSuffix(essence, "+json-seq") {
-		return &sequence{split: splitRecords, item: jsonItem}
+		return &sequence{split: func() bufio.SplitFunc { return splitAt(0x1E) }, item: jsonItem}
 	}
 	return nil
 }
 
-// splitRecords splits at RFC 7464's record separators.
-func splitRecords(data []byte, atEOF bool) (advance int, token []byte, err error) {
-	if i := bytes.IndexByte(data, 0x1E); i >= 0 {
-		return i + 1, data[:i], nil
+// splitAt splits at a byte: LF of lines, RFC 7464's record separator. A splitter
+// is of one stream: it remembers how far it has looked, for it sees the
+// beginning of a record again with each read.
+func splitAt(mark byte) bufio.SplitFunc {
+	seen := 0
+	return func(data []byte, atEOF bool) (advance int, token []byte, err error) {
+		if i := bytes.IndexByte(data[seen:], mark); i >= 0 {
+			end := seen + i
+			seen = 0
+			return end + 1, data[:end], nil
+		}
+		seen = len(data)
+		if atEOF && seen > 0 {
+			seen = 0
+			return len(data), data, nil
+		}
+		return 0, nil, nil
 	}
-	if atEOF && len(data) > 0 {
-		return len(data), data, nil
-	}
-	return 0, nil, nil
 }
 
 // splitEvents splits at blank lines; a line ends with LF, CR or both.
-func splitEvents(data []byte, atEOF bool) (advance int, token []byte, err error) {
-	start := 0 // of the line
-	for i := 0; i < len(data); i++ {
-		if data[i] != '\n' && data[i] != '\r' {
-			continue
-		}
-		blank := i == start
-		if data[i] == '\r' {
-			if i+1 == len(data) && !atEOF && !blank {
-				return 0, nil, nil // LF may follow
+func splitEvents() bufio.SplitFunc {
+	seen, start := 0, 0 // start is that of the line
+	return func(data []byte, atEOF bool) (advance int, token []byte, err error) {
+		for i := seen; i < len(data); i++ {
+			if data[i] != '\n' && data[i] != '\r' {
+				continue
 			}
-			if i+1 < len(data) && data[i+1] == '\n' {
-				i++
+			blank := i == start
+			if data[i] == '\r' {
+				if i+1 == len(data) && !atEOF && !blank {
+					seen = i // LF may follow
+					return 0, nil, nil
+				}
+				if i+1 < len(data) && data[i+1] == '\n' {
+					i++
+				}
+			}
+			start = i + 1
+			if blank {
+				end := start
+				seen, start = 0, 0
+				return end, data[:end], nil
 			}
 		}
-		start = i + 1
-		if blank {
-			return start, data[:start], nil
+		seen = len(data)
+		if atEOF && seen > 0 {
+			seen, start = 0, 0
+			return len(data), data, nil
 		}
+		return 0, nil, nil
 	}
-	if atEOF && len(data) > 0 {
-		return len(data), data, nil
-	}
-	return 0, nil, nil
 }
 
 // jsonItem is a record that is JSON, or else its text as a JSON string: one bad
 // line does not cost the others.
-func jsonItem(record []byte) json.RawMessage {
+func jsonItem(record []byte, hidden *secrets) json.RawMessage {
 	record = bytes.TrimSpace(record)
 	if len(record) == 0 {
 		return nil
@@ -88,9 +103,9 @@ func jsonItem(record []byte) json.RawMessage {
 	record = bytes.ToValidUTF8(record, []byte("\uFFFD"))
 	var compact bytes.Buffer
 	if json.Compact(&compact, record) == nil {
-		return compact.Bytes()
+		return hidden.redactJSON(compact.Bytes())
 	}
-	text, err := marshal(string(record))
+	text, err := marshal(hidden.redactText(string(record)))
 	if err != nil {
 		return nil
 	}
@@ -99,7 +114,7 @@ func jsonItem(record []byte) json.RawMessage {
 
 // eventItem makes {"event":…,"id":…,"data":…} of an event; comments, which keep
 // connections alive, are nothing.
-func eventItem(record []byte) json.RawMessage {
+func eventItem(record []byte, hidden *secrets) json.RawMessage {
 	var name, id string
 	var data []string
 	for line := range strings.FieldsFuncSeq(string(record), func(r rune) bool { return r == '\n' || r == '\r' }) {
@@ -119,11 +134,11 @@ func eventItem(record []byte) json.RawMessage {
 	}
 	event := []byte{'{'}
 	for _, f := range []struct{ name, value string }{{"event", name}, {"id", id}} {
-		if text, err := marshal(f.value); err == nil && f.value != "" {
+		if text, err := marshal(hidden.redactText(f.value)); err == nil && f.value != "" {
 			event = fmt.Appendf(event, "%q:%s,", f.name, text)
 		}
 	}
-	content := jsonItem([]byte(strings.Join(data, "\n")))
+	content := jsonItem([]byte(strings.Join(data, "\n")), hidden)
 	if content == nil {
 		content = json.RawMessage(`""`)
 	}
@@ -160,14 +175,14 @@ func (c *Client) collect(ctx context.Context, a *openapi.Action, in *answer, bod
 	from := &stream{body: body, left: c.maxResponse + 1}
 	records := bufio.NewScanner(from)
 	records.Buffer(make([]byte, 0, 4<<10), int(c.maxResponse)+2)
-	records.Split(func(data []byte, atEOF bool) (int, []byte, error) { return form.split(data, atEOF && from.err == nil) })
+	split := form.split()
+	records.Split(func(data []byte, atEOF bool) (int, []byte, error) { return split(data, atEOF && from.err == nil) })
 	list, count := []byte{'['}, 0
 	for records.Scan() {
-		item := form.item(toUTF8(records.Bytes(), in.media.charset, true))
+		item := form.item(toUTF8(records.Bytes(), in.media.charset, true), in.secrets)
 		if item == nil {
 			continue
 		}
-		item = redact(item, in.secrets)
 		if int64(len(list)+len(item)+len(",]")) > c.maxResponse {
 			from.err = errFull
 			break
@@ -180,18 +195,18 @@ func (c *Client) collect(ctx context.Context, a *openapi.Action, in *answer, bod
 			progress(Progress{Items: count, Message: c.discreet(progressText(item))})
 		}
 	}
-	cut, err := c.streamCut(ctx, a, from.err, count)
+	cut, err := c.streamCut(ctx, a, in.status, from.err, count)
 	return &Result{Status: in.status, Headers: in.headers, JSON: append(list, ']'), Cut: cut}, err
 }
 
 // streamCut says why a stream was left before its end. It is an error where
 // nothing came, and where the caller gave up.
-func (c *Client) streamCut(ctx context.Context, a *openapi.Action, err error, count int) (*Cut, error) {
+func (c *Client) streamCut(ctx context.Context, a *openapi.Action, status int, err error, count int) (*Cut, error) {
 	switch {
 	case err == nil:
 		return nil, nil
 	case errors.Is(err, errFull) && count == 0:
-		return nil, c.tooLarge(a, http.StatusOK)
+		return nil, c.tooLarge(a, status)
 	case errors.Is(err, errFull):
 		return &Cut{Reason: cutSize, Items: count, Note: c.cutNote(a, keptItems("", count))}, nil
 	case errors.Is(ctx.Err(), context.Canceled) || count == 0:
