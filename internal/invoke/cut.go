@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/stagedoor/stagedoor/openapi"
@@ -17,9 +18,11 @@ type Cut struct {
 	Note string
 	// Reason is "size"; of a stream also "time" or "interrupted".
 	Reason string
-	// Path is where the list that was cut stands, "data.items"; empty: at the root.
+	// Path is where the list that was cut stands, "data.items"; empty: at the root,
+	// or no list was cut.
 	Path string
-	// Items is how many of that list's items are there; -1 for text.
+	// Items is how many of that list's items are there; -1 where no list was cut,
+	// but text or an object.
 	Items int
 }
 
@@ -40,8 +43,9 @@ type frame struct {
 
 // cutJSON makes JSON of the beginning of a JSON text: it ends after the last
 // whole item of the outermost list that is open and has one, or, where no list
-// is, after the last whole member of the innermost object.
-func cutJSON(text []byte) (out []byte, path string, items int, ok bool) {
+// is, after the last whole member of the innermost object. Path leads to what
+// was cut.
+func cutJSON(text []byte) (out []byte, path string, last frame, ok bool) {
 	open := openFrames(text)
 	at := slices.IndexFunc(open, func(f frame) bool { return !f.object && f.count > 0 })
 	for at < 0 && len(open) > 0 {
@@ -52,7 +56,7 @@ func cutJSON(text []byte) (out []byte, path string, items int, ok bool) {
 		open = open[:len(open)-1]
 	}
 	if at < 0 {
-		return nil, "", 0, false
+		return nil, "", frame{}, false
 	}
 	end := open[at].last
 	out = slices.Grow(bytes.Clone(text[:end]), at+1)
@@ -63,7 +67,7 @@ func cutJSON(text []byte) (out []byte, path string, items int, ok bool) {
 			out = append(out, ']')
 		}
 	}
-	return out, pathOf(open[:at]), open[at].count, json.Valid(out)
+	return out, pathOf(open[:at]), open[at], json.Valid(out)
 }
 
 // maxDepth is how deep encoding/json goes.
@@ -189,16 +193,25 @@ func (c *Client) tooLarge(a *openapi.Action, status int) *Error {
 	}
 }
 
-func keptItems(path string, items int) string {
-	if path == "" {
-		return fmt.Sprintf("it has the first %d items", items)
+// cutAt says where JSON was cut.
+func (c *Client) cutAt(a *openapi.Action, path string, last frame) *Cut {
+	if last.object {
+		return &Cut{Reason: cutSize, Items: -1, Note: c.cutNote(a, kept(path, last.count, "members"))}
 	}
-	return fmt.Sprintf("%s has its first %d items", path, items)
+	return &Cut{Reason: cutSize, Path: path, Items: last.count, Note: c.cutNote(a, kept(path, last.count, "items"))}
+}
+
+// kept words what there is of a list or an object.
+func kept(path string, count int, of string) string {
+	if path == "" {
+		return fmt.Sprintf("it has the first %d %s", count, of)
+	}
+	return fmt.Sprintf("%s has its first %d %s", path, count, of)
 }
 
 // askForLess names the arguments that make an answer smaller.
 func askForLess(a *openapi.Action) string {
-	names := lessArguments(a.InputSchema)
+	names := lessArguments(a)
 	if len(names) == 0 {
 		return "Ask for less, for example with a filter, fewer fields or a smaller page, where the tool has a way to."
 	}
@@ -209,32 +222,59 @@ func askForLess(a *openapi.Action) string {
 const maxLessArguments = 6
 
 // lessArguments finds arguments that page, filter or project, by the names
-// that APIs have for them.
-func lessArguments(inputSchema json.RawMessage) (names []string) {
-	var schema struct {
-		Properties map[string]json.RawMessage `json:"properties"`
-	}
-	if json.Unmarshal(inputSchema, &schema) != nil {
+// that APIs have for them. They are query parameters of what only reads: in what
+// writes, a limit is something else.
+func lessArguments(a *openapi.Action) (names []string) {
+	if !a.Attributes.ReadOnly {
 		return nil
 	}
-	for name := range schema.Properties {
-		if makesLess(strings.ToLower(strings.Trim(name, "$_"))) {
-			names = append(names, name)
+	for _, p := range a.Request.Parameters {
+		if p.In == openapi.InQuery && p.Value.Argument != "" && makesLess(p.Name) {
+			names = append(names, p.Value.Argument)
 		}
 	}
 	slices.Sort(names)
+	names = slices.Compact(names)
 	return names[:min(len(names), maxLessArguments)]
 }
 
+// The words of names that make less: a name has one of the first, and none that
+// is in neither. "spendingLimit" limits something else.
+const (
+	lessWords = " page pages limit filter filters fields cursor offset max q query search top skip first last count size select since until after before start range "
+	lessTails = " per number no token result results item items row rows record records next prev at index by "
+)
+
+// makesLess tells by whole words. What follows "filter" or "fields" is what they
+// are about.
 func makesLess(name string) bool {
-	for _, part := range []string{"page", "limit", "filter", "field", "cursor", "offset", "maxresult", "max_result"} {
-		if strings.Contains(name, part) {
+	words, less := wordsOf(name), false
+	for i, word := range words {
+		isLess := strings.Contains(lessWords, " "+word+" ")
+		if i == 0 && (word == "filter" || word == "filters" || word == "fields") {
 			return true
 		}
+		if !isLess && !strings.Contains(lessTails, " "+word+" ") {
+			return false
+		}
+		less = less || isLess
 	}
-	switch name {
-	case "q", "query", "search", "top", "skip", "first", "last", "count", "size", "max", "select", "since", "until", "after", "before", "start", "range":
-		return true
+	return less
+}
+
+// wordsOf splits a name in camel, snake or kebab case into words in lower case.
+func wordsOf(name string) []string {
+	var b strings.Builder
+	lower := false // the character before
+	for _, r := range name {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			r = ' '
+		}
+		if unicode.IsUpper(r) && lower {
+			b.WriteByte(' ')
+		}
+		lower = unicode.IsLower(r) || unicode.IsDigit(r)
+		b.WriteRune(unicode.ToLower(r))
 	}
-	return false
+	return strings.Fields(b.String())
 }

@@ -52,11 +52,11 @@ func FuzzCutJSON(f *testing.F) {
 		if at < 0 || at > len(text) {
 			return
 		}
-		out, _, items, ok := cutJSON([]byte(text[:at]))
+		out, _, last, ok := cutJSON([]byte(text[:at]))
 		switch {
 		case !ok:
-		case !json.Valid(out), items < 1:
-			t.Errorf("%q at %d became %q, %d items", text, at, out, items)
+		case !json.Valid(out), last.count < 1:
+			t.Errorf("%q at %d became %q, %d items", text, at, out, last.count)
 		case json.Valid([]byte(text)) && !strings.HasPrefix(text, strings.TrimRight(string(out), "]}")):
 			t.Errorf("%q at %d became %q", text, at, out)
 		}
@@ -70,8 +70,7 @@ func TestCutAnswers(t *testing.T) {
 		items = append(items, fmt.Sprintf(`{"id": %d, "name": "item %d é"}`, i, i))
 	}
 	list := "[" + strings.Join(items, ", ") + "]"
-	a := plain("x")
-	a.InputSchema = json.RawMessage(`{"type":"object","properties":{"pageSize":{},"id":{},"filter":{},"$top":{},"name":{}}}`)
+	a := withQuery("pageSize id filter $top name")
 	for name, tt := range map[string]struct{ contentType, body, note string }{
 		"list":   {"application/json", list, "it has the first "},
 		"page":   {"application/json", `{"total":200,"items":` + list + `,"next":"x"}`, "items has its first "},
@@ -100,6 +99,21 @@ func TestCutAnswers(t *testing.T) {
 				t.Errorf("%s is not JSON", r.JSON)
 			}
 		})
+	}
+}
+
+// TestCutObjects: an object has members.
+func TestCutObjects(t *testing.T) {
+	long := strings.Repeat("x", 2000)
+	for body, note := range map[string]string{
+		`{"a":1,"b":2,"c":"` + long:            "cut: it has the first 2 members, and",
+		`{"a":1,"b":{"c":3,"d":"` + long:       "cut: b has its first 1 members, and",
+		`[` + `{"a":1,"b":{"c":3,"d":"` + long: "cut: [0].b has its first 1 members, and",
+	} {
+		r, err := ask(t, reply(200, "application/json", body), Options{MaxResponse: 1000}, plain("x"))
+		if err != nil || r.Cut.Items != -1 || r.Cut.Path != "" || !strings.Contains(r.Cut.Note, note) {
+			t.Errorf("got %+v %v, want %s", r, err, note)
+		}
 	}
 }
 
@@ -157,13 +171,39 @@ paths:
 	}
 }
 
-func TestLessArguments(t *testing.T) {
-	var schema strings.Builder
-	for _, name := range strings.Fields("id name first_name per_page q orderFields maxResults cursor a_page offset limit") {
-		fmt.Fprintf(&schema, `,%q:{}`, name)
+// withQuery is an action that reads, with query parameters.
+func withQuery(names string) *openapi.Action {
+	a := plain("x")
+	a.Attributes.ReadOnly = true
+	for _, name := range strings.Fields(names) {
+		a.Request.Parameters = append(a.Request.Parameters, openapi.Parameter{Name: name, In: openapi.InQuery, Value: openapi.Value{Argument: name}})
 	}
-	got := askForLess(&openapi.Action{InputSchema: json.RawMessage(`{"properties":{` + schema.String()[1:] + `}}`)})
-	if want := "Ask for less with a_page, cursor, limit, maxResults, offset, orderFields."; got != want {
-		t.Errorf("got %s", got)
+	return a
+}
+
+func TestLessArguments(t *testing.T) {
+	for _, tt := range []struct{ names, want string }{
+		{"id name first_name q maxResults cursor offset limit", "cursor, limit, maxResults, offset, q"},
+		{"per_page page[size] PageToken fields[articles] filter-by", "PageToken, fields[articles], filter-by, page[size], per_page"},
+		{"$top $skip $select startAt resultsPerPage", "$select, $skip, $top, resultsPerPage, startAt"},
+		{"a b c limit skip top first last since until", "first, last, limit, since, skip, top"},
+		{"spendingLimit homepage customField token number orderFields startDate pager", ""},
+	} {
+		want := "Ask for less with " + tt.want + "."
+		if tt.want == "" {
+			want = askForLess(plain("x"))
+		}
+		if got := askForLess(withQuery(tt.names)); got != want {
+			t.Errorf("%s: got %s", tt.names, got)
+		}
+	}
+	writes := withQuery("limit")
+	writes.Attributes.ReadOnly = false
+	inBody := plain("x")
+	inBody.Attributes.ReadOnly, inBody.InputSchema = true, json.RawMessage(`{"properties":{"limit":{}}}`)
+	for _, a := range []*openapi.Action{writes, inBody} {
+		if got := askForLess(a); strings.Contains(got, "limit") {
+			t.Errorf("got %s", got)
+		}
 	}
 }

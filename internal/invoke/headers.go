@@ -21,20 +21,32 @@ const (
 	maxHeaders = 20
 )
 
-// told has the headers that say where to go on, what was made, and how much
-// more one may ask, with the names that they are told by.
-var told = map[string]string{
-	"Link": "link", "Location": "location", "Content-Location": "content-location", "Retry-After": "retry-after", "Etag": "etag",
-	"Last-Modified": "last-modified", "Content-Disposition": "content-disposition", "Deprecation": "deprecation", "Sunset": "sunset",
-	"X-Total": "x-total", "X-Total-Count": "x-total-count", "X-Total-Pages": "x-total-pages", "X-Page": "x-page", "X-Per-Page": "x-per-page",
-	"X-Next-Page": "x-next-page", "X-Prev-Page": "x-prev-page", "X-Next-Cursor": "x-next-cursor",
-	"X-Ratelimit-Limit": "x-ratelimit-limit", "X-Ratelimit-Remaining": "x-ratelimit-remaining", "X-Ratelimit-Reset": "x-ratelimit-reset",
-}
-
-// tells gives the name that a header is told by.
+// tells picks the headers that say where to go on, what was made, and how much
+// more one may ask, and gives the names that they are told by. The usual ones
+// are written out, for lower case takes an allocation.
 func tells(canonical string) (name string, ok bool) {
-	if name, ok = told[canonical]; ok {
-		return name, true
+	switch canonical {
+	case "Link":
+		return "link", true
+	case "Location":
+		return "location", true
+	case "Retry-After":
+		return "retry-after", true
+	case "Etag":
+		return "etag", true
+	case "Last-Modified":
+		return "last-modified", true
+	case "X-Total-Count":
+		return "x-total-count", true
+	case "X-Ratelimit-Limit":
+		return "x-ratelimit-limit", true
+	case "X-Ratelimit-Remaining":
+		return "x-ratelimit-remaining", true
+	case "X-Ratelimit-Reset":
+		return "x-ratelimit-reset", true
+	case "Content-Location", "Content-Disposition", "Deprecation", "Sunset",
+		"X-Total", "X-Total-Pages", "X-Page", "X-Per-Page", "X-Next-Page", "X-Prev-Page", "X-Next-Cursor":
+		return strings.ToLower(canonical), true
 	}
 	for _, prefix := range []string{"Ratelimit", "X-Ratelimit", "X-Rate-Limit"} {
 		if strings.HasPrefix(canonical, prefix) {

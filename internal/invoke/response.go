@@ -113,12 +113,12 @@ func (in *answer) nothing() *Result {
 func (c *Client) asJSON(a *openapi.Action, in *answer, r *Result) error {
 	text := in.body
 	if in.partial {
-		cut, path, items, ok := cutJSON(text)
+		cut, path, last, ok := cutJSON(text)
 		if !ok {
 			return c.tooLarge(a, in.status)
 		}
 		text = cut
-		r.Cut = &Cut{Reason: cutSize, Path: path, Items: items, Note: c.cutNote(a, keptItems(path, items))}
+		r.Cut = c.cutAt(a, path, last)
 	}
 	compact := bytes.NewBuffer(make([]byte, 0, len(text)))
 	if err := json.Compact(compact, text); err != nil {

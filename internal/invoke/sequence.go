@@ -208,14 +208,14 @@ func (c *Client) streamCut(ctx context.Context, a *openapi.Action, status int, e
 	case errors.Is(err, errFull) && count == 0:
 		return nil, c.tooLarge(a, status)
 	case errors.Is(err, errFull):
-		return &Cut{Reason: cutSize, Items: count, Note: c.cutNote(a, keptItems("", count))}, nil
+		return &Cut{Reason: cutSize, Items: count, Note: c.cutNote(a, kept("", count, "items"))}, nil
 	case errors.Is(ctx.Err(), context.Canceled) || count == 0:
 		return nil, err
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return &Cut{Reason: cutTime, Items: count, Note: "The plugin's answer is a stream that had not ended when the time for the call was up: " +
-			keptItems("", count) + "."}, nil
+			kept("", count, "items") + "."}, nil
 	}
-	return &Cut{Reason: cutBroken, Items: count, Note: "The plugin's answer is a stream that broke off: " + keptItems("", count) + "."}, nil
+	return &Cut{Reason: cutBroken, Items: count, Note: "The plugin's answer is a stream that broke off: " + kept("", count, "items") + "."}, nil
 }
 
 // Progress is what has come of an answer so far.
