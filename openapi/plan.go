@@ -52,7 +52,10 @@ type Parameter struct {
 	// ContentType is set for a parameter described by "content" instead of
 	// "schema": the value is serialised as that media type.
 	ContentType string
-	Value       Value
+	// Integer tells that the value is an integer, or a list of them: 1.0 is one
+	// to JSON Schema, and not to most servers.
+	Integer bool
+	Value   Value
 }
 
 // Body is how a request body is put together and written.

@@ -28,9 +28,9 @@ func (b *builder) requestPlan() RequestPlan {
 		case InBody:
 			b.planBody(&p, s, v)
 		case InPath:
-			byName[s.target.name] = s.plan(v)
+			byName[s.target.name] = b.planParameter(s, v)
 		default:
-			p.Parameters = append(p.Parameters, *s.plan(v))
+			p.Parameters = append(p.Parameters, *b.planParameter(s, v))
 		}
 	}
 	if b.o.body != nil && p.Body == nil && b.o.body.required {
@@ -66,7 +66,7 @@ func (s *slot) value() (v Value, filled bool) {
 	return Value{Argument: s.argument}, true
 }
 
-func (s *slot) plan(v Value) *Parameter {
+func (b *builder) planParameter(s *slot, v Value) *Parameter {
 	p := &Parameter{Name: s.target.name, In: s.target.in, Required: s.required, Value: v}
 	q := s.parameter
 	if method, err := q.SerializationMethod(); err == nil {
@@ -74,6 +74,9 @@ func (s *slot) plan(v Value) *Parameter {
 	}
 	if q.style != "" {
 		p.Style = q.style
+	}
+	for _, n := range s.schemas {
+		p.Integer = b.typeOf(n) == "integer" || b.typeOf(n) == "array" && b.typeOf(b.itemsOf(n)) == "integer"
 	}
 	p.AllowReserved, p.AllowEmptyValue = q.AllowReserved, q.AllowEmptyValue
 	for mediaType := range q.Content {

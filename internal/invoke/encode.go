@@ -1,9 +1,11 @@
 package invoke
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/big"
 	"regexp"
 	"slices"
 	"strconv"
@@ -110,6 +112,36 @@ func scalar(v any) string {
 		return fmt.Sprint(v)
 	}
 	return string(text)
+}
+
+// integers writes integers, or those in a list, without fraction and exponent.
+func integers(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		return plainInteger(v)
+	case []any:
+		out := slices.Clone(v)
+		for i, item := range out {
+			if n, ok := item.(json.Number); ok {
+				out[i] = plainInteger(n)
+			}
+		}
+		return out
+	}
+	return v
+}
+
+func plainInteger(n json.Number) json.Number {
+	_, exponent, _ := strings.Cut(strings.ToLower(n.String()), "e")
+	e, err := strconv.Atoi(cmp.Or(exponent, "0"))
+	if !strings.ContainsAny(n.String(), ".eE") || err != nil || e < -400 || e > 400 {
+		return n
+	}
+	var r big.Rat
+	if _, ok := r.SetString(n.String()); !ok || !r.IsInt() {
+		return n
+	}
+	return json.Number(r.Num().String())
 }
 
 // escapedList is a list's members, or an object's names and values, escaped.

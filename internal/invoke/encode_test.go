@@ -134,3 +134,11 @@ func TestScalarKeepsNumbers(t *testing.T) {
 		}
 	}
 }
+
+func TestIntegers(t *testing.T) {
+	got := integers(decode(t, `[1, 1.0, 1e2, -2.50e1, 1.5, 9007199254740993.0, 1e999999999, "1.0", null]`))
+	want := `[1,1,100,-25,1.5,9007199254740993,1e999999999,"1.0",null]`
+	if text, err := marshal(got); err != nil || string(text) != want {
+		t.Errorf("got %s %v, want %s", text, err, want)
+	}
+}

@@ -22,6 +22,9 @@ func (b *requestBuilder) path() string {
 		if b.err != nil {
 			return ""
 		}
+		if p.Integer {
+			v = integers(v)
+		}
 		text := ""
 		switch {
 		case ok && p.ContentType != "":

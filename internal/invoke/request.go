@@ -138,6 +138,9 @@ func (b *requestBuilder) parameters() (query []string, header http.Header) {
 		if !ok {
 			continue
 		}
+		if p.Integer {
+			v = integers(v)
+		}
 		if p.In == openapi.InQuerystring {
 			query = append(query, b.querystring(p.ContentType, v))
 			continue

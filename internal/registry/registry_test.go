@@ -140,7 +140,7 @@ func TestInvoke(t *testing.T) {
 		{` null `, "invalid arguments: id is missing; size is missing"},
 		{``, "invalid arguments: id is missing; size is missing"},
 		{`{"id":"x","size":"big"}`, "invalid arguments: id: minLength: got 1, want 2; size: got string, want integer"},
-		{`{"id":"xy","size":10,"color":"blue"}`, "invalid arguments: color: value must be one of 'red', 'green'; size: maximum: got 10, want 9"},
+		{`{"id":"xy","size":10,"color":"blue"}`, "invalid arguments: color: value must be one of 'red', 'green'; size: has to be at most 9, and is 10"},
 		{`{"id":"xy","size":1,"colour":"red"}`, `invalid arguments: colour is not known here (did you mean "color"?)`},
 		{`{"id":"xy","size":1,"parts":[{"name":"a"},{"nmae":"b"}]}`, "invalid arguments: parts[1].name is missing; parts[1].nmae is not known here"},
 		{`{"id":"xy","size":1,"either":true}`, "invalid arguments: either: got boolean, want string; either: got boolean, want integer"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"runtime"
 	"slices"
 	"strconv"
@@ -127,6 +128,7 @@ func absurdNumber(v any, at []string) ([]string, bool) {
 func (a *Action) complaint(err *jsonschema.ValidationError) string {
 	var lines []string
 	a.collect(err, &lines)
+	slices.Sort(lines) // the validator looks at members in any order
 	lines = slices.Compact(lines)
 	if len(lines) > maxComplaints {
 		lines = append(lines[:maxComplaints], fmt.Sprintf("and %d more", len(lines)-maxComplaints))
@@ -157,10 +159,31 @@ func (a *Action) collect(err *jsonschema.ValidationError, lines *[]string) {
 			}
 			*lines = append(*lines, line)
 		}
+	case *kind.Minimum:
+		*lines = append(*lines, outOfBounds(err, "at least", k.Want, k.Got))
+	case *kind.ExclusiveMinimum:
+		*lines = append(*lines, outOfBounds(err, "more than", k.Want, k.Got))
+	case *kind.Maximum:
+		*lines = append(*lines, outOfBounds(err, "at most", k.Want, k.Got))
+	case *kind.ExclusiveMaximum:
+		*lines = append(*lines, outOfBounds(err, "less than", k.Want, k.Got))
 	default:
 		line := place(err.InstanceLocation) + ": " + err.ErrorKind.LocalizedString(english)
 		*lines = append(*lines, clip(line))
 	}
+}
+
+// outOfBounds tells of a number with all its digits, which the validator's own
+// words do not.
+func outOfBounds(err *jsonschema.ValidationError, relation string, want, got *big.Rat) string {
+	return clip(fmt.Sprintf("%s: has to be %s %s, and is %s", place(err.InstanceLocation), relation, digits(want), digits(got)))
+}
+
+func digits(r *big.Rat) string {
+	if places, exact := r.FloatPrec(); exact {
+		return r.FloatString(places)
+	}
+	return r.RatString()
 }
 
 // maxComplaint bounds one complaint, which may quote what the caller sent.
