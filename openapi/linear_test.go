@@ -1,0 +1,56 @@
+package openapi
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// readSoon reads a document of which the cost is to grow with its length only.
+func readSoon(t *testing.T, doc string, within time.Duration) *Document {
+	t.Helper()
+	start := time.Now()
+	got := Read(Source{"x", []byte(doc)}, Options{Mode: All})
+	if took := time.Since(start); took > slower*within {
+		t.Errorf("took %v", took)
+	}
+	return got
+}
+
+// TestOptionalBodyOfManyRequiredMembers: each of them needs all the others.
+func TestOptionalBodyOfManyRequiredMembers(t *testing.T) {
+	const n = 1500
+	var doc, required strings.Builder
+	doc.WriteString("openapi: 3.1.0\npaths:\n  /a:\n    post:\n      responses: {}\n      requestBody:\n        content:\n          application/json:\n            schema:\n              type: object\n              properties:\n                extra: {type: string}\n")
+	for i := range n {
+		fmt.Fprintf(&doc, "                p%d: {type: string}\n", i)
+		fmt.Fprintf(&required, "p%d, ", i)
+	}
+	fmt.Fprintf(&doc, "              required: [%s]\n", required.String())
+	got := readSoon(t, doc.String(), time.Second)
+	if len(got.Actions) != 1 || len(got.Actions[0].InputSchema) > 200_000 {
+		t.Fatalf("%d actions, %v", len(got.Actions), got.Findings)
+	}
+	schema := mustCompile(t, "a", got.Actions[0].InputSchema)
+	all := map[string]any{}
+	if err := schema.Validate(all); err != nil {
+		t.Errorf("nothing is refused: %v", err)
+	}
+	if err := schema.Validate(map[string]any{"extra": ""}); err == nil {
+		t.Error("an optional member alone is taken")
+	}
+	for i := range n {
+		all[fmt.Sprintf("p%d", i)] = ""
+	}
+	if err := schema.Validate(all); err != nil {
+		t.Errorf("all is refused: %v", err)
+	}
+	for _, missing := range []string{"p0", "p700", "p1499"} {
+		delete(all, missing)
+		if err := schema.Validate(all); err == nil {
+			t.Errorf("all but %s is taken", missing)
+		}
+		all[missing] = ""
+	}
+}
