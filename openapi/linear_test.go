@@ -54,3 +54,23 @@ func TestOptionalBodyOfManyRequiredMembers(t *testing.T) {
 		all[missing] = ""
 	}
 }
+
+// TestManyReferences: each one is looked up among all that there are.
+func TestManyReferences(t *testing.T) {
+	var doc, groups strings.Builder
+	doc.WriteString("openapi: 3.1.0\npaths: {/a: {post: {requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/All'}}}}, responses: {}}}}\ncomponents:\n  schemas:\n")
+	for g := range 200 {
+		fmt.Fprintf(&groups, "{$ref: '#/components/schemas/G%d'}, ", g)
+		fmt.Fprintf(&doc, "    G%d:\n      allOf:\n", g)
+		for i := range 200 {
+			fmt.Fprintf(&doc, "      - $ref: '#/components/schemas/S%d'\n", g*200+i)
+		}
+	}
+	for i := range 40_000 {
+		fmt.Fprintf(&doc, "    S%d: {type: object}\n", i)
+	}
+	fmt.Fprintf(&doc, "    All: {allOf: [%s]}\n", groups.String())
+	if got := readSoon(t, doc.String(), 2*time.Second); len(got.Actions) != 1 {
+		t.Error(got.Findings)
+	}
+}
