@@ -74,3 +74,35 @@ func TestManyReferences(t *testing.T) {
 		t.Error(got.Findings)
 	}
 }
+
+// TestManyRequiredNames: those that no property describes, those that many
+// parts describe, and those of a schema that stays whole.
+func TestManyRequiredNames(t *testing.T) {
+	const n = 40_000
+	var names, properties strings.Builder
+	for i := range n {
+		fmt.Fprintf(&names, "p%d, ", i)
+		fmt.Fprintf(&properties, "p%d: true, ", i)
+	}
+	for name, tt := range map[string]struct {
+		schema string
+		flat   bool
+	}{
+		"undescribed": {fmt.Sprintf("{type: object, required: [%s]}", &names), true},
+		"parts":       {fmt.Sprintf("{allOf: [{properties: {%[1]s}}, {properties: {%[1]s}}]}", &properties), true},
+		"whole":       {fmt.Sprintf("{minProperties: 1, required: [%s]}", &names), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := parse(Source{"x", []byte(tt.schema)}, defaultMaxBytes, false, 0).root
+			start := time.Now()
+			f := &flattener{reader: &reader{entry: &file{root: root}}}
+			if f.flat(root) != tt.flat || tt.flat && len(f.members) != n {
+				t.Errorf("%d members", len(f.members))
+			}
+			f.schemas(input).translate(root)
+			if took := time.Since(start); took > slower*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
