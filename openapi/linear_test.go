@@ -106,3 +106,35 @@ func TestManyRequiredNames(t *testing.T) {
 		})
 	}
 }
+
+// TestManyMappedBranches: each has to find its values among those of all. Those
+// that are told by the same values are not told apart.
+func TestManyMappedBranches(t *testing.T) {
+	var doc, branches, mapping strings.Builder
+	doc.WriteString("openapi: 3.1.0\npaths:\n")
+	for i := range 20 {
+		fmt.Fprintf(&doc, "  /p%d: {post: {requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/All'}}}}, responses: {}}}\n", i)
+	}
+	doc.WriteString("components:\n  schemas:\n")
+	for i := range 1000 {
+		fmt.Fprintf(&doc, "    S%d: {type: object}\n", i)
+		fmt.Fprintf(&branches, "{$ref: '#/components/schemas/S%d'}, ", i)
+		fmt.Fprintf(&mapping, "v%d: '#/components/schemas/S%d', w%d: S%d, ", i, i, i, i)
+	}
+	fmt.Fprintf(&doc, "    All: {oneOf: [%s], discriminator: {propertyName: p, mapping: {%s}}}\n", &branches, &mapping)
+	got := readSoon(t, doc.String(), 3*time.Second)
+	if len(got.Actions) != 20 || !strings.Contains(string(got.Actions[0].InputSchema), `"enum":["v7","w7","S7"]`) {
+		t.Errorf("%d actions", len(got.Actions))
+	}
+
+	doc.Reset()
+	doc.WriteString("openapi: 3.1.0\npaths: {/a: {post: {requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/All'}}}}, responses: {}}}}\ncomponents:\n  schemas:\n    S: {type: object}\n    All:\n      oneOf: [")
+	doc.WriteString(strings.Repeat("{$ref: '#/components/schemas/S'}, ", 1000) + "]\n      discriminator: {propertyName: p, mapping: {")
+	for i := range 1000 {
+		fmt.Fprintf(&doc, "v%d: S, ", i)
+	}
+	got = readSoon(t, doc.String()+"}}\n", 3*time.Second)
+	if len(got.Actions) != 1 || len(got.Actions[0].InputSchema) > 100_000 {
+		t.Errorf("%d actions, input schema of %d bytes", len(got.Actions), len(got.Actions[0].InputSchema))
+	}
+}
