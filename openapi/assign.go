@@ -209,9 +209,9 @@ func (b *builder) only() bool {
 
 // complete refuses a hidden slot that the request needs and nothing fills.
 func (b *builder) complete() bool {
-	ok := true
+	ok, sent := true, b.bodySent()
 	for _, s := range b.slots {
-		bodyOptional := s.target.in == InBody && !b.bodySent()
+		bodyOptional := s.target.in == InBody && !sent
 		if s.hidden && s.required && s.defaultValue == nil && s.fixed == nil && s.query == nil && !bodyOptional {
 			ok = b.fault(b.x.node, fmt.Sprintf("argument %q is hidden, but the operation requires it", s.argument), "give it a default, or fix it")
 		}

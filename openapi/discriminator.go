@@ -32,30 +32,33 @@ func (s *schemas) discriminate(n *yaml.Node, out *object) {
 
 // mapped gives the values that a discriminator's mapping has for each branch,
 // beside the component's name, which always counts (OpenAPI 3.1 §4.8.25).
-// closed is false when a branch has none.
+// closed is false when a branch has none, or the same ones as another.
 func (s *schemas) mapped(branches []*yaml.Node, mapping *yaml.Node) (values [][]any, closed bool) {
+	names := map[string][]any{} // by component
+	for value, to := range pairs(mapping) {
+		component := lastName(to.Value)
+		names[component] = append(names[component], value.Value)
+	}
 	for _, branch := range branches {
 		ref := refOf(branch)
 		if ref == nil {
 			return nil, false
 		}
-		component := ref.Value[strings.LastIndex(ref.Value, "/")+1:]
-		var names []any
-		for value, to := range pairs(mapping) {
-			if to.Value == ref.Value || to.Value == component || strings.HasSuffix(to.Value, "/"+component) {
-				names = append(names, value.Value)
-			}
-		}
-		if len(names) == 0 {
+		component := lastName(ref.Value)
+		own := names[component]
+		if len(own) == 0 {
 			return nil, false
 		}
-		if !slices.Contains(names, any(component)) {
-			names = append(names, component)
+		delete(names, component)
+		if !slices.Contains(own, any(component)) {
+			own = append(own, component)
 		}
-		values = append(values, names)
+		values = append(values, own)
 	}
 	return values, true
 }
+
+func lastName(ref string) string { return ref[strings.LastIndex(ref, "/")+1:] }
 
 // nameBranches gives each branch the values of the member that tell it from
 // the others, unless it says them itself.

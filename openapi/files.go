@@ -41,9 +41,10 @@ type file struct {
 	name    string
 	root    *yaml.Node
 	overlay bool
-	targets map[string]*yaml.Node // what each $ref in it that was resolved leads to
-	opened  map[string]opened     // what each place that its $refs name came to
-	anchors map[string]*yaml.Node // nil: not gathered yet
+	targets map[string]*yaml.Node                // what each $ref in it that was resolved leads to
+	opened  map[string]opened                    // what each place that its $refs name came to
+	anchors map[string]*yaml.Node                // nil: not gathered yet
+	wide    map[*yaml.Node]map[string]*yaml.Node // the members of wide mappings that $refs went through
 }
 
 // opened is a file, or why there is none.

@@ -12,6 +12,7 @@ import (
 type flattener struct {
 	*reader
 	members  []member
+	position map[string]int // of each of them, by name
 	required map[string]bool
 	names    []string // those in required, in order
 	parts    int
@@ -26,13 +27,13 @@ type member struct {
 
 // flat gathers a schema's members; false when they are not all of its meaning.
 func (f *flattener) flat(n *yaml.Node) bool {
-	f.required = map[string]bool{}
+	f.required, f.position = map[string]bool{}, map[string]int{}
 	if !f.plain(n, 0) || f.closed && f.listing > 1 { // a closed part refuses the members of the others
 		return false
 	}
 	hidden := f.schemas(input).otherWay(n)
 	for _, name := range f.names {
-		if !slices.ContainsFunc(f.members, func(m member) bool { return m.name == name }) {
+		if _, described := f.position[name]; !described {
 			f.members = append(f.members, member{name: name}) // required, but described nowhere
 		}
 	}
@@ -101,8 +102,9 @@ func (f *flattener) keyword(name string, v *yaml.Node, depth int) bool {
 
 func (f *flattener) properties(n *yaml.Node) {
 	for k, v := range pairs(n) {
-		i := slices.IndexFunc(f.members, func(m member) bool { return m.name == k.Value })
-		if i < 0 {
+		i, known := f.position[k.Value]
+		if !known {
+			f.position[k.Value] = len(f.members)
 			f.members = append(f.members, member{k.Value, []*yaml.Node{v}})
 		} else if !slices.Contains(f.members[i].schemas, v) {
 			f.members[i].schemas = append(f.members[i].schemas, v)

@@ -11,7 +11,7 @@ import (
 // inputSchema describes the arguments: one object of the shown slots, closed.
 func (b *builder) inputSchema() json.RawMessage {
 	s := b.schemas(input)
-	properties, required := newObject(), []any{}
+	properties, required, sent := newObject(), []any{}, b.bodySent()
 	var bodyArguments, bodyRequired []any
 	for _, slot := range b.slots {
 		if !slot.shown() {
@@ -30,7 +30,7 @@ func (b *builder) inputSchema() json.RawMessage {
 		switch {
 		case !slot.required || slot.defaultValue != nil:
 		case len(slot.omit) > 0 && !slot.demanding: // others fill what it has to have
-		case inBody && !b.bodySent():
+		case inBody && !sent:
 			bodyRequired = append(bodyRequired, slot.argument)
 		default:
 			required = append(required, slot.argument)
@@ -41,16 +41,29 @@ func (b *builder) inputSchema() json.RawMessage {
 		root.set("required", required)
 	}
 	if len(bodyRequired) > 0 && len(bodyArguments) > 1 { // an optional body: all that it requires, or nothing
-		dependent := newObject()
-		for _, argument := range bodyArguments {
-			others := slices.DeleteFunc(slices.Clone(bodyRequired), func(name any) bool { return name == argument })
-			if len(others) > 0 {
-				dependent.set(argument.(string), others)
-			}
-		}
-		root.set("dependentRequired", dependent)
+		root.set("dependentRequired", togetherOrNone(bodyArguments, bodyRequired))
 	}
 	return s.finish(root.set("additionalProperties", false))
+}
+
+// togetherOrNone says that any of the arguments needs all of the required ones:
+// those go round in a ring, which takes no more room than their names.
+func togetherOrNone(arguments, required []any) *object {
+	next := make(map[any]any, len(required))
+	for i, name := range required {
+		next[name] = required[(i+1)%len(required)]
+	}
+	dependent := newObject()
+	for _, argument := range arguments {
+		needed := next[argument]
+		if needed == nil {
+			needed = required[0]
+		}
+		if needed != argument { // the only one
+			dependent.set(argument.(string), []any{needed})
+		}
+	}
+	return dependent
 }
 
 // slotSchema is the schema of one argument. worthIt is false for an object

@@ -204,9 +204,10 @@ func requiredKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 
 func uniqueNames(v *yaml.Node) []any {
 	var names []any
+	seen := map[string]bool{}
 	for _, c := range items(v) {
-		if c.Kind == yaml.ScalarNode && !slices.Contains(names, any(c.Value)) {
-			names = append(names, c.Value)
+		if c.Kind == yaml.ScalarNode && !seen[c.Value] {
+			seen[c.Value], names = true, append(names, c.Value)
 		}
 	}
 	return names

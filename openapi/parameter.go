@@ -24,6 +24,7 @@ type parameter struct {
 // which replace those of the same name and location (OpenAPI 3.1 §4.8.10.1).
 func (r *reader) loadParameters(o *operation, lists ...*yaml.Node) bool {
 	ok := true
+	known := map[string]int{} // by location and name
 	for _, list := range lists {
 		if list != nil && !isSequence(list) && !isNull(list) { // "parameters:" with nothing after it says nothing
 			r.report(SeverityError, "parameters-invalid", list, `"parameters" is not a list`, "")
@@ -39,14 +40,15 @@ func (r *reader) loadParameters(o *operation, lists ...*yaml.Node) bool {
 				continue
 			}
 			p.listed = n
-			same := func(q parameter) bool { return q.Name == p.Name && q.In == p.In }
-			if i := slices.IndexFunc(o.parameters, same); i >= 0 {
+			place := p.In + " " + p.Name
+			if i, twice := known[place]; twice {
 				if slices.Contains(list.Content, o.parameters[i].listed) {
 					r.report(SeverityWarning, "parameter-duplicate", n,
 						fmt.Sprintf("%s parameter %q stands twice; the last one counts", p.In, p.Name), "remove one")
 				}
 				o.parameters[i] = *p
 			} else {
+				known[place] = len(o.parameters)
 				o.parameters = append(o.parameters, *p)
 			}
 		}

@@ -3,6 +3,7 @@ package openapi
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -29,7 +30,7 @@ func (r *reader) find(from *file, ref *yaml.Node) (target *yaml.Node, fault, hin
 	}
 	place, fragment, _ := strings.Cut(ref.Value, "#")
 	in := opened{file: from}
-	if place != "" && place != text(get(from.root, "$self")) {
+	if place != "" && place != text(from.get(from.root, "$self")) {
 		in = r.open(from, place)
 	}
 	if in.file == nil {
@@ -39,7 +40,7 @@ func (r *reader) find(from *file, ref *yaml.Node) (target *yaml.Node, fault, hin
 	if err != nil {
 		ptr = fragment
 	}
-	if target = pointer(in.file.root, ptr); target == nil {
+	if target = in.file.pointer(ptr); target == nil {
 		target = in.file.anchor(ptr)
 	}
 	if target == nil {
@@ -71,6 +72,59 @@ func (r *reader) follow(n *yaml.Node, severity Severity, what string) (*yaml.Nod
 	}
 	r.report(severity, "ref-unresolved", n, what+": $ref leads back to itself", "")
 	return nil, false
+}
+
+// pointer resolves a JSON pointer (RFC 6901, percent-decoding already done)
+// from the root; nil when it leads nowhere.
+func (f *file) pointer(ptr string) *yaml.Node {
+	if ptr == "" {
+		return f.root
+	}
+	if !strings.HasPrefix(ptr, "/") {
+		return nil
+	}
+	n := f.root
+	for token := range strings.SplitSeq(ptr[1:], "/") {
+		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
+		switch {
+		case isMapping(n):
+			n = f.get(n, token)
+		case isSequence(n):
+			i, err := strconv.Atoi(token)
+			if err != nil || i < 0 || i >= len(n.Content) {
+				return nil
+			}
+			n = n.Content[i]
+		default:
+			return nil
+		}
+	}
+	return n
+}
+
+// wideMapping is from how many keys on a mapping that $refs go through is not
+// searched for each of them. There may be as many of both.
+const wideMapping = 32
+
+// get is [get] for the file's own mappings.
+func (f *file) get(n *yaml.Node, key string) *yaml.Node {
+	if n == nil || len(n.Content) < 2*wideMapping {
+		return get(n, key)
+	}
+	members := f.wide[n]
+	if members == nil {
+		members = make(map[string]*yaml.Node, len(n.Content)/2)
+		for k, v := range pairs(n) {
+			if _, known := members[k.Value]; !known {
+				members[k.Value] = v
+			}
+		}
+		if f.wide == nil {
+			f.wide = map[*yaml.Node]map[string]*yaml.Node{}
+		}
+		f.wide[n] = members
+	}
+	return members[key]
 }
 
 // anchor finds a schema by its $anchor or $dynamicAnchor; the first one counts.

@@ -93,34 +93,6 @@ func isMapping(n *yaml.Node) bool { return n != nil && n.Kind == yaml.MappingNod
 
 func isSequence(n *yaml.Node) bool { return n != nil && n.Kind == yaml.SequenceNode }
 
-// pointer resolves a JSON pointer (RFC 6901, percent-decoding already done)
-// from the root; nil when it leads nowhere.
-func pointer(root *yaml.Node, ptr string) *yaml.Node {
-	if ptr == "" {
-		return root
-	}
-	if !strings.HasPrefix(ptr, "/") {
-		return nil
-	}
-	n := root
-	for token := range strings.SplitSeq(ptr[1:], "/") {
-		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
-		switch {
-		case isMapping(n):
-			n = get(n, token)
-		case isSequence(n):
-			i, err := strconv.Atoi(token)
-			if err != nil || i < 0 || i >= len(n.Content) {
-				return nil
-			}
-			n = n.Content[i]
-		default:
-			return nil
-		}
-	}
-	return n
-}
-
 // value turns a node into a JSON value: ordered objects, exact numbers.
 func value(n *yaml.Node) any {
 	switch {
