@@ -20,6 +20,7 @@ func (s *schemas) finish(root *object) json.RawMessage {
 		s.parts[s.names[n]] = s.since(before)
 	}
 	s.reportCut()
+	s.boundEvaluations(root)
 	s.widen()
 	s.inlineSingleUses()
 	if s.defs.len() > 0 {
@@ -34,7 +35,6 @@ func (s *schemas) reportCut() {
 	if len(s.cut) == 0 {
 		return
 	}
-	side := [...]string{input: "arguments", output: "result"}[s.direction]
 	var names []string
 	for _, n := range s.cut {
 		if name := s.names[n]; name != "" {
@@ -49,7 +49,12 @@ func (s *schemas) reportCut() {
 		what = "left open are the definitions " + strings.Join(names, ", ")
 	}
 	s.report(SeverityWarning, "schema-cut", s.cut[0],
-		fmt.Sprintf("schema of the %s has more than %d parts; %s", side, s.budget, what), "hide what a model does not need")
+		fmt.Sprintf("schema of the %s has more than %d parts; %s", s.side(), s.budget, what), "hide what a model does not need")
+}
+
+// side is what the schemas describe, for messages.
+func (s *schemas) side() string {
+	return [...]string{input: "arguments", output: "result"}[s.direction]
 }
 
 // file makes out a reference to the one schema of files that a tool has.

@@ -230,11 +230,38 @@ func schemaListKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 		s.invalid(name, v, "a list of schemas")
 		return
 	}
-	parts := make([]any, 0, len(v.Content))
-	for _, c := range v.Content {
+	nodes := v.Content
+	if name == "allOf" || name == "anyOf" {
+		nodes = s.distinct(nodes)
+	}
+	parts := make([]any, 0, len(nodes))
+	for i, c := range nodes {
 		parts = append(parts, s.translate(c))
+		if s.count > s.budget && i+1 < len(nodes) { // validators need the square of their number
+			s.losses++
+			if name != "allOf" && name != "prefixItems" {
+				parts = append(parts, anything()) // for all the others
+			}
+			break
+		}
 	}
 	out.set(name, parts)
+}
+
+// distinct leaves out the references that lead where one before them does:
+// validators would go there once more.
+func (s *schemas) distinct(nodes []*yaml.Node) []*yaml.Node {
+	seen := map[*yaml.Node]bool{}
+	return slices.DeleteFunc(slices.Clone(nodes), func(n *yaml.Node) bool {
+		if ref := get(n, "$ref"); ref != nil && len(n.Content) == 2 {
+			if target, _, _ := s.target(ref); target != nil {
+				n = target
+			}
+		}
+		again := seen[n]
+		seen[n] = true
+		return again
+	})
 }
 
 func schemaMapKeyword(s *schemas, out *object, name string, v *yaml.Node) {
