@@ -22,7 +22,9 @@ func (b *builder) inputSchema() json.RawMessage {
 			slot.hidden = true
 			continue
 		}
-		properties.set(slot.argument, schema)
+		if !s.full() {
+			properties.set(slot.argument, schema)
+		}
 		inBody := slot.target.in == InBody && !slot.virtual
 		if inBody {
 			bodyArguments = append(bodyArguments, slot.argument)
@@ -43,7 +45,10 @@ func (b *builder) inputSchema() json.RawMessage {
 	if len(bodyRequired) > 0 && len(bodyArguments) > 1 { // an optional body: all that it requires, or nothing
 		root.set("dependentRequired", togetherOrNone(bodyArguments, bodyRequired))
 	}
-	return s.finish(root.set("additionalProperties", false))
+	if !s.full() { // else not all of them are listed
+		root.set("additionalProperties", false)
+	}
+	return s.finish(root)
 }
 
 // togetherOrNone says that any of the arguments needs all of the required ones:

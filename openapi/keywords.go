@@ -271,6 +271,10 @@ func schemaMapKeyword(s *schemas, out *object, name string, v *yaml.Node) {
 	}
 	o := newObject()
 	for k, c := range pairs(v) {
+		if s.full() { // see guardClosed
+			s.losses++
+			break
+		}
 		o.set(k.Value, s.translate(c))
 	}
 	out.set(name, o)

@@ -138,3 +138,35 @@ func TestManyMappedBranches(t *testing.T) {
 		t.Errorf("%d actions, input schema of %d bytes", len(got.Actions), len(got.Actions[0].InputSchema))
 	}
 }
+
+// TestManyOfOneThing: what a document has thousands of costs no more than its
+// bytes do.
+func TestManyOfOneThing(t *testing.T) {
+	list := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	body := func(schema string) string {
+		return `"/x": {"post": {"requestBody": {"content": {"application/json": {"schema": ` + schema + `}}}, "responses": {}}}`
+	}
+	for name, paths := range map[string]string{
+		"properties":  body(`{"type": "object", "properties": {` + list(30_000, `"p%d": {"type": "string"}`) + `}}`),
+		"choices":     body(`{"oneOf": [` + list(20_000, `{"type": "object", "required": ["a%d"]}`) + `]}`),
+		"parameters":  `"/x": {"get": {"parameters": [` + list(5_000, `{"name": "p%d", "in": "query", "schema": {"type": "string"}}`) + `], "responses": {}}}`,
+		"media types": `"/x": {"post": {"requestBody": {"content": {` + list(5_000, `"application/x%d": {"schema": {"type": "object"}}`) + `}}, "responses": {}}}`,
+		"names":       list(5_000, `"/x%d": {"get": {"operationId": "same", "responses": {}}}`),
+		"patterns":    body(`{"type": "object", "properties": {` + list(1_500, `"p%d": {"pattern": "^(\\p{L}{1,100}[\\p{L}\\p{N}]{1,200}){1,3}$"}`) + `}}`),
+	} {
+		begin := time.Now()
+		doc := Read(Source{name, []byte(`{"openapi": "3.1.0", "paths": {` + paths + `}}`)}, Options{Mode: All})
+		if took := time.Since(begin); took > 1500*time.Millisecond*slower || len(doc.Actions) != doc.Operations || doc.Operations == 0 {
+			t.Errorf("%s: %d operations, %d actions in %v", name, doc.Operations, len(doc.Actions), took)
+		}
+	}
+}

@@ -73,6 +73,13 @@ func (r *reader) schemas(d direction) *schemas {
 // anything is the schema that admits every value.
 func anything() json.RawMessage { return json.RawMessage("true") }
 
+// full tells that so much is left open that the rest is not even named:
+// validators need the square of the number of parts to compile them.
+func (s *schemas) full() bool { return len(s.cut) > toldCuts }
+
+// toldCuts is how many of the parts that are left open say so.
+const toldCuts = 20
+
 // translate turns one schema node into 2020-12.
 func (s *schemas) translate(n *yaml.Node) any {
 	if isBool(n) {
@@ -88,7 +95,7 @@ func (s *schemas) translate(n *yaml.Node) any {
 	if s.count++; s.count > s.budget {
 		s.cut = append(s.cut, n)
 		s.losses++
-		if len(s.cut) > 20 {
+		if s.full() {
 			return anything() // saying it again and again would be as long as the schema
 		}
 		return newObject().set("description", "Left open: the schema is too large to be shown in full.")

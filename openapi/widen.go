@@ -48,7 +48,13 @@ func (w *widening) guard(out *object, name string, before mark) {
 // guardClosed looks at what admits nothing beside what other keywords describe:
 // when one of those is lost, so is the ground for refusing the rest.
 func (s *schemas) guardClosed(n *yaml.Node, out *object, from mark) {
-	lost := func(name string) bool { return get(n, name) != nil && !out.has(name) }
+	lost := func(name string) bool {
+		v := get(n, name)
+		if listed, _ := out.get(name).(*object); isMapping(v) && listed != nil {
+			return listed.len() < len(v.Content)/2
+		}
+		return v != nil && !out.has(name)
+	}
 	if lost("properties") || lost("patternProperties") {
 		s.leaveOut(out, "additionalProperties")
 	}
