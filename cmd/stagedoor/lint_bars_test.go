@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,10 @@ import (
 
 	"go.yaml.in/yaml/v3"
 )
+
+// bars is set where times are held to their bars and the tests of no other
+// package run beside. Machines differ: elsewhere four times as much will do.
+var bars = flag.Bool("bars", false, "hold times to their bars")
 
 // TestLintBars holds the whole process to its bars on documents of a megabyte,
 // JSON and YAML: time, and heap for each byte. The best of five counts, for
@@ -37,7 +42,11 @@ func TestLintBars(t *testing.T) {
 			took, most := lintProcess(t, "lint", "--actions", "all", file)
 			best, heap = min(best, took), min(heap, most)
 		}
-		if limit := tt.bar * time.Duration(len(tt.data)) / 1_000_000; best > limit {
+		limit := tt.bar * time.Duration(len(tt.data)) / 1_000_000
+		if !*bars {
+			limit *= 4
+		}
+		if best > limit {
 			t.Errorf("%s: took %v, over the bar of %v", tt.file, best, limit)
 		}
 		if ratio := heap << 20 / len(tt.data); ratio >= 40 {
