@@ -73,27 +73,28 @@ func templateFault(path string) string {
 		return "has a backslash or NUL"
 	}
 	for segment := range strings.SplitSeq(literal, "/") {
-		if climbs(segment) {
+		if _, err := url.PathUnescape(segment); err != nil || Climbs(segment) {
 			return fmt.Sprintf("has the segment %q", segment)
 		}
 	}
 	return ""
 }
 
-// climbs tells whether a segment may lead out of its place, or is no segment at
-// all, however often a server on the way decodes it and if it cuts it at ";".
-func climbs(segment string) bool {
+// Climbs tells whether a path's segment may lead out of its place: it is "." or
+// "..", or holds a backslash or NUL, however often a server on the way decodes
+// it, and if it cuts it at ";". Templates and filled-in paths are held to it.
+func Climbs(segment string) bool {
 	for range 10 {
+		if strings.ContainsAny(segment, "\\\x00") {
+			return true
+		}
 		for part := range strings.SplitSeq(segment, "/") {
 			if name, _, _ := strings.Cut(part, ";"); name == "." || name == ".." {
 				return true
 			}
 		}
 		decoded, err := url.PathUnescape(segment)
-		if err != nil || strings.ContainsAny(decoded, "\\\x00") {
-			return true
-		}
-		if decoded == segment {
+		if err != nil || decoded == segment {
 			break
 		}
 		segment = decoded

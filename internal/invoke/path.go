@@ -1,7 +1,6 @@
 package invoke
 
 import (
-	"net/url"
 	"strings"
 
 	"github.com/stagedoor/stagedoor/openapi"
@@ -65,30 +64,9 @@ func sameShape(path, template string) bool {
 		return false
 	}
 	for segment := range strings.SplitSeq(path, "/") {
-		for range 10 {
-			if climbs(segment) {
-				return false
-			}
-			decoded, err := url.PathUnescape(segment)
-			if err != nil || decoded == segment {
-				break
-			}
-			segment = decoded
+		if openapi.Climbs(segment) {
+			return false
 		}
 	}
 	return true
-}
-
-// climbs tells whether a segment could lead to another place than below its
-// parent.
-func climbs(segment string) bool {
-	if strings.ContainsAny(segment, "\\\x00") {
-		return true
-	}
-	for part := range strings.SplitSeq(segment, "/") {
-		if name, _, _ := strings.Cut(part, ";"); name == "." || name == ".." {
-			return true
-		}
-	}
-	return false
 }
