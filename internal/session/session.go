@@ -1,5 +1,6 @@
 // Package session has the words that the transport and the database share
-// about MCP sessions, so that neither has to import the other.
+// about MCP sessions and what hangs on them, so that neither has to import the
+// other.
 package session
 
 import (
@@ -8,8 +9,8 @@ import (
 	"time"
 )
 
-// ErrNotFound says that no session has the id: it was never issued, ended, or
-// was purged.
+// ErrNotFound says that nothing has the id: it was never issued, ended, or was
+// purged.
 var ErrNotFound = errors.New("session not found")
 
 // Session is an MCP session of a protocol revision up to 2025-11-25. It
@@ -18,9 +19,12 @@ type Session struct {
 	ID              string
 	Server          string
 	Principal       string // the principal's subject, empty for anonymous
-	ProtocolVersion string
+	ProtocolVersion string // empty: not initialized yet
 	ClientInfo      json.RawMessage
 	Capabilities    json.RawMessage
-	Created         time.Time
-	Seen            time.Time
+	// LogLevel is the least severe level that the client wants to be told, by
+	// logging/setLevel; empty: it never said.
+	LogLevel string
+	Created  time.Time
+	Seen     time.Time
 }
