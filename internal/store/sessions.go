@@ -5,7 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -17,9 +17,6 @@ import (
 
 // Session is an MCP session as a row.
 type Session = session.Session
-
-// ErrTooMany says that a session has as many subscriptions as it may.
-var ErrTooMany = errors.New("session has 1,000 subscriptions already")
 
 const (
 	// touchBatch bounds how long one transaction of TouchSessions holds its locks.
@@ -121,7 +118,7 @@ func (d *DB) DeleteServerSessions(ctx context.Context, server string) (int, erro
 }
 
 // Subscribe notes that the session wants to be told of changes of the
-// resource; a second time changes nothing. [ErrTooMany] beyond 1,000 of them,
+// resource; a second time changes nothing. [session.ErrTooMany] beyond 1,000 of them,
 // [session.ErrNotFound] where there is no such session.
 func (d *DB) Subscribe(ctx context.Context, sessionID, uri string) error {
 	return d.tx(ctx, "subscription", callBound, func(ctx context.Context, tx *sqlx.Tx) error {
@@ -140,7 +137,7 @@ func (d *DB) Subscribe(ctx context.Context, sessionID, uri string) error {
 			return err
 		}
 		if others >= maxSubscriptions {
-			return ErrTooMany
+			return fmt.Errorf("%w subscriptions", session.ErrTooMany)
 		}
 		query = `INSERT INTO session_subscriptions (session_id, uri) VALUES (?, ?) ON CONFLICT DO NOTHING`
 		_, err := tx.ExecContext(ctx, tx.Rebind(query), sessionID, uri)

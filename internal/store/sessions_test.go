@@ -246,7 +246,7 @@ func TestTooManySubscriptions(t *testing.T) {
 		for i := range 20 {
 			wg.Go(func() {
 				switch err := dbs[i%2].Subscribe(t.Context(), "s", fmt.Sprint("more", i)); {
-				case errors.Is(err, store.ErrTooMany):
+				case errors.Is(err, session.ErrTooMany):
 					refused.Add(1)
 				case err != nil:
 					t.Error(err)
