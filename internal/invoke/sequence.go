@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/stagedoor/stagedoor/openapi"
 )
@@ -171,7 +170,7 @@ func (s *stream) Read(p []byte) (int, error) {
 // collect reads a stream until it ends, the cap is reached or time is up; what
 // there is by then is the result, an array. Each item is progress.
 func (c *Client) collect(ctx context.Context, a *openapi.Action, in *answer, body io.Reader) (*Result, error) {
-	form, progress := sequenceOf(in.media.essence), ProgressOf(ctx)
+	form, progress := sequenceOf(in.media.essence), c.teller(ctx)
 	from := &stream{body: body, left: c.maxResponse + 1}
 	records := bufio.NewScanner(from)
 	records.Buffer(make([]byte, 0, 4<<10), int(c.maxResponse)+2)
@@ -191,8 +190,8 @@ func (c *Client) collect(ctx context.Context, a *openapi.Action, in *answer, bod
 			list = append(list, ',')
 		}
 		list = append(list, item...)
-		if count++; progress != nil {
-			progress(Progress{Items: count, Message: c.discreet(progressText(item))})
+		if count++; progress.tell != nil {
+			progress.told(Progress{Message: progressText(item)})
 		}
 	}
 	cut, err := c.streamCut(ctx, a, in.status, from.err, count)
@@ -216,54 +215,4 @@ func (c *Client) streamCut(ctx context.Context, a *openapi.Action, status int, e
 			kept("", count, "items") + "."}, nil
 	}
 	return &Cut{Reason: cutBroken, Items: count, Note: "The plugin's answer is a stream that broke off: " + kept("", count, "items") + "."}, nil
-}
-
-// Progress is what has come of an answer so far.
-type Progress struct {
-	Items   int    // more than before
-	Message string // the newest item, where it is short text
-}
-
-type progressKey struct{}
-
-// WithProgress lets the calls of a context tell how an answer that is a stream
-// comes in. The function is called by the goroutine that called
-// [Client.Invoke], before it returns.
-func WithProgress(ctx context.Context, f func(Progress)) context.Context {
-	return context.WithValue(ctx, progressKey{}, f)
-}
-
-// ProgressOf gives the function that WithProgress put there, nil where nobody
-// asked.
-func ProgressOf(ctx context.Context) func(Progress) {
-	f, _ := ctx.Value(progressKey{}).(func(Progress))
-	return f
-}
-
-// maxProgressText bounds a progress message.
-const maxProgressText = 200
-
-// progressText is the text of an item: of a string, or of an object's member
-// that is meant for reading.
-func progressText(item []byte) string {
-	v, err := unmarshal(item)
-	if err != nil {
-		return ""
-	}
-	if event, ok := v.(map[string]any); ok && event["data"] != nil {
-		v = event["data"]
-	}
-	if object, ok := v.(map[string]any); ok {
-		for _, name := range []string{"message", "text", "status", "title", "name"} {
-			if text, ok := object[name].(string); ok {
-				v = text
-				break
-			}
-		}
-	}
-	text, _ := v.(string)
-	if len(text) > maxProgressText || !utf8.ValidString(text) {
-		return ""
-	}
-	return text
 }

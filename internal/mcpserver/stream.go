@@ -2,7 +2,6 @@ package mcpserver
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
@@ -41,7 +40,10 @@ func (x *exchange) progress(token []byte) func(invoke.Progress) {
 		x.stream.last = time.Now()
 		note := []byte(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":`)
 		note = append(append(note, token...), `,"progress":`...)
-		note = strconv.AppendInt(note, int64(p.Items), 10)
+		note = append(note, p.Value...)
+		if p.Total != "" {
+			note = append(append(note, `,"total":`...), p.Total...)
+		}
 		if p.Message != "" {
 			note = appendString(append(note, `,"message":`...), p.Message)
 		}

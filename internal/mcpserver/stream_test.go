@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -86,7 +87,7 @@ func TestProgressIsLimited(t *testing.T) {
 		x := &exchange{w: w, r: newRequest("POST", "/", nil, "")}
 		told := x.progress([]byte("1"))
 		for i := range 1000 {
-			told(invoke.Progress{Items: i + 1})
+			told(invoke.Progress{Value: json.Number(strconv.Itoa(i + 1))})
 			time.Sleep(time.Millisecond) // synctest's clock
 		}
 		if got := strings.Count(w.Body.String(), "event:"); got < progressBurst+8 || got > progressBurst+10 {
@@ -100,8 +101,8 @@ func TestBrokenStream(t *testing.T) {
 	w := &brokenWriter{}
 	x := &exchange{w: w, r: newRequest("POST", "/", nil, "")}
 	told := x.progress([]byte("1"))
-	told(invoke.Progress{Items: 1})
-	told(invoke.Progress{Items: 2})
+	told(invoke.Progress{Value: "1"})
+	told(invoke.Progress{Value: "2"})
 	x.send(http.StatusOK, []byte("{}"))
 	if w.writes != 1 {
 		t.Errorf("%d writes", w.writes)
