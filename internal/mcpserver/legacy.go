@@ -62,6 +62,7 @@ func (h *Handler) appendLegacy(ctx context.Context, x *exchange, s session.Sessi
 		_, _ = h.ask(ctx, x, newClientSession(s.ID, s.ProtocolVersion), m)
 		return dst
 	}
+	x.version = s.ProtocolVersion
 	ctx, done := h.inflight.start(ctx, s.ID, m.id)
 	defer done()
 	switch m.method {

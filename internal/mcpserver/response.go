@@ -17,6 +17,7 @@ type exchange struct {
 	server    *server
 	principal registry.Principal
 	ref       string
+	version   string // of the session's protocol; "" without a session
 	stream    stream
 }
 
