@@ -20,6 +20,18 @@ type Result struct {
 	empty bool // there was no body
 }
 
+// Structured is what of the result its action's output schema describes, nil
+// where there is no such thing.
+func (r *Result) Structured() json.RawMessage {
+	switch {
+	case r.MCP == nil:
+		return r.JSON
+	case r.MCP.IsError:
+		return nil
+	}
+	return r.MCP.Structured
+}
+
 // Binary is an answer that is no text: an image, a sound, a file.
 type Binary struct {
 	MediaType string // without parameters, "image/png"

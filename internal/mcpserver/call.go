@@ -46,6 +46,7 @@ func (h *Handler) call(ctx context.Context, x *exchange, t *tool, arguments json
 	start := time.Now()
 	result, err := h.invoke(ctx, x.principal, t.action, arguments)
 	o := outcomeOf(result, err, x.ref)
+	o.version = x.session.ProtocolVersion
 	h.observe(ctx, x, t.name, o.label, time.Since(start), err)
 	return o
 }
