@@ -137,6 +137,7 @@ func (g *Gateway) serve(cfg Config, next generation) error {
 	g.mcp, err = mcpserver.New(mcpserver.Options{
 		Sessions:       g.db,
 		Invoker:        g.registry,
+		Visible:        g.registry.Visibility(),
 		PublicURL:      cfg.PublicURL,
 		AllowedOrigins: cfg.AllowedOrigins,
 		LoopbackOnly:   onLoopback(cfg.Listen),

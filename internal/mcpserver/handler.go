@@ -27,6 +27,7 @@ type Handler struct {
 	servers    atomic.Pointer[map[string]*server]
 	inflight   inflight
 	buffers    buffers
+	cursors    *cursors
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -48,6 +49,9 @@ func New(o Options) (*Handler, error) {
 		public, h.publicHost = u, u.Host
 	}
 	var err error
+	if h.cursors, err = newCursors(o.CursorKey); err != nil {
+		return nil, err
+	}
 	h.origins, err = newOrigins(public, o.AllowedOrigins)
 	return h, err
 }

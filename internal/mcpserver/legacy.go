@@ -68,7 +68,7 @@ func (h *Handler) appendLegacy(ctx context.Context, x *exchange, s session.Sessi
 	case string(mcp.MethodToolsCall):
 		return h.appendCall(ctx, x, dst, legacy, m)
 	case string(mcp.MethodToolsList):
-		return x.server.appendList(dst, legacy, m)
+		return x.appendList(dst, legacy, m)
 	}
 	result, fault := h.ask(ctx, x, newClientSession(s.ID, s.ProtocolVersion), m)
 	return appendAnswer(dst, m.id, result, fault)

@@ -2,6 +2,7 @@ package mcpserver
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -23,6 +24,12 @@ type Options struct {
 	Invoker  Invoker
 	// Principal tells who sends a request; nil makes everybody anonymous.
 	Principal func(*http.Request) (registry.Principal, error)
+	// Visible tells who may know of which action, here as the Invoker's policy
+	// does; nil: everybody knows of all.
+	Visible registry.Visibility
+	// CursorKey seals the cursors of lists; replicas that share it go on with
+	// each other's. Default: a key of this process.
+	CursorKey []byte
 	// PublicURL is where clients find the gateway; pages from there may call it.
 	PublicURL string
 	// AllowedOrigins are further web origins ("https://host:port") whose pages may.
@@ -52,6 +59,10 @@ func setDefaults(o *Options) {
 	}
 	if o.CallTimeout == 0 {
 		o.CallTimeout = 5 * time.Minute
+	}
+	if o.CursorKey == nil {
+		o.CursorKey = make([]byte, 32)
+		_, _ = rand.Read(o.CursorKey) // documented never to fail
 	}
 	if o.Now == nil {
 		o.Now = time.Now
