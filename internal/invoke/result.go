@@ -45,6 +45,8 @@ type Kind string
 const (
 	// InvalidArguments: the arguments break the input schema; Message tells a model how to mend them.
 	InvalidArguments Kind = "invalid_arguments"
+	// Denied: the principal may not use the action.
+	Denied Kind = "denied"
 	// Rejected: the plugin answered 4xx; Message has what it said.
 	Rejected Kind = "rejected"
 	// Unavailable: the plugin could not be reached, answered 5xx, or with broken JSON.
