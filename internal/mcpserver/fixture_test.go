@@ -155,8 +155,8 @@ func openStore(t testing.TB) *store.DB {
 // whatever the header X-User says.
 func newTestHandler(t testing.TB, o Options) *Handler {
 	t.Helper()
-	if o.Sessions == nil {
-		o.Sessions = openStore(t)
+	if o.Store == nil {
+		o.Store = openStore(t)
 	}
 	if o.Invoker == nil {
 		o.Invoker = &fakeInvoker{}
@@ -179,6 +179,10 @@ func newTestHandler(t testing.TB, o Options) *Handler {
 	if err := h.SetServers(testServers()); err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { h.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
 	return h
 }
 

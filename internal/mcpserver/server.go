@@ -27,6 +27,7 @@ type server struct {
 	// meta is the start of each modern result: its type and who answers.
 	meta   []byte
 	engine *mcpgo.MCPServer
+	noSSE  bool // HTTP+SSE is switched off
 }
 
 func (h *Handler) newServer(s registry.Server) (*server, error) {

@@ -46,6 +46,13 @@ func Each(t *testing.T, test func(t *testing.T, open func() *store.DB)) {
 	t.Run("postgres", func(t *testing.T) { test(t, opener(t, Postgres(t))) })
 }
 
+// EachBenchmark is Each for benchmarks.
+func EachBenchmark(b *testing.B, benchmark func(b *testing.B, open func() *store.DB)) {
+	b.Helper()
+	b.Run("sqlite", func(b *testing.B) { benchmark(b, opener(b, SQLite(b))) })
+	b.Run("postgres", func(b *testing.B) { benchmark(b, opener(b, Postgres(b))) })
+}
+
 // SQLite gives the URL of a fresh SQLite database.
 func SQLite(t testing.TB) string {
 	t.Helper()
@@ -70,7 +77,7 @@ func Postgres(t testing.TB) string {
 	return shared.cluster.url(name)
 }
 
-func opener(t *testing.T, url string) func() *store.DB {
+func opener(t testing.TB, url string) func() *store.DB {
 	return func() *store.DB {
 		t.Helper()
 		db, err := store.Open(t.Context(), url)

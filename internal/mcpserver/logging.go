@@ -1,0 +1,101 @@
+package mcpserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/stagedoor/stagedoor/internal/session"
+)
+
+// logLevels are the syslog severities of RFC 5424, the least severe first
+// (2025-11-25, server/utilities/logging, "Log Levels").
+var logLevels = []string{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
+
+// defaultLogLevel is for sessions that did not say.
+const defaultLogLevel = "info"
+
+// reply is what a method that has little to say answers: nothing, or an error.
+type reply struct{ fault *rpcError }
+
+func (r reply) append(dst, id []byte) []byte {
+	return appendAnswer(dst, id, json.RawMessage(`{}`), r.fault)
+}
+
+// setLogLevel is logging/setLevel: the level belongs to the session, at all
+// replicas.
+func (h *Handler) setLogLevel(ctx context.Context, x *exchange, m *envelope) reply {
+	raw := m.param("level")
+	if !isString(raw) || !slices.Contains(logLevels, unquote(raw)) {
+		return reply{invalidParams("level must be one of debug, info, notice, warning, error, critical, alert, emergency")}
+	}
+	level := unquote(raw)
+	if !x.forwards() {
+		if err := h.options.Store.SetLogLevel(ctx, x.session.ID, level); err != nil {
+			return reply{h.storeFault(ctx, x, err)}
+		}
+	}
+	x.session.LogLevel = level
+	h.sessions.change(x.session.ID, func(s *session.Session) { s.LogLevel = level })
+	return reply{}
+}
+
+// logLevelOf gives the least severe level that the client wants; empty: it wants
+// none. In 2026-07-28 each request says it.
+func (x *exchange) logLevelOf(e era, m *envelope) string {
+	if e == legacy {
+		if x.session.LogLevel == "" {
+			return defaultLogLevel
+		}
+		return x.session.LogLevel
+	}
+	if raw := m.metadata(mcp.MetaKeyLogLevel); isString(raw) {
+		return unquote(raw)
+	}
+	return ""
+}
+
+// logs gives the function that passes on what a plugin logs, nil where the
+// client wants nothing.
+func (x *exchange) logs(least string) func(level, logger string, data json.RawMessage) {
+	from := slices.Index(logLevels, least)
+	if from < 0 {
+		return nil
+	}
+	return func(level, logger string, data json.RawMessage) {
+		if slices.Index(logLevels, level) < from {
+			return
+		}
+		note := appendString([]byte(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":`), level)
+		if logger != "" {
+			note = appendString(append(note, `,"logger":`...), logger)
+		}
+		note = append(append(note, `,"data":`...), data...)
+		x.notify(append(note, `}}`...))
+	}
+}
+
+// subscribe is resources/subscribe and resources/unsubscribe.
+func (h *Handler) subscribe(ctx context.Context, x *exchange, m *envelope) reply {
+	if m.uri == "" {
+		return reply{invalidParams("uri must be a resource's URI")}
+	}
+	var err error
+	if m.method == string(mcp.MethodResourcesUnsubscribe) {
+		err = h.options.Store.Unsubscribe(ctx, x.session.ID, m.uri)
+	} else if !x.server.hasResource(m.uri) {
+		return reply{&rpcError{code: mcp.RESOURCE_NOT_FOUND, message: "resource not found: " + quoteShort(m.uri)}}
+	} else {
+		err = h.options.Store.Subscribe(ctx, x.session.ID, m.uri)
+	}
+	if errors.Is(err, session.ErrTooMany) {
+		return reply{invalidParams("session has too many subscriptions")}
+	}
+	if err != nil {
+		return reply{h.storeFault(ctx, x, err)}
+	}
+	return reply{}
+}
