@@ -246,7 +246,7 @@ func TestProgress(t *testing.T) {
 		told <- struct{}{}
 	})
 	r, err := newClient(t, Options{BaseURL: server.URL}).Invoke(ctx, plain("x"), nil)
-	if err != nil || len(got) != 3 || got[0] != (Progress{1, "one of [plugin]"}) || got[1] != (Progress{2, "two"}) || got[2] != (Progress{3, ""}) {
+	if err != nil || len(got) != 3 || got[0] != (Progress{"1", "", "one of [plugin]"}) || got[1] != (Progress{"2", "", "two"}) || got[2] != (Progress{"3", "", ""}) {
 		t.Errorf("got %v %v %v", got, r, err)
 	}
 }

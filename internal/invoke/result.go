@@ -5,13 +5,14 @@ import (
 	"fmt"
 )
 
-// Result is what an action gave back. Exactly one of JSON, Text and Binary is
-// set; an empty answer is the JSON {}.
+// Result is what an action gave back. Exactly one of JSON, Text, Binary and MCP
+// is set; an empty answer is the JSON {}.
 type Result struct {
 	Status int
 	JSON   json.RawMessage // compact
 	Text   string
 	Binary *Binary
+	MCP    *MCP // of an action whose plugin answers with MCP results
 	// Headers are those of the answer that a caller can act on.
 	Headers []Header
 	Cut     *Cut // nil: this is all that the plugin had

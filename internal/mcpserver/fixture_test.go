@@ -71,7 +71,7 @@ func (f *fakeInvoker) Invoke(ctx context.Context, p registry.Principal, a *regis
 	case "steps":
 		for i := range 3 {
 			if told := invoke.ProgressOf(ctx); told != nil {
-				told(invoke.Progress{Items: i + 1, Message: []string{"one\n", "", "three"}[i]})
+				told(invoke.Progress{Value: json.Number(fmt.Sprint(i + 1)), Message: []string{"one\n", "", "three"}[i]})
 			}
 		}
 		return &invoke.Result{Status: 200, JSON: json.RawMessage(`[1,2,3]`)}, nil

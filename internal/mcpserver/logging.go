@@ -8,6 +8,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/session"
 )
 
@@ -59,21 +60,21 @@ func (x *exchange) logLevelOf(e era, m *envelope) string {
 }
 
 // logs gives the function that passes on what a plugin logs, nil where the
-// client wants nothing.
-func (x *exchange) logs(least string) func(level, logger string, data json.RawMessage) {
+// client wants nothing or the plugin has no way to.
+func (x *exchange) logs(t *tool, least string) func(invoke.Log) {
 	from := slices.Index(logLevels, least)
-	if from < 0 {
+	if !t.action.Response.MCP || from < 0 {
 		return nil
 	}
-	return func(level, logger string, data json.RawMessage) {
-		if slices.Index(logLevels, level) < from {
+	return func(said invoke.Log) {
+		if slices.Index(logLevels, said.Level) < from {
 			return
 		}
-		note := appendString([]byte(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":`), level)
-		if logger != "" {
-			note = appendString(append(note, `,"logger":`...), logger)
+		note := appendString([]byte(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":`), said.Level)
+		if said.Logger != "" {
+			note = appendString(append(note, `,"logger":`...), said.Logger)
 		}
-		note = append(append(note, `,"data":`...), data...)
+		note = append(append(note, `,"data":`...), said.Data...)
 		x.notify(append(note, `}}`...))
 	}
 }

@@ -57,7 +57,10 @@ func (x *exchange) progress(token []byte) func(invoke.Progress) {
 	return func(p invoke.Progress) {
 		note := []byte(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":`)
 		note = append(append(note, token...), `,"progress":`...)
-		note = strconv.AppendInt(note, int64(p.Items), 10)
+		note = append(note, p.Value...)
+		if p.Total != "" {
+			note = append(append(note, `,"total":`...), p.Total...)
+		}
 		if p.Message != "" {
 			note = appendString(append(note, `,"message":`...), p.Message)
 		}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -90,10 +91,10 @@ func TestProgressIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := httptest.NewRecorder()
 		x := &exchange{handler: newTestHandler(t, Options{}), w: w, r: newRequest("POST", "/", nil, "")}
-	x.stream.allowed = true
+		x.stream.allowed = true
 		told := x.progress([]byte("1"))
 		for i := range 1000 {
-			told(invoke.Progress{Items: i + 1})
+			told(invoke.Progress{Value: json.Number(strconv.Itoa(i + 1))})
 			time.Sleep(time.Millisecond) // synctest's clock
 		}
 		if got := strings.Count(w.Body.String(), "event:"); got < progressBurst+8 || got > progressBurst+10 {
@@ -108,8 +109,8 @@ func TestBrokenStream(t *testing.T) {
 	x := &exchange{handler: newTestHandler(t, Options{}), w: w, r: newRequest("POST", "/", nil, "")}
 	x.stream.allowed = true
 	told := x.progress([]byte("1"))
-	told(invoke.Progress{Items: 1})
-	told(invoke.Progress{Items: 2})
+	told(invoke.Progress{Value: "1"})
+	told(invoke.Progress{Value: "2"})
 	x.send(http.StatusOK, []byte("{}"))
 	if w.writes != 1 {
 		t.Errorf("%d writes", w.writes)
