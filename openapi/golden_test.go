@@ -172,7 +172,7 @@ func mustMirror(t *testing.T, name string, schema json.RawMessage) {
 			}
 		}
 		if header, ok := schema["x-mcp-header"].(string); ok {
-			if kind, _ := schema["type"].(string); !reachable || seen[strings.ToLower(header)] || !strings.Contains("string integer boolean", kind) || kind == "" {
+			if kind, _ := schema["type"].(string); !reachable || seen[strings.ToLower(header)] || !slices.Contains([]string{"string", "integer", "boolean"}, kind) {
 				t.Errorf("%s: x-mcp-header %q makes clients refuse the tool", name, header)
 			}
 			seen[strings.ToLower(header)] = true
