@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,7 +25,13 @@ func (h mcpHeader) MarshalJSON() ([]byte, error) { return mustJSON(h.node.Value)
 
 // mcpHeader takes over a schema's x-mcp-header.
 func (s *schemas) mcpHeader(n *yaml.Node, out *object) {
-	if header := get(n, mcpHeaderKey); header != nil && s.direction == input {
+	header := get(n, mcpHeaderKey)
+	if header == nil && isTrue(get(n, "writeOnly")) { // one that is secret here may bring its header from elsewhere
+		for _, c := range s.conjuncts(n) {
+			header = cmp.Or(header, get(c, mcpHeaderKey))
+		}
+	}
+	if header != nil && s.direction == input {
 		out.set(mcpHeaderKey, mcpHeader{header, s.isSecret(n)})
 		s.headers = true
 	}
