@@ -153,6 +153,9 @@ func (g *Gateway) Call(ctx context.Context, id string, arguments json.RawMessage
 		return nil, err
 	}
 	r, err := g.registry.Invoke(ctx, registry.Principal{}, a, arguments)
+	if err == nil {
+		r, err = r.Plain()
+	}
 	if err != nil {
 		return nil, callError(err)
 	}

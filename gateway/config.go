@@ -27,7 +27,7 @@ type Config struct {
 
 // Database says where state is kept.
 type Database struct {
-	URL Secret `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name."`
+	URL Secret `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name, without a pooler in transaction mode between."`
 }
 
 // Log says how the log looks.

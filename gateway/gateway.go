@@ -86,7 +86,7 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 	g.stop = stop
 	next, err := g.build(ctx, cfg, generation{}, nil, false)
 	if err == nil {
-		err = g.serve(cfg, next)
+		err = g.serve(ctx, cfg, next)
 	}
 	if err != nil {
 		next.close(generation{})
@@ -129,13 +129,17 @@ func inspect(ctx context.Context, cfg Config, known Faults) Faults {
 
 // serve makes the registry, the MCP servers and the routes of the first
 // generation.
-func (g *Gateway) serve(cfg Config, next generation) error {
+func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error {
 	g.outputs = registry.NewOutputs(g.mismatch)
 	g.registry = registry.New(next.snapshot)
 	g.registry.CheckOutputs(g.outputs)
-	var err error
+	secret, err := g.db.Key(ctx, "requests")
+	if err != nil {
+		return err
+	}
 	g.mcp, err = mcpserver.New(mcpserver.Options{
-		Sessions:       g.db,
+		Store:          g.db,
+		Secret:         secret,
 		Invoker:        g.registry,
 		Visible:        g.registry.Visibility(),
 		PublicURL:      cfg.PublicURL,

@@ -46,10 +46,28 @@ func (b *builder) assign() bool {
 		}
 		s.query = a.query
 	}
+	for _, a := range b.x.known {
+		ok = b.known(a) && ok
+	}
 	for i := range b.x.input {
 		ok = b.input(&b.x.input[i]) && ok
 	}
 	return ok && b.only() && b.complete() && b.distinct() && b.order()
+}
+
+// known gives a slot to what the gateway knows of a call.
+func (b *builder) known(a xAssignment) bool {
+	s := b.slot(a.target, a.node)
+	switch {
+	case s == nil:
+		return false
+	case s.set():
+		return b.fault(a.node, fmt.Sprintf("output.%s: %s is set already", a.known, a.target), "")
+	case s.required:
+		return b.fault(a.node, fmt.Sprintf("output.%s: the operation requires %s, and there is not always a value for it", a.known, a.target), "make it optional")
+	}
+	s.known = a.known
+	return true
 }
 
 // slot finds the slot of a target, or makes one for a member inside a body.
@@ -144,15 +162,15 @@ func (b *builder) input(in *xInput) bool {
 func (b *builder) inputSlot(in *xInput) *slot {
 	if in.target != nil {
 		s := b.slot(*in.target, in.node)
-		if s != nil && (s.fixed != nil || s.query != nil) {
-			b.fault(in.node, fmt.Sprintf("argument %q: %s is already set by fixed or request", in.name, in.target), "")
+		if s != nil && s.set() {
+			b.fault(in.node, fmt.Sprintf("argument %q: %s is already set by fixed, request or output", in.name, in.target), "")
 			return nil
 		}
 		return s
 	}
 	i := slices.IndexFunc(b.slots, func(s *slot) bool { return s.argument == in.name })
 	switch {
-	case i >= 0 && (b.slots[i].fixed != nil || b.slots[i].query != nil):
+	case i >= 0 && b.slots[i].set():
 		// request reads an argument of the same name: it keeps the slot's schema
 		from := b.slots[i]
 		from.argument = ""
@@ -212,7 +230,7 @@ func (b *builder) complete() bool {
 	ok, sent := true, b.bodySent()
 	for _, s := range b.slots {
 		bodyOptional := s.target.in == InBody && !sent
-		if s.hidden && s.required && s.defaultValue == nil && s.fixed == nil && s.query == nil && !bodyOptional {
+		if s.hidden && s.required && s.defaultValue == nil && !s.set() && !bodyOptional {
 			ok = b.fault(b.x.node, fmt.Sprintf("argument %q is hidden, but the operation requires it", s.argument), "give it a default, or fix it")
 		}
 	}

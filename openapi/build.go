@@ -31,7 +31,7 @@ func (r *reader) action(o *operation, x *xAction) (Action, bool) {
 		Operation:    r.op,
 		Location:     r.at(x.node),
 		Request:      b.requestPlan(),
-		Response:     ResponsePlan{Success: x.success, Select: x.selects},
+		Response:     x.responsePlan(),
 	}
 	if a.Description != description {
 		a.FullDescription = description

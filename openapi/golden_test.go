@@ -183,6 +183,12 @@ func dumpPlan(b *bytes.Buffer, a Action) {
 	if a.Response.Select != nil || len(a.Response.Success) > 0 {
 		fmt.Fprintf(b, "  response: success %v select %s\n", a.Response.Success, a.Response.Select)
 	}
+	if a.Response.Progress != nil {
+		fmt.Fprintf(b, "  progress: %s\n", a.Response.Progress)
+	}
+	if a.Response.MCP {
+		fmt.Fprintf(b, "  mcp: asks %v, answers %v, state %v\n", a.Response.Asks(), a.Response.Answers, a.Response.State)
+	}
 }
 
 // dumpContents tells of a body what is not plain JSON.
@@ -238,6 +244,8 @@ func dumpValue(v Value) string {
 		return "= " + string(v.Fixed)
 	case v.Query != nil:
 		return "= jq " + v.Query.String()
+	case v.Known != "":
+		return "= output." + string(v.Known)
 	}
 	return "<- " + v.Argument
 }

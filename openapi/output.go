@@ -24,7 +24,7 @@ func (b *builder) outputSchema() json.RawMessage {
 		return s.finish(root)
 	}
 	path, plain := selectPath(b.x.selects)
-	if !plain {
+	if !plain || b.x.mcp {
 		return nil
 	}
 	var nodes []*yaml.Node
@@ -171,6 +171,9 @@ func (b *builder) accept() string {
 		return "application/json, */*;q=0.1"
 	case len(json) == 0:
 		return strings.Join(others, ", ")
+	}
+	if b.x.mcp || b.x.progress != nil { // the stream is what the action is for
+		return strings.Join(append(json, others...), ", ")
 	}
 	for _, e := range others {
 		json = append(json, e+";q=0.5")

@@ -147,7 +147,22 @@ type Value struct {
 	Argument string          // the top-level argument of that name; absent argument, absent value
 	Fixed    json.RawMessage // always this JSON
 	Query    *Query          // jq over the arguments object; null or empty: absent value
+	Known    Known           // what the gateway knows of the call beside its arguments; may be absent
 }
+
+// Known is something that the gateway knows of a call and its arguments do not
+// say.
+type Known string
+
+// What an action whose plugin answers with MCP results can be told (2026-07-28,
+// basic/patterns/mrtr): the client's answers to what the plugin asked (an object),
+// the state that the plugin gave with its questions (a string), and what the
+// client declared that it can do (an object).
+const (
+	InputResponses     Known = "inputResponses"
+	RequestState       Known = "requestState"
+	ClientCapabilities Known = "capabilities"
+)
 
 // ResponsePlan says how an HTTP response becomes a result.
 type ResponsePlan struct {
@@ -155,7 +170,17 @@ type ResponsePlan struct {
 	Success []int
 	// Select is run over the response's JSON body; nil: the body is the result.
 	Select *Query
+	// Progress is run over each item of an answer that is a stream; what it makes
+	// a number, a string or {progress, total, message} of is progress, and no part
+	// of the result. nil: each item is both.
+	Progress *Query
+	// MCP says that the plugin answers with MCP results. Its requests carry
+	// the client's answers and the plugin's state where Answers and State are set.
+	MCP, Answers, State bool
 }
+
+// Asks tells whether a plugin can answer that it needs input first.
+func (p ResponsePlan) Asks() bool { return p.Answers || p.State }
 
 // IsSuccess tells whether a status is a result and not an error.
 func (p ResponsePlan) IsSuccess(status int) bool {

@@ -29,13 +29,17 @@ type slot struct {
 	hidden       bool
 	fixed        *yaml.Node
 	query        *Query
+	known        Known
 	omit         [][]string // members that are slots of their own
 	demanding    bool       // without them, it still requires some
 	virtual      bool       // an argument that only jq programs read
 }
 
+// set tells whether x-action says what fills the slot, whatever the arguments.
+func (s *slot) set() bool { return s.fixed != nil || s.query != nil || s.known != "" }
+
 // shown tells whether a caller sees the slot as an argument.
-func (s *slot) shown() bool { return !s.hidden && s.fixed == nil && s.query == nil }
+func (s *slot) shown() bool { return !s.hidden && !s.set() }
 
 // slots lists what an operation's request can carry, in the document's order,
 // each with its default argument name. Names are given out in the order path,

@@ -3,7 +3,6 @@ package openapi
 import (
 	"fmt"
 	"regexp"
-	"strconv"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -25,6 +24,9 @@ type xAction struct {
 	fixed       []xAssignment
 	request     []xAssignment
 	selects     *Query
+	progress    *Query
+	mcp         bool
+	known       []xAssignment // what the gateway knows of a call
 	schema      *yaml.Node
 	success     []int
 	examples    []Example
@@ -48,11 +50,13 @@ type xInput struct {
 	required     *bool
 }
 
-// xAssignment is one entry of "fixed" (value) or "request" (query).
+// xAssignment is one entry of "fixed" (value) or "request" (query), or a target
+// that "output" names.
 type xAssignment struct {
 	target target
 	node   *yaml.Node
 	query  *Query
+	known  Known
 }
 
 // xActions decodes an operation's x-action: none, one or several. ok is false
@@ -201,26 +205,6 @@ func (r *reader) xAssignments(into *[]xAssignment, n *yaml.Node, field string) b
 		*into = append(*into, a)
 	}
 	return ok
-}
-
-func (r *reader) xOutput(x *xAction, n *yaml.Node) bool {
-	return r.fields(n, "x-action.output", map[string]func(*yaml.Node) error{
-		"select": func(v *yaml.Node) (err error) { x.selects, err = compileNode(v); return err },
-		"schema": schemaInto(&x.schema),
-		"success": func(v *yaml.Node) error {
-			for _, s := range items(v) {
-				status, err := strconv.Atoi(s.Value)
-				if err != nil || status < 200 || status > 599 {
-					return fmt.Errorf("%q is not an HTTP status from 200 to 599", s.Value)
-				}
-				x.success = append(x.success, status)
-			}
-			if len(x.success) == 0 {
-				return fmt.Errorf("expected a list of statuses, for example [200, 404]")
-			}
-			return nil
-		},
-	})
 }
 
 func (r *reader) xExamples(x *xAction, n *yaml.Node) bool {

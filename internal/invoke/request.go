@@ -111,8 +111,35 @@ func (b *requestBuilder) value(v openapi.Value) (value any, ok bool) {
 		}
 		return value, err == nil && value != nil
 	}
+	if v.Known != "" {
+		value = b.known(v.Known)
+		return value, value != nil
+	}
 	value, ok = b.arguments[v.Argument]
 	return value, ok
+}
+
+// known is what the call's context has beside the arguments; nil: nothing.
+func (b *requestBuilder) known(what openapi.Known) any {
+	in := InputOf(b.ctx)
+	text := in.Responses
+	switch what {
+	case openapi.RequestState:
+		if in.State == "" {
+			return nil
+		}
+		return in.State
+	case openapi.ClientCapabilities:
+		text = in.Capabilities
+	}
+	if text == nil {
+		return nil
+	}
+	value, err := unmarshal(text)
+	if err != nil {
+		b.fail("%s is not JSON", what)
+	}
+	return value
 }
 
 // contentText is the value of a parameter that "content" describes: JSON for a

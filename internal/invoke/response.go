@@ -14,19 +14,20 @@ import (
 
 // answer is a plugin's answer as far as it was read.
 type answer struct {
-	status  int
-	media   mediaType
-	kind    mediaKind // by name and content
-	headers []Header
-	secrets *secrets // never to be seen
-	body    []byte   // without secrets; text is UTF-8
-	partial bool     // there was more than the cap
+	status    int
+	arguments map[string]any // of the call
+	media     mediaType
+	kind      mediaKind // by name and content
+	headers   []Header
+	secrets   *secrets // never to be seen
+	body      []byte   // without secrets; text is UTF-8
+	partial   bool     // there was more than the cap
 }
 
 // answer maps an answer: success statuses to a Result, others to an Error.
 func (c *Client) answer(ctx context.Context, a *openapi.Action, arguments map[string]any, resp *http.Response, hidden *secrets) (*Result, error) {
 	in := &answer{
-		status: resp.StatusCode, media: parseMediaType(resp.Header.Get("Content-Type")),
+		status: resp.StatusCode, arguments: arguments, media: parseMediaType(resp.Header.Get("Content-Type")),
 		headers: c.headers(resp.Header, hidden), secrets: hidden,
 	}
 	success := a.Response.IsSuccess(in.status)
@@ -46,10 +47,13 @@ func (c *Client) answer(ctx context.Context, a *openapi.Action, arguments map[st
 	default: // the headers of an answer to HEAD speak of a body that is not there
 		r = in.nothing()
 	}
-	if err != nil || a.Response.Select == nil {
-		return r, err
+	if err == nil && a.Response.Select != nil {
+		r, err = c.selected(ctx, a, arguments, r)
 	}
-	return c.selected(ctx, a, arguments, r)
+	if err == nil && a.Response.MCP {
+		r, err = c.asMCP(a, in, r)
+	}
+	return r, err
 }
 
 // read takes the decoded body up to the cap. It reads a little further, so that
@@ -138,17 +142,24 @@ func (c *Client) asText(a *openapi.Action, in *answer, r *Result) {
 	r.Text = string(bytes.ToValidUTF8(text, []byte("\uFFFD")))
 }
 
-// selected runs the action's jq program over the answer. It never runs over a
-// part of one: what it counts or looks for may be in the rest.
-func (c *Client) selected(ctx context.Context, a *openapi.Action, arguments map[string]any, r *Result) (*Result, error) {
+// whole refuses an answer that was cut: what a program counts or looks for may
+// be in the rest.
+func (c *Client) whole(a *openapi.Action, r *Result) error {
 	switch {
 	case r.Cut == nil:
+		return nil
 	case r.Cut.Reason == cutSize:
-		return nil, c.tooLarge(a, r.Status)
+		return c.tooLarge(a, r.Status)
 	case r.Cut.Reason == cutTime:
-		return nil, &Error{Kind: Timeout, Status: r.Status, Message: "the plugin's answer is a stream that had not ended when the time for the call was up"}
-	default:
-		return nil, &Error{Kind: Unavailable, Status: r.Status, Message: "the plugin's answer is a stream that broke off"}
+		return &Error{Kind: Timeout, Status: r.Status, Message: "the plugin's answer is a stream that had not ended when the time for the call was up"}
+	}
+	return &Error{Kind: Unavailable, Status: r.Status, Message: "the plugin's answer is a stream that broke off"}
+}
+
+// selected runs the action's jq program over the answer.
+func (c *Client) selected(ctx context.Context, a *openapi.Action, arguments map[string]any, r *Result) (*Result, error) {
+	if err := c.whole(a, r); err != nil {
+		return nil, err
 	}
 	if r.Binary != nil {
 		return nil, &Error{Kind: Unavailable, Status: r.Status, Message: fmt.Sprintf("the plugin answered with binary data (%s)", r.Binary.MediaType)}

@@ -5,18 +5,31 @@ import (
 	"fmt"
 )
 
-// Result is what an action gave back. Exactly one of JSON, Text and Binary is
-// set; an empty answer is the JSON {}.
+// Result is what an action gave back. Exactly one of JSON, Text, Binary and MCP
+// is set; an empty answer is the JSON {}.
 type Result struct {
 	Status int
 	JSON   json.RawMessage // compact
 	Text   string
 	Binary *Binary
+	MCP    *MCP // of an action whose plugin answers with MCP results
 	// Headers are those of the answer that a caller can act on.
 	Headers []Header
 	Cut     *Cut // nil: this is all that the plugin had
 
 	empty bool // there was no body
+}
+
+// Structured is what of the result its action's output schema describes, nil
+// where there is no such thing.
+func (r *Result) Structured() json.RawMessage {
+	switch {
+	case r.MCP == nil:
+		return r.JSON
+	case r.MCP.IsError:
+		return nil
+	}
+	return r.MCP.Structured
 }
 
 // Binary is an answer that is no text: an image, a sound, a file.

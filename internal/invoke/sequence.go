@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/stagedoor/stagedoor/openapi"
 )
@@ -22,6 +21,8 @@ type sequence struct {
 	item func(record []byte, hidden *secrets) json.RawMessage
 }
 
+const eventStream = "text/event-stream"
+
 // sequenceOf gives the form of a media type that is a sequence, nil of others:
 // JSON lines under their several names, JSON text sequences (RFC 7464) and
 // server-sent events (HTML Standard, §9.2).
@@ -29,20 +30,20 @@ func sequenceOf(essence string) *sequence {
 	switch essence {
 	case "application/x-ndjson", "application/ndjson", "text/x-ndjson", "application/jsonl", "application/x-jsonl", "application/jsonlines",
 		"application/x-jsonlines", "application/json-lines", "application/stream+json", "application/x-json-stream":
-		return &sequence{split: func() bufio.SplitFunc { return splitAt('\n') }, item: jsonItem}
-	case "text/event-stream":
+		return &sequence{split: func() bufio.SplitFunc { return splitAt('\n', nil) }, item: jsonItem}
+	case eventStream:
 		return &sequence{split: splitEvents, item: eventItem}
 	}
 	if essence == "application/json-seq" || strings.HasSuffix(essence, "+json-seq") {
-		return &sequence{split: func() bufio.SplitFunc { return splitAt(0x1E) }, item: jsonItem}
+		return &sequence{split: func() bufio.SplitFunc { return splitAt(0x1E, wholeTexts()) }, item: jsonItem}
 	}
 	return nil
 }
 
 // splitAt splits at a byte: LF of lines, RFC 7464's record separator. A splitter
 // is of one stream: it remembers how far it has looked, for it sees the
-// beginning of a record again with each read.
-func splitAt(mark byte) bufio.SplitFunc {
+// beginning of a record again with each read. What is whole needs no mark after it.
+func splitAt(mark byte, whole func(data []byte) bool) bufio.SplitFunc {
 	seen := 0
 	return func(data []byte, atEOF bool) (advance int, token []byte, err error) {
 		if i := bytes.IndexByte(data[seen:], mark); i >= 0 {
@@ -51,11 +52,32 @@ func splitAt(mark byte) bufio.SplitFunc {
 			return end + 1, data[:end], nil
 		}
 		seen = len(data)
-		if atEOF && seen > 0 {
+		if seen > 0 && (atEOF || whole != nil && whole(data)) {
 			seen = 0
 			return len(data), data, nil
 		}
 		return 0, nil, nil
+	}
+}
+
+// wholeTexts tells whether a record of RFC 7464, whose mark stands before it,
+// has come to its end: a plugin may write the next one much later. It looks again
+// only when there is twice as much, so that all its looking takes linear time.
+func wholeTexts() func(data []byte) bool {
+	failed := 0
+	return func(data []byte) bool {
+		if len(data) < failed { // another record
+			failed = 0
+		}
+		if !bytes.HasSuffix(data, []byte("\n")) || len(data) < 2*failed {
+			return false
+		}
+		if json.Valid(data) {
+			failed = 0
+			return true
+		}
+		failed = len(data)
+		return false
 	}
 }
 
@@ -169,18 +191,29 @@ func (s *stream) Read(p []byte) (int, error) {
 }
 
 // collect reads a stream until it ends, the cap is reached or time is up; what
-// there is by then is the result, an array. Each item is progress.
+// there is by then is the result, an array. Where the action says which items
+// are progress, those are not, and one item that is left alone is the result.
 func (c *Client) collect(ctx context.Context, a *openapi.Action, in *answer, body io.Reader) (*Result, error) {
-	form, progress := sequenceOf(in.media.essence), ProgressOf(ctx)
+	form, sift := sequenceOf(in.media.essence), c.sift(ctx, a, in)
 	from := &stream{body: body, left: c.maxResponse + 1}
 	records := bufio.NewScanner(from)
 	records.Buffer(make([]byte, 0, 4<<10), int(c.maxResponse)+2)
-	split := form.split()
-	records.Split(func(data []byte, atEOF bool) (int, []byte, error) { return split(data, atEOF && from.err == nil) })
+	split, advanced := form.split(), 0
+	records.Split(func(data []byte, atEOF bool) (advance int, token []byte, err error) {
+		advanced, token, err = split(data, atEOF && from.err == nil)
+		return advanced, token, err
+	})
 	list, count := []byte{'['}, 0
 	for records.Scan() {
 		item := form.item(toUTF8(records.Bytes(), in.media.charset, true), in.secrets)
+		if item != nil {
+			var err error
+			if item, err = sift(item); err != nil {
+				return nil, err
+			}
+		}
 		if item == nil {
+			from.left += int64(advanced) // the cap is for what is kept
 			continue
 		}
 		if int64(len(list)+len(item)+len(",]")) > c.maxResponse {
@@ -191,12 +224,14 @@ func (c *Client) collect(ctx context.Context, a *openapi.Action, in *answer, bod
 			list = append(list, ',')
 		}
 		list = append(list, item...)
-		if count++; progress != nil {
-			progress(Progress{Items: count, Message: c.discreet(progressText(item))})
-		}
+		count++
 	}
 	cut, err := c.streamCut(ctx, a, in.status, from.err, count)
-	return &Result{Status: in.status, Headers: in.headers, JSON: append(list, ']'), Cut: cut}, err
+	r := &Result{Status: in.status, Headers: in.headers, JSON: append(list, ']'), Cut: cut}
+	if one := a.Response.MCP || a.Response.Progress != nil; one && count == 1 && cut == nil {
+		r.JSON = list[1:]
+	}
+	return r, err
 }
 
 // streamCut says why a stream was left before its end. It is an error where
@@ -216,54 +251,4 @@ func (c *Client) streamCut(ctx context.Context, a *openapi.Action, status int, e
 			kept("", count, "items") + "."}, nil
 	}
 	return &Cut{Reason: cutBroken, Items: count, Note: "The plugin's answer is a stream that broke off: " + kept("", count, "items") + "."}, nil
-}
-
-// Progress is what has come of an answer so far.
-type Progress struct {
-	Items   int    // more than before
-	Message string // the newest item, where it is short text
-}
-
-type progressKey struct{}
-
-// WithProgress lets the calls of a context tell how an answer that is a stream
-// comes in. The function is called by the goroutine that called
-// [Client.Invoke], before it returns.
-func WithProgress(ctx context.Context, f func(Progress)) context.Context {
-	return context.WithValue(ctx, progressKey{}, f)
-}
-
-// ProgressOf gives the function that WithProgress put there, nil where nobody
-// asked.
-func ProgressOf(ctx context.Context) func(Progress) {
-	f, _ := ctx.Value(progressKey{}).(func(Progress))
-	return f
-}
-
-// maxProgressText bounds a progress message.
-const maxProgressText = 200
-
-// progressText is the text of an item: of a string, or of an object's member
-// that is meant for reading.
-func progressText(item []byte) string {
-	v, err := unmarshal(item)
-	if err != nil {
-		return ""
-	}
-	if event, ok := v.(map[string]any); ok && event["data"] != nil {
-		v = event["data"]
-	}
-	if object, ok := v.(map[string]any); ok {
-		for _, name := range []string{"message", "text", "status", "title", "name"} {
-			if text, ok := object[name].(string); ok {
-				v = text
-				break
-			}
-		}
-	}
-	text, _ := v.(string)
-	if len(text) > maxProgressText || !utf8.ValidString(text) {
-		return ""
-	}
-	return text
 }

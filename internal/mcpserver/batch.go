@@ -5,8 +5,6 @@ import (
 	"net/http"
 
 	"github.com/mark3labs/mcp-go/mcp"
-
-	"github.com/stagedoor/stagedoor/internal/session"
 )
 
 // maxBatch bounds how much work one HTTP request can ask for.
@@ -30,6 +28,7 @@ func (h *Handler) serveBatch(x *exchange, body []byte) {
 		x.refuse(refused)
 		return
 	}
+	x.session = s
 	messages := elements(body)
 	switch {
 	case s.ProtocolVersion != mcp.ProtocolVersion20250326:
@@ -41,7 +40,7 @@ func (h *Handler) serveBatch(x *exchange, body []byte) {
 	}
 	buffer := h.buffers.get()
 	defer h.buffers.put(buffer)
-	if *buffer = h.appendBatch(ctx, x, s, *buffer, messages); len(*buffer) == 0 {
+	if *buffer = h.appendBatch(ctx, x, *buffer, messages); len(*buffer) == 0 {
 		x.accept()
 		return
 	}
@@ -49,12 +48,12 @@ func (h *Handler) serveBatch(x *exchange, body []byte) {
 }
 
 // appendBatch writes the array of answers, nothing where none is due.
-func (h *Handler) appendBatch(ctx context.Context, x *exchange, s session.Session, dst []byte, messages [][]byte) []byte {
+func (h *Handler) appendBatch(ctx context.Context, x *exchange, dst []byte, messages [][]byte) []byte {
 	start := len(dst)
 	for _, raw := range messages {
 		before := len(dst)
 		dst = append(dst, ',')
-		dst = h.appendBatched(ctx, x, s, dst, raw)
+		dst = h.appendBatched(ctx, x, dst, raw)
 		if len(dst) == before+1 {
 			dst = dst[:before]
 		}
@@ -66,7 +65,7 @@ func (h *Handler) appendBatch(ctx context.Context, x *exchange, s session.Sessio
 	return append(dst, ']')
 }
 
-func (h *Handler) appendBatched(ctx context.Context, x *exchange, s session.Session, dst, raw []byte) []byte {
+func (h *Handler) appendBatched(ctx context.Context, x *exchange, dst, raw []byte) []byte {
 	if !isObject(raw) {
 		return invalidRequest("a message must be an object").append(dst, nil)
 	}
@@ -77,5 +76,5 @@ func (h *Handler) appendBatched(ctx context.Context, x *exchange, s session.Sess
 	if fault != nil {
 		return fault.append(dst, m.id)
 	}
-	return h.appendLegacy(ctx, x, s, dst, &m)
+	return h.appendLegacy(ctx, x, dst, &m)
 }

@@ -34,7 +34,7 @@ func benchHandler(b *testing.B) *Handler {
 	item := []byte(`{"kind":"Component","metadata":{"name":"payments","namespace":"default"},"spec":{"owner":"team-a"}}`)
 	body := append(append([]byte(`{"items":[`), bytes.Join([][]byte{item, item, item, item, item, item, item, item}, []byte(","))...), `]}`...)
 	return newTestHandler(b, Options{
-		Invoker: constInvoker{&invoke.Result{JSON: body}}, Sessions: newMemoryStore(),
+		Invoker: constInvoker{&invoke.Result{JSON: body}}, Store: newMemoryStore(),
 		Principal: func(*http.Request) (registry.Principal, error) { return registry.Principal{}, nil },
 	})
 }

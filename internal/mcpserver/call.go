@@ -29,8 +29,11 @@ func (h *Handler) appendCall(ctx context.Context, x *exchange, dst []byte, e era
 		h.observe(ctx, x, t.name, outcomeInvalid, 0, nil)
 		return fault.append(dst, m.id)
 	}
-	if m.progress != nil && x.stream.allowed {
+	if m.progress != nil && (x.stream.allowed || x.forwards()) {
 		ctx = invoke.WithProgress(ctx, x.progress(m.progress))
+	}
+	if logs := x.logs(t, x.logLevelOf(e, m)); logs != nil {
+		ctx = invoke.WithLog(ctx, logs)
 	}
 	o := h.call(ctx, x, t, arguments)
 	dst = append(appendHead(dst, m.id), `,"result":`...)
@@ -43,6 +46,7 @@ func (h *Handler) call(ctx context.Context, x *exchange, t *tool, arguments json
 	start := time.Now()
 	result, err := h.invoke(ctx, x.principal, t.action, arguments)
 	o := outcomeOf(result, err, x.ref)
+	o.version = x.session.ProtocolVersion
 	h.observe(ctx, x, t.name, o.label, time.Since(start), err)
 	return o
 }

@@ -170,7 +170,7 @@ func TestDisconnect(t *testing.T) {
 	for e := range eras {
 		synctest.Test(t, func(t *testing.T) {
 			fake := &fakeInvoker{gate: make(chan struct{})}
-			h := newTestHandler(t, Options{Invoker: fake, Sessions: newMemoryStore()})
+			h := newTestHandler(t, Options{Invoker: fake, Store: newMemoryStore()})
 			hs, body := headers{"Mcp-Session-Id": startSession(t, h, "/mcp/catalog", "2025-11-25", "")}, callBody("1", "fake_wait", "{}")
 			if e == modern {
 				hs, body = modernHeaders("tools/call", "fake_wait"), modernCall("1", "fake_wait", "{}")
@@ -203,7 +203,7 @@ func TestDisconnect(t *testing.T) {
 
 func TestLegacyDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newTestHandler(t, Options{Invoker: &fakeInvoker{}, Sessions: newMemoryStore(), CallTimeout: time.Minute})
+		h := newTestHandler(t, Options{Invoker: &fakeInvoker{}, Store: newMemoryStore(), CallTimeout: time.Minute, SlowCall: time.Hour})
 		s := startSession(t, h, "/mcp/catalog", "2025-11-25", "")
 		start := time.Now()
 		if got, _ := callTool(t, h, legacy, s, "fake_wait", "{}"); !got.IsError || time.Since(start) != time.Minute {
@@ -216,7 +216,7 @@ func TestLegacyDeadline(t *testing.T) {
 func TestCancellation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := &fakeInvoker{gate: make(chan struct{})}
-		h := newTestHandler(t, Options{Invoker: fake, Sessions: newMemoryStore()})
+		h := newTestHandler(t, Options{Invoker: fake, Store: newMemoryStore()})
 		ada, eve := startSession(t, h, "/mcp/catalog", "2025-11-25", "ada"), startSession(t, h, "/mcp/catalog", "2025-11-25", "eve")
 		answers := map[string]chan string{"legacy 1": make(chan string, 1), "legacy 2": make(chan string, 1), "modern 1": make(chan string, 1)}
 		post := func(to string, hs headers, body string) {
@@ -264,10 +264,10 @@ func TestCancellation(t *testing.T) {
 // A client that uses an id again while its call runs can still cancel the new one.
 func TestReusedID(t *testing.T) {
 	var f inflight
-	_, firstDone := f.start(t.Context(), "s", []byte("1"))
-	second, secondDone := f.start(t.Context(), "s", []byte("1"))
+	_, firstDone := f.start(t.Context(), nil, inflightKey{"s", "1"})
+	second, secondDone := f.start(t.Context(), nil, inflightKey{"s", "1"})
 	firstDone()
-	f.cancel("s", []byte("1"))
+	f.cancel("s", "1")
 	if second.Err() == nil {
 		t.Error("the second call is forgotten")
 	}

@@ -103,11 +103,7 @@ func one(header http.Header, name string) (value string, ok bool) {
 	}
 }
 
-// notAllowed names the methods that the client's revision has.
-func notAllowed(header http.Header) *refusal {
-	allow := "POST, DELETE"
-	if isModern(header, &envelope{}) {
-		allow = "POST"
-	}
+// notAllowed names the methods that there are instead.
+func notAllowed(allow string) *refusal {
 	return &refusal{status: http.StatusMethodNotAllowed, message: "method is not allowed", header: [2]string{"Allow", allow}}
 }

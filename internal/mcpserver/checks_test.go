@@ -47,7 +47,17 @@ func TestChecksBeforeTheBody(t *testing.T) {
 		{"origin before principal", "POST", "/mcp/catalog", headers{"Origin": "null", "X-User": "nobody"}, 403},
 		{"no principal", "POST", "/mcp/catalog", headers{"X-User": "nobody"}, 401},
 		{"principal before method", "GET", "/mcp/catalog", headers{"X-User": "nobody"}, 401},
-		{"GET", "GET", "/mcp/catalog", headers{}, 405},
+		{"GET that reads no events", "GET", "/mcp/catalog", headers{"Accept": "application/json"}, 406},
+		{"GET that says nothing", "GET", "/mcp/catalog", headers{}, 406},
+		{"modern GET", "GET", "/mcp/catalog", headers{"Mcp-Protocol-Version": "2026-07-28", "Accept": "text/event-stream"}, 405},
+		{"HTTP+SSE by POST", "POST", "/mcp/catalog/sse", headers{}, 405},
+		{"HTTP+SSE that reads no events", "GET", "/mcp/catalog/sse", headers{"Accept": "application/json"}, 406},
+		{"HTTP+SSE message by GET", "GET", "/mcp/catalog/message", headers{}, 405},
+		{"HTTP+SSE message to no session", "POST", "/mcp/catalog/message", headers{}, 400},
+		{"HTTP+SSE message to two", "POST", "/mcp/catalog/message?sessionId=a&sessionId=b", headers{}, 400},
+		{"HTTP+SSE message to another", "POST", "/mcp/catalog/message?sessionId=a", headers{}, 404},
+		{"HTTP+SSE message as a form", "POST", "/mcp/catalog/message?sessionId=a", headers{"Content-Type": "text/plain"}, 415},
+		{"HTTP+SSE from elsewhere", "GET", "/mcp/catalog/sse", headers{"Origin": "https://evil.example"}, 403},
 		{"PUT", "PUT", "/mcp/catalog", headers{}, 405},
 		{"OPTIONS", "OPTIONS", "/mcp/catalog", headers{}, 405},
 		{"modern DELETE", "DELETE", "/mcp/catalog", headers{"Mcp-Protocol-Version": "2026-07-28"}, 405},
@@ -260,7 +270,7 @@ func TestModernChecks(t *testing.T) {
 		{"unknown method", headers{"Mcp-Method": "tools/nope", "Mcp-Name": ""}, strings.Replace(call, "tools/call", "tools/nope", 1), 404, -32601},
 		{"ping was removed", headers{"Mcp-Method": "ping", "Mcp-Name": ""}, strings.Replace(call, "tools/call", "ping", 1), 404, -32601},
 		{"initialize was removed", headers{"Mcp-Method": "initialize"}, strings.Replace(call, "tools/call", "initialize", 1), 404, -32601},
-		{"no subscriptions yet", headers{"Mcp-Method": "subscriptions/listen"}, strings.Replace(call, "tools/call", "subscriptions/listen", 1), 404, -32601},
+		{"subscription to what", headers{"Mcp-Method": "subscriptions/listen"}, strings.Replace(call, "tools/call", "subscriptions/listen", 1), 200, -32602},
 		{"response", nil, `{"jsonrpc":"2.0","id":1,"result":{}}`, 400, -32600},
 		{"batch", nil, "[" + call + "]", 400, -32600},
 	} {
@@ -322,9 +332,9 @@ func TestNewRefusesBadOptions(t *testing.T) {
 	db := openStore(t)
 	for name, o := range map[string]Options{
 		"no sessions": {Invoker: &fakeInvoker{}},
-		"no invoker":  {Sessions: db},
-		"public URL":  {Sessions: db, Invoker: &fakeInvoker{}, PublicURL: "mcp.example.com"},
-		"origin":      {Sessions: db, Invoker: &fakeInvoker{}, AllowedOrigins: []string{"https://a.example/path"}},
+		"no invoker":  {Store: db},
+		"public URL":  {Store: db, Invoker: &fakeInvoker{}, PublicURL: "mcp.example.com"},
+		"origin":      {Store: db, Invoker: &fakeInvoker{}, AllowedOrigins: []string{"https://a.example/path"}},
 	} {
 		if _, err := New(o); err == nil {
 			t.Errorf("%s: no error", name)

@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	"encoding/json"
 	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -9,6 +10,7 @@ import (
 // envelope is what the transport needs of a JSON-RPC message, found in one
 // walk; the rest stays as it came.
 type envelope struct {
+	raw      []byte // all of it
 	id       []byte // as the client wrote it; nil for notifications
 	method   string
 	params   []byte // an object, or nil
@@ -24,13 +26,19 @@ type envelope struct {
 	progress     []byte // params._meta progressToken, a string or a number
 }
 
+// param gives a member of params that few methods have, nil where it is absent.
+func (e *envelope) param(name string) json.RawMessage { return member(e.params, name) }
+
+// metadata gives a member of params._meta, nil where it is absent.
+func (e *envelope) metadata(name string) json.RawMessage { return member(e.param("_meta"), name) }
+
 func (e *envelope) notification() bool { return e.id == nil && !e.response }
 
 // parseEnvelope reads a message from JSON text that is known to be valid and
 // an object. Names are compared exactly and may not be repeated, so that
 // nothing in front of the gateway can read another message than it does.
 func parseEnvelope(raw []byte) (envelope, *rpcError) {
-	var e envelope
+	e := envelope{raw: raw}
 	seen := newNames("jsonrpc", "id", "method", "params", "result", "error")
 	var version, method []byte
 	for m := membersOf(raw); ; {

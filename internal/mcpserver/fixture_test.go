@@ -73,7 +73,7 @@ func (f *fakeInvoker) Invoke(ctx context.Context, p registry.Principal, a *regis
 	case "steps":
 		for i := range 3 {
 			if told := invoke.ProgressOf(ctx); told != nil {
-				told(invoke.Progress{Items: i + 1, Message: []string{"one\n", "", "three"}[i]})
+				told(invoke.Progress{Value: json.Number(fmt.Sprint(i + 1)), Message: []string{"one\n", "", "three"}[i]})
 			}
 		}
 		return &invoke.Result{Status: 200, JSON: json.RawMessage(`[1,2,3]`)}, nil
@@ -227,8 +227,8 @@ func openStore(t testing.TB) *store.DB {
 // whatever the header X-User says.
 func newTestHandler(t testing.TB, o Options) *Handler {
 	t.Helper()
-	if o.Sessions == nil {
-		o.Sessions = openStore(t)
+	if o.Store == nil {
+		o.Store = openStore(t)
 	}
 	if o.Invoker == nil {
 		o.Invoker = &fakeInvoker{}
@@ -251,6 +251,10 @@ func newTestHandler(t testing.TB, o Options) *Handler {
 	if err := h.SetServers(testServers()); err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { h.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
 	return h
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/gorilla/mux"
@@ -24,21 +25,30 @@ type Handler struct {
 	origins    origins
 	publicHost string
 	sessions   *sessions
+	log        *eventLog
 	servers    atomic.Pointer[map[string]*server]
 	inflight   inflight
+	live       liveStreams
+	listeners  listeners
+	channels   channels
+	mail       wakers // who waits for mail at an address
+	followers  wakers // who reads a stream from the log
 	buffers    buffers
 	cursors    *cursors
+	draining   chan struct{} // closed when the gateway stops
+	drain      sync.Once
 }
 
 var _ http.Handler = (*Handler)(nil)
 
 // New makes a handler without servers; see [Handler.SetServers].
 func New(o Options) (*Handler, error) {
-	if o.Sessions == nil || o.Invoker == nil {
-		return nil, errors.New("mcpserver options: Sessions and Invoker are required")
+	if o.Store == nil || o.Invoker == nil {
+		return nil, errors.New("mcpserver options: Store and Invoker are required")
 	}
 	setDefaults(&o)
-	h := &Handler{options: o, sessions: newSessions(o.Sessions, o.SessionTTL, o.Now)}
+	h := &Handler{options: o, sessions: newSessions(o.Store, o.SessionTTL, o.Now), draining: make(chan struct{})}
+	h.log = newEventLog(o.Store, o.Logger, h.logged)
 	h.servers.Store(&map[string]*server{})
 	var public *url.URL
 	if o.PublicURL != "" {
@@ -49,7 +59,7 @@ func New(o Options) (*Handler, error) {
 		public, h.publicHost = u, u.Host
 	}
 	var err error
-	if h.cursors, err = newCursors(o.CursorKey); err != nil {
+	if h.cursors, err = newCursors(o.Secret); err != nil {
 		return nil, err
 	}
 	h.origins, err = newOrigins(public, o.AllowedOrigins)
@@ -75,41 +85,53 @@ func (h *Handler) SetServers(servers []registry.Server) error {
 	if len(faults) > 0 {
 		return errors.Join(faults...)
 	}
-	h.servers.Store(&next)
+	h.replace(*h.servers.Swap(&next), next)
 	return nil
 }
 
-// Routes adds the handler's route.
-func (h *Handler) Routes(router *mux.Router) { router.Handle(pathPrefix+"{server}", h) }
+// server is the current one of the name, nil where there is none.
+func (h *Handler) server(name string) *server { return (*h.servers.Load())[name] }
+
+// Routes adds the handler's routes.
+func (h *Handler) Routes(router *mux.Router) {
+	router.Handle(pathPrefix+"{server}", h)
+	router.Handle(pathPrefix+"{server}/"+endpointSSE, h)
+	router.Handle(pathPrefix+"{server}/"+endpointMessage, h)
+}
 
 // ServeHTTP turns requests away as early as it can: nothing of the body is
 // read before server, origin, host and principal are known to be right.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, ref := telemetry.WithRef(r.Context())
-	x := &exchange{w: w, r: r.WithContext(ctx), ref: ref}
+	x := &exchange{handler: h, w: w, r: r.WithContext(ctx), ref: ref}
 	w.Header().Set("X-Request-Id", ref)
-	if refused := h.admit(x); refused != nil {
+	name, endpoint, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, pathPrefix), "/")
+	if refused := h.admit(x, name); refused != nil {
 		x.refuse(refused)
 		return
 	}
 	switch {
 	case isPreflight(r):
 		x.preflight()
+	case endpoint != "":
+		h.serveSSE(x, endpoint)
 	case r.Method == http.MethodPost:
 		h.post(x)
-	case r.Method == http.MethodDelete && !isModern(r.Header, &envelope{}):
+	case isModern(r.Header, &envelope{}):
+		x.refuse(notAllowed("POST"))
+	case r.Method == http.MethodGet:
+		h.listen(x)
+	case r.Method == http.MethodDelete:
 		h.endSession(x)
-	default: // GET too: there is no stream to listen to
-		x.refuse(notAllowed(r.Header))
+	default:
+		x.refuse(notAllowed("GET, POST, DELETE"))
 	}
 }
 
 // admit finds out which server is meant and whether this caller may speak to it.
-func (h *Handler) admit(x *exchange) *refusal {
-	name := strings.TrimPrefix(x.r.URL.Path, pathPrefix)
-	x.server = (*h.servers.Load())[name]
-	if x.server == nil {
-		return &refusal{status: http.StatusNotFound, message: "server " + quoteShort(name) + " is unknown"}
+func (h *Handler) admit(x *exchange, name string) *refusal {
+	if x.server = h.server(name); x.server == nil {
+		return unknownServer(name)
 	}
 	if refused := h.origins.check(x.r); refused != nil {
 		return refused
@@ -122,6 +144,10 @@ func (h *Handler) admit(x *exchange) *refusal {
 		return nil
 	}
 	return h.identify(x)
+}
+
+func unknownServer(name string) *refusal {
+	return &refusal{status: http.StatusNotFound, message: "server " + quoteShort(name) + " is unknown"}
 }
 
 // identify finds out who sends the request. The reason why nobody does is for

@@ -3,24 +3,31 @@ package mcpserver
 import (
 	"context"
 	"sync"
+	"time"
 )
 
-// inflight knows the legacy requests that are being answered, so that their
-// own session can cancel them, and no other (2025-11-25,
-// basic/utilities/cancellation).
+// inflight knows the requests that are being answered, so that their own
+// session can cancel them, and no other (2025-11-25,
+// basic/utilities/cancellation), and so that slow ones become streams.
 type inflight struct {
 	mu    sync.Mutex
 	calls map[inflightKey]*inflightCall
 }
 
+// inflightKey is a session with the id of a request in it. Requests of
+// 2026-07-28 over HTTP have neither: nobody else can name them.
 type inflightKey struct{ session, id string }
 
-type inflightCall struct{ cancel context.CancelFunc }
+type inflightCall struct {
+	x       *exchange
+	cancel  context.CancelFunc
+	started time.Time
+}
 
 // start makes the request cancellable; done forgets it.
-func (f *inflight) start(ctx context.Context, session string, id []byte) (_ context.Context, done func()) {
+func (f *inflight) start(ctx context.Context, x *exchange, key inflightKey) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	key, call := inflightKey{session, string(id)}, &inflightCall{cancel}
+	call := &inflightCall{x: x, cancel: cancel, started: time.Now()}
 	f.mu.Lock()
 	if f.calls == nil {
 		f.calls = map[inflightKey]*inflightCall{}
@@ -37,11 +44,48 @@ func (f *inflight) start(ctx context.Context, session string, id []byte) (_ cont
 	}
 }
 
-func (f *inflight) cancel(session string, id []byte) {
+// cancel ends the work on a request, and says whether it was here.
+func (f *inflight) cancel(session, id string) bool {
 	f.mu.Lock()
-	call := f.calls[inflightKey{session, string(id)}]
+	call := f.calls[inflightKey{session, id}]
 	f.mu.Unlock()
 	if call != nil {
 		call.cancel()
 	}
+	return call != nil
+}
+
+// has tells whether a session has requests that are being answered here.
+func (f *inflight) has(session string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key := range f.calls {
+		if key.session == session {
+			return true
+		}
+	}
+	return false
+}
+
+// cancelSession ends the work for a session that ended.
+func (f *inflight) cancelSession(session string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key, call := range f.calls {
+		if key.session == session {
+			call.cancel()
+		}
+	}
+}
+
+// since are the requests that began before the time.
+func (f *inflight) since(before time.Time) (slow []*exchange) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, call := range f.calls {
+		if call.started.Before(before) {
+			slow = append(slow, call.x)
+		}
+	}
+	return slow
 }

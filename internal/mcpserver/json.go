@@ -35,6 +35,22 @@ func (m *members) next() (name string, value []byte, ok bool) {
 	return name, m.raw[start:m.pos], true
 }
 
+// member gives the object's member of the name, nil where there is none.
+func member(object []byte, name string) json.RawMessage {
+	if !isObject(object) {
+		return nil
+	}
+	for m := membersOf(object); ; {
+		n, value, ok := m.next()
+		if !ok {
+			return nil
+		}
+		if n == name {
+			return value
+		}
+	}
+}
+
 // elements splits an array of JSON text that is known to be valid.
 func elements(array []byte) [][]byte {
 	var all [][]byte

@@ -36,13 +36,14 @@ func (h *Handler) serveLegacy(x *exchange, m *envelope) {
 		x.refuse(refused)
 		return
 	}
+	x.session = s
 	if m.method == string(mcp.MethodToolsList) && m.id != nil {
 		x.sendList(legacy, m)
 		return
 	}
 	buffer := h.buffers.get()
 	defer h.buffers.put(buffer)
-	if *buffer = h.appendLegacy(ctx, x, s, *buffer, m); len(*buffer) == 0 {
+	if *buffer = h.appendLegacy(ctx, x, *buffer, m); len(*buffer) == 0 {
 		x.accept()
 		return
 	}
@@ -51,52 +52,76 @@ func (h *Handler) serveLegacy(x *exchange, m *envelope) {
 
 // appendLegacy answers a message within a session; notifications and responses
 // get no answer.
-func (h *Handler) appendLegacy(ctx context.Context, x *exchange, s session.Session, dst []byte, m *envelope) []byte {
+func (h *Handler) appendLegacy(ctx context.Context, x *exchange, dst []byte, m *envelope) []byte {
+	s := &x.session
 	if m.response {
-		return dst // to a request that we never sent
+		h.answered(ctx, x, m)
+		return dst
 	}
 	if m.notification() {
 		if m.method == string(mcp.MethodNotificationCancelled) {
-			h.inflight.cancel(s.ID, m.requestID)
+			h.cancel(ctx, s.ID, m.requestID)
+			return dst
 		}
 		_, _ = h.ask(ctx, x, newClientSession(s.ID, s.ProtocolVersion), m)
 		return dst
 	}
-	ctx, done := h.inflight.start(ctx, s.ID, m.id)
+	x.request = m.id
+	ctx, done := h.inflight.start(ctx, x, inflightKey{s.ID, requestKey(m.id)})
 	defer done()
 	switch m.method {
 	case string(mcp.MethodToolsCall):
 		return h.appendCall(ctx, x, dst, legacy, m)
 	case string(mcp.MethodToolsList):
 		return x.appendList(dst, legacy, m)
+	case string(mcp.MethodSetLogLevel):
+		return h.setLogLevel(ctx, x, m).append(dst, m.id)
+	case string(mcp.MethodResourcesSubscribe), string(mcp.MethodResourcesUnsubscribe):
+		return h.subscribe(ctx, x, m).append(dst, m.id)
 	}
 	result, fault := h.ask(ctx, x, newClientSession(s.ID, s.ProtocolVersion), m)
 	return appendAnswer(dst, m.id, result, fault)
 }
 
+// cancel ends a request of the session, wherever it is being answered.
+func (h *Handler) cancel(ctx context.Context, sessionID string, request []byte) {
+	if request == nil {
+		return
+	}
+	if key := requestKey(request); !h.inflight.cancel(sessionID, key) {
+		h.signal(ctx, session.SignalCancel, sessionID+" "+key)
+	}
+}
+
 // initialize opens a session of the version that both sides speak.
 func (h *Handler) initialize(ctx context.Context, x *exchange, m *envelope) {
-	client := newClientSession(newSessionID(), "")
-	result, fault := h.ask(ctx, x, client, m)
+	made, result, fault := h.introduce(ctx, x, newSessionID(), m)
 	if fault != nil {
 		x.fail(m.id, fault)
 		return
 	}
-	info, capabilities := m.clientSaid()
-	if len(info)+len(capabilities) > maxClientSaid {
-		x.fail(m.id, invalidParams("clientInfo and capabilities are too long"))
-		return
-	}
-	err := h.sessions.create(ctx, session.Session{
-		ID: client.id, Server: x.server.name, Principal: x.principal.Subject,
-		ProtocolVersion: client.version, ClientInfo: info, Capabilities: capabilities,
-	})
-	if err != nil {
+	if err := h.sessions.create(ctx, made); err != nil {
 		x.refuse(h.storeAway(ctx, x, err))
 		return
 	}
-	x.w.Header().Set(sessionHeader, client.id)
+	x.w.Header().Set(sessionHeader, made.ID)
 	x.send(http.StatusOK, appendAnswer(nil, m.id, result, nil))
+}
+
+// introduce answers initialize, and gives the session that it makes.
+func (h *Handler) introduce(ctx context.Context, x *exchange, id string, m *envelope) (made session.Session, result json.RawMessage, fault *rpcError) {
+	client := newClientSession(id, "")
+	if result, fault = h.ask(ctx, x, client, m); fault != nil {
+		return made, nil, fault
+	}
+	info, capabilities := m.param("clientInfo"), m.param("capabilities")
+	if len(info)+len(capabilities) > maxClientSaid {
+		return made, nil, invalidParams("clientInfo and capabilities are too long")
+	}
+	return session.Session{
+		ID: id, Server: x.server.name, Principal: x.principal.Subject,
+		ProtocolVersion: client.version, ClientInfo: info, Capabilities: capabilities,
+	}, result, nil
 }
 
 // checkLegacyVersion refuses versions that were never ours (2025-11-25,
@@ -108,22 +133,4 @@ func checkLegacyVersion(header http.Header) *rpcError {
 		return unsupportedVersion(version)
 	}
 	return nil
-}
-
-// clientSaid gives initialize's words about the client, as they came.
-func (e *envelope) clientSaid() (info, capabilities json.RawMessage) {
-	if e.params == nil {
-		return nil, nil
-	}
-	for m := membersOf(e.params); ; {
-		name, value, ok := m.next()
-		switch {
-		case !ok:
-			return info, capabilities
-		case name == "clientInfo":
-			info = value
-		case name == "capabilities":
-			capabilities = value
-		}
-	}
 }

@@ -139,7 +139,7 @@ func nextCursor(t *testing.T, a *asker, method string) string {
 // and in the other era, and is of its list alone.
 func TestCursors(t *testing.T) {
 	key := []byte("the replicas' shared key")
-	one, two := newTestHandler(t, Options{CursorKey: key}), newTestHandler(t, Options{CursorKey: key})
+	one, two := newTestHandler(t, Options{Secret: key}), newTestHandler(t, Options{Secret: key})
 	other := newTestHandler(t, Options{})
 	cursor := nextCursor(t, newAsker(t, one, "/mcp/offers", legacy, ""), "tools/list")
 	if again := nextCursor(t, newAsker(t, two, "/mcp/offers", modern, ""), "tools/list"); again != cursor {
@@ -228,9 +228,7 @@ func TestVersions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var v [3]string
-		v[0], v[1], v[2] = built.versions()
-		return v
+		return built.versions
 	}
 	same := of(func(*registry.Server) {})
 	for name, tt := range map[string]struct {

@@ -2,19 +2,30 @@ package mcpserver
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/session"
 )
 
-// memoryStore is a SessionStore without goroutines, for tests that stop time.
+// memoryStore is a Store without a database, for tests that stop time. What it
+// does not have, those tests do not use.
 type memoryStore struct {
-	mu  sync.Mutex
-	all map[string]session.Session
+	Store
+	mu      sync.Mutex
+	all     map[string]session.Session
+	streams map[string]session.Stream
+	events  map[string][]session.Event
+	mail    map[string][][]byte
 }
 
-func newMemoryStore() *memoryStore { return &memoryStore{all: map[string]session.Session{}} }
+func newMemoryStore() *memoryStore {
+	return &memoryStore{
+		all: map[string]session.Session{}, streams: map[string]session.Stream{},
+		events: map[string][]session.Event{}, mail: map[string][][]byte{},
+	}
+}
 
 func (m *memoryStore) CreateSession(_ context.Context, s session.Session) error {
 	m.mu.Lock()
@@ -33,6 +44,10 @@ func (m *memoryStore) Session(_ context.Context, id string) (session.Session, er
 	return s, nil
 }
 
+func (m *memoryStore) UpdateSession(ctx context.Context, s session.Session) error {
+	return m.CreateSession(ctx, s)
+}
+
 func (m *memoryStore) TouchSessions(context.Context, map[string]time.Time) error { return nil }
 
 func (m *memoryStore) DeleteSession(_ context.Context, id string) error {
@@ -43,3 +58,57 @@ func (m *memoryStore) DeleteSession(_ context.Context, id string) error {
 }
 
 func (m *memoryStore) DeleteSessionsBefore(context.Context, time.Time) (int, error) { return 0, nil }
+
+func (m *memoryStore) DeleteServerSessions(context.Context, string) (int, error) { return 0, nil }
+
+func (m *memoryStore) OpenStreams(_ context.Context, streams []session.Stream) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range streams {
+		m.streams[s.ID] = s
+	}
+	return nil
+}
+
+func (m *memoryStore) AppendEvents(_ context.Context, events []session.Event) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range events {
+		m.events[e.Stream] = append(m.events[e.Stream], e)
+	}
+	return nil
+}
+
+func (m *memoryStore) ReadStream(_ context.Context, id, stream string, after int64, limit int) (session.Stream, []session.Event, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.streams[stream]
+	if !ok || s.Session != id {
+		return s, nil, session.ErrNotFound
+	}
+	events := slices.Clone(m.events[stream])
+	events = slices.DeleteFunc(events, func(e session.Event) bool { return e.Sequence <= after })
+	return s, events[:min(limit, len(events))], nil
+}
+
+func (m *memoryStore) PurgeStreams(context.Context, time.Time) (int, error) { return 0, nil }
+func (m *memoryStore) TrimStreams(context.Context, int64) (int, error)      { return 0, nil }
+
+func (m *memoryStore) PutMail(_ context.Context, address string, bodies ...[]byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mail[address] = append(m.mail[address], bodies...)
+	return nil
+}
+
+func (m *memoryStore) TakeMail(_ context.Context, address string) ([][]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	taken := m.mail[address]
+	delete(m.mail, address)
+	return taken, nil
+}
+
+func (m *memoryStore) Signal(context.Context, ...session.Signal) error { return nil }
+
+func (m *memoryStore) Alive(context.Context, string, time.Duration) (bool, error) { return true, nil }

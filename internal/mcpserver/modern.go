@@ -36,22 +36,34 @@ func (h *Handler) serveModern(x *exchange, m *envelope) {
 		x.fail(m.id, fault)
 		return
 	}
+	if m.method == string(mcp.MethodToolsCall) {
+		if fault := x.server.checkMirrored(x.r.Header, m, x.principal); fault != nil {
+			x.fail(m.id, fault)
+			return
+		}
+	}
+	x.request = m.id
+	if m.method == string(mcp.MethodSubscriptionsListen) {
+		h.listenModern(x, m)
+		return
+	}
+	h.answerModern(x, m, inflightKey{"", x.ref})
+}
+
+// answerModern answers a request that is known to be in order.
+func (h *Handler) answerModern(x *exchange, m *envelope, key inflightKey) {
+	ctx, done := h.inflight.start(x.r.Context(), x, key)
+	defer done()
 	buffer := h.buffers.get()
 	defer h.buffers.put(buffer)
 	switch m.method {
 	case string(mcp.MethodToolsList):
 		x.sendList(modern, m)
 	case string(mcp.MethodToolsCall):
-		if fault := x.server.checkMirrored(x.r.Header, m, x.principal); fault != nil {
-			x.fail(m.id, fault)
-			return
-		}
-		*buffer = h.appendCall(x.r.Context(), x, *buffer, modern, m)
+		*buffer = h.appendCall(ctx, x, *buffer, modern, m)
 		x.send(http.StatusOK, *buffer)
-	case string(mcp.MethodSubscriptionsListen):
-		x.fail(m.id, methodNotFound(m.method))
 	default:
-		result, fault := h.ask(x.r.Context(), x, newClientSession("request:"+x.ref, m.version), m)
+		result, fault := h.ask(ctx, x, newClientSession("request:"+x.ref, m.version), m)
 		if fault != nil && fault.code == mcp.METHOD_NOT_FOUND {
 			fault = methodNotFound(m.method)
 		}
@@ -82,10 +94,18 @@ func checkModern(header http.Header, m *envelope) *rpcError {
 	case string(mcp.MethodResourcesRead):
 		fault = checkHeader(header, nameHeader, m.uri)
 	}
-	if fault == nil && !isObject(m.capabilities) {
-		fault = invalidParams("_meta." + mcp.MetaKeyClientCapabilities + " is required")
-		fault.status = http.StatusBadRequest
+	if fault == nil {
+		fault = checkCapabilities(m)
 	}
+	return fault
+}
+
+func checkCapabilities(m *envelope) *rpcError {
+	if isObject(m.capabilities) {
+		return nil
+	}
+	fault := invalidParams("_meta." + mcp.MetaKeyClientCapabilities + " is required")
+	fault.status = http.StatusBadRequest
 	return fault
 }
 

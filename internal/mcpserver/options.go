@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -18,18 +19,21 @@ type Invoker interface {
 	Invoke(ctx context.Context, principal registry.Principal, action *registry.Action, arguments json.RawMessage) (*invoke.Result, error)
 }
 
-// Options are what a [Handler] is made of. Sessions and Invoker are required.
+// Options are what a [Handler] is made of. Store and Invoker are required.
 type Options struct {
-	Sessions SessionStore
-	Invoker  Invoker
+	Store   Store
+	Invoker Invoker
+	// Replica is this process's id among those that share the store; random by
+	// default.
+	Replica string
+	// Secret proves to all replicas that one of them said something; 32 bytes,
+	// random by default.
+	Secret []byte
 	// Principal tells who sends a request; nil makes everybody anonymous.
 	Principal func(*http.Request) (registry.Principal, error)
 	// Visible tells who may know of which action, here as the Invoker's policy
 	// does; nil: everybody knows of all.
 	Visible registry.Visibility
-	// CursorKey seals the cursors of lists; replicas that share it go on with
-	// each other's. Default: a key of this process.
-	CursorKey []byte
 	// PublicURL is where clients find the gateway; pages from there may call it.
 	PublicURL string
 	// AllowedOrigins are further web origins ("https://host:port") whose pages may.
@@ -44,7 +48,14 @@ type Options struct {
 	MaxBody     int64         // default 4 MiB
 	SessionTTL  time.Duration // since a session was last seen; default 24 h
 	CallTimeout time.Duration // of a legacy request, which outlives its connection; default 5 min
-	Now         func() time.Time
+	SlowCall    time.Duration // after it, an answer becomes a stream; default 2 s
+	KeepAlive   time.Duration // between comments on a quiet stream; default 15 s
+	// EventTTL is how long the events of a stream are kept for a client that
+	// comes back; default 10 min.
+	EventTTL time.Duration
+	// EventBytes bounds what is kept of one session; default 16 MiB.
+	EventBytes int64
+	Now        func() time.Time
 }
 
 func setDefaults(o *Options) {
@@ -60,10 +71,14 @@ func setDefaults(o *Options) {
 	if o.CallTimeout == 0 {
 		o.CallTimeout = 5 * time.Minute
 	}
-	if o.CursorKey == nil {
-		o.CursorKey = make([]byte, 32)
-		_, _ = rand.Read(o.CursorKey) // documented never to fail
+	if o.Replica == "" {
+		o.Replica = newSessionID()
 	}
+	if len(o.Secret) == 0 {
+		o.Secret = []byte(rand.Text())
+	}
+	o.SlowCall, o.KeepAlive = cmp.Or(o.SlowCall, 2*time.Second), cmp.Or(o.KeepAlive, 15*time.Second)
+	o.EventTTL, o.EventBytes = cmp.Or(o.EventTTL, 10*time.Minute), cmp.Or(o.EventBytes, 16<<20)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

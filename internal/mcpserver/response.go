@@ -8,15 +8,19 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/internal/session"
 )
 
-// exchange is one HTTP request and the answer in the making.
+// exchange is one message of a client and the answer in the making.
 type exchange struct {
-	w         http.ResponseWriter
+	handler   *Handler
+	w         http.ResponseWriter // nil where the stream forwards
 	r         *http.Request
 	server    *server
 	principal registry.Principal
 	ref       string
+	session   session.Session // zero: 2026-07-28, or none yet
+	request   []byte          // id of the request that is answered
 	stream    stream
 }
 
@@ -47,24 +51,18 @@ func appendHead(dst, id []byte) []byte {
 	return append(dst, id...)
 }
 
-// send writes the parts as one JSON body, or as the last event of a stream that
-// has begun.
-func (x *exchange) send(status int, parts ...[]byte) {
-	if x.stream.begun {
-		x.event(parts...)
-		x.endStream()
-		return
-	}
+// sendJSON writes the parts as one JSON body.
+func sendJSON(w http.ResponseWriter, status int, parts [][]byte) {
 	length := 0
 	for _, part := range parts {
 		length += len(part)
 	}
-	header := x.w.Header()
+	header := w.Header()
 	header["Content-Type"] = jsonContentType()
 	header.Set("Content-Length", strconv.Itoa(length))
-	x.w.WriteHeader(status)
+	w.WriteHeader(status)
 	for _, part := range parts {
-		if _, err := x.w.Write(part); err != nil {
+		if _, err := w.Write(part); err != nil {
 			return // the client is gone
 		}
 	}
@@ -84,16 +82,24 @@ func (x *exchange) fail(id []byte, e *rpcError) {
 // refuse answers with an HTTP status and a JSON-RPC error that has no id
 // (2025-11-25, basic/transports, "Security Warning" and "Sending Messages").
 func (x *exchange) refuse(f *refusal) {
-	if f.header[0] != "" {
+	if f.header[0] != "" && x.w != nil {
 		x.w.Header().Set(f.header[0], f.header[1])
 	}
 	e := rpcError{code: mcp.INVALID_REQUEST, message: f.message}
 	if f.status >= http.StatusInternalServerError {
 		e.code = mcp.INTERNAL_ERROR
 	}
+	if x.w == nil { // whoever reads messages can only tell by the id what is refused
+		x.fail(x.request, &e)
+		return
+	}
 	body := append(e.appendBody([]byte(`{"jsonrpc":"2.0","error":`)), '}')
 	x.send(f.status, body)
 }
 
 // accept answers a notification.
-func (x *exchange) accept() { x.w.WriteHeader(http.StatusAccepted) }
+func (x *exchange) accept() {
+	if x.w != nil {
+		x.w.WriteHeader(http.StatusAccepted)
+	}
+}

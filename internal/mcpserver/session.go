@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/mark3labs/mcp-go/mcp"
+
 	"github.com/stagedoor/stagedoor/internal/session"
 )
 
@@ -18,14 +20,32 @@ func (h *Handler) session(ctx context.Context, x *exchange) (session.Session, *r
 	if !ok || id == "" {
 		return session.Session{}, &refusal{status: http.StatusBadRequest, message: "Mcp-Session-Id header is required, once"}
 	}
+	s, refused := h.findSession(ctx, x, id)
+	if refused == nil && s.ProtocolVersion == "" { // of a transport that has no header for it
+		refused = unknownSession()
+	}
+	return s, refused
+}
+
+// findSession gives the caller's session with the id.
+func (h *Handler) findSession(ctx context.Context, x *exchange, id string) (session.Session, *refusal) {
 	s, err := h.sessions.find(ctx, id)
 	if err != nil && !errors.Is(err, session.ErrNotFound) {
 		return s, h.storeAway(ctx, x, err)
 	}
-	if err != nil || s.Server != x.server.name || s.Principal != x.principal.Subject {
-		return s, &refusal{status: http.StatusNotFound, message: "session is unknown or has ended: initialize again"}
+	if err != nil || !x.owns(s) {
+		return s, unknownSession()
 	}
 	return s, nil
+}
+
+func unknownSession() *refusal {
+	return &refusal{status: http.StatusNotFound, message: "session is unknown or has ended: initialize again"}
+}
+
+// owns tells whether a session belongs to the server and the principal.
+func (x *exchange) owns(s session.Session) bool {
+	return s.Server == x.server.name && s.Principal == x.principal.Subject
 }
 
 // endSession is the DELETE of 2025-03-26 and later ("Session Management").
@@ -36,15 +56,29 @@ func (h *Handler) endSession(x *exchange) {
 	}
 	s, refused := h.session(x.r.Context(), x)
 	if refused == nil {
-		if err := h.sessions.end(x.r.Context(), s.ID); err != nil && !errors.Is(err, session.ErrNotFound) {
-			refused = h.storeAway(x.r.Context(), x, err)
-		}
+		refused = h.close(x, s.ID)
 	}
 	if refused != nil {
 		x.refuse(refused)
 		return
 	}
 	x.w.WriteHeader(http.StatusNoContent)
+}
+
+// close ends a session at all replicas: its streams and what it still has done.
+func (h *Handler) close(x *exchange, id string) *refusal {
+	ctx := x.r.Context()
+	if err := h.sessions.end(ctx, id); err != nil && !errors.Is(err, session.ErrNotFound) {
+		return h.storeAway(ctx, x, err)
+	}
+	h.ended(id)
+	h.signal(ctx, session.SignalEnded, id)
+	return nil
+}
+
+// storeFault is storeAway within a session.
+func (h *Handler) storeFault(ctx context.Context, x *exchange, err error) *rpcError {
+	return &rpcError{code: mcp.INTERNAL_ERROR, message: h.storeAway(ctx, x, err).message}
 }
 
 // storeAway says that the database does not answer, and when to try again.

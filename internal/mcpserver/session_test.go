@@ -162,8 +162,8 @@ func TestBatches(t *testing.T) {
 func TestReplicas(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
 		clock := newClock()
-		a := newTestHandler(t, Options{Sessions: open(), Now: clock.Now})
-		b := newTestHandler(t, Options{Sessions: open(), Now: clock.Now})
+		a := newTestHandler(t, Options{Store: open(), Now: clock.Now})
+		b := newTestHandler(t, Options{Store: open(), Now: clock.Now})
 		s := startSession(t, a, "/mcp/catalog", "2025-11-25", "ada")
 		hs := headers{"Mcp-Session-Id": s, "X-User": "ada"}
 		for _, h := range []*Handler{b, a, b} {
@@ -186,7 +186,7 @@ func TestReplicas(t *testing.T) {
 func TestSessionsExpireByUse(t *testing.T) {
 	clock := newClock()
 	db := openStore(t)
-	h := newTestHandler(t, Options{Sessions: db, Now: clock.Now, SessionTTL: time.Hour})
+	h := newTestHandler(t, Options{Store: db, Now: clock.Now, SessionTTL: time.Hour})
 	used, idle := startSession(t, h, "/mcp/catalog", "2025-11-25", ""), startSession(t, h, "/mcp/catalog", "2025-11-25", "")
 	for range 4 {
 		clock.advance(30 * time.Minute)
@@ -219,7 +219,8 @@ func TestIdleSessionsCostNoHeap(t *testing.T) {
 	if n := len(h.sessions.cached); n > cacheSize {
 		t.Errorf("%d cached sessions", n)
 	}
-	clock.advance(cacheLife)
+	h.flush(t.Context()) // what is seen is written
+	clock.advance(cacheLife + staleLife + 1)
 	h.flush(t.Context())
 	if c, s := len(h.sessions.cached), len(h.sessions.seen); c+s > 0 {
 		t.Errorf("%d cached and %d seen after all fell idle", c, s)
@@ -228,7 +229,7 @@ func TestIdleSessionsCostNoHeap(t *testing.T) {
 
 // brokenStore is a database that went away.
 type brokenStore struct {
-	SessionStore
+	Store
 	broken bool
 }
 
@@ -238,30 +239,31 @@ func (b *brokenStore) Session(ctx context.Context, id string) (session.Session, 
 	if b.broken {
 		return session.Session{}, errAway
 	}
-	return b.SessionStore.Session(ctx, id)
+	return b.Store.Session(ctx, id)
 }
 
 func (b *brokenStore) CreateSession(ctx context.Context, s session.Session) error {
 	if b.broken {
 		return errAway
 	}
-	return b.SessionStore.CreateSession(ctx, s)
+	return b.Store.CreateSession(ctx, s)
 }
 
 func (b *brokenStore) TouchSessions(ctx context.Context, seen map[string]time.Time) error {
 	if b.broken {
 		return errAway
 	}
-	return b.SessionStore.TouchSessions(ctx, seen)
+	return b.Store.TouchSessions(ctx, seen)
 }
 
 func (b *brokenStore) DeleteSession(context.Context, string) error { return errAway }
 
 func TestStoreAway(t *testing.T) {
 	clock := newClock()
-	db := &brokenStore{SessionStore: openStore(t)}
-	h := newTestHandler(t, Options{Sessions: db, Now: clock.Now})
-	known, other := startSession(t, h, "/mcp/catalog", "2025-11-25", ""), startSession(t, h, "/mcp/catalog", "2025-11-25", "")
+	db := &brokenStore{Store: openStore(t)}
+	h := newTestHandler(t, Options{Store: db, Now: clock.Now})
+	known := startSession(t, h, "/mcp/catalog", "2025-11-25", "")
+	other := startSession(t, newTestHandler(t, Options{Store: db.Store, Now: clock.Now}), "/mcp/catalog", "2025-11-25", "")
 	db.broken = true
 	clock.advance(cacheLife + time.Millisecond)
 	if w := serve(h, "POST", "/mcp/catalog", headers{"Mcp-Session-Id": known}, list); w.Code != 200 {
@@ -280,8 +282,9 @@ func TestStoreAway(t *testing.T) {
 		}
 	}
 	db.broken = false
+	clock.advance(awayFor)
 	h.flush(t.Context())
-	if row, err := db.Session(t.Context(), known); err != nil || !row.Seen.Equal(clock.Now()) {
+	if row, err := db.Session(t.Context(), known); err != nil || !row.Seen.Equal(clock.Now().Add(-awayFor)) {
 		t.Errorf("what could not be written is lost: seen %v, %v", row.Seen, err)
 	}
 	if w := serve(h, "POST", "/mcp/catalog", headers{"Mcp-Session-Id": other}, list); w.Code != 200 {
@@ -292,7 +295,7 @@ func TestStoreAway(t *testing.T) {
 func TestRunFlushesAtTheEnd(t *testing.T) {
 	clock := newClock()
 	db := openStore(t)
-	h := newTestHandler(t, Options{Sessions: db, Now: clock.Now})
+	h := newTestHandler(t, Options{Store: db, Now: clock.Now})
 	s := startSession(t, h, "/mcp/catalog", "2025-11-25", "")
 	clock.advance(time.Second)
 	serve(h, "POST", "/mcp/catalog", headers{"Mcp-Session-Id": s}, list)

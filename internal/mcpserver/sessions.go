@@ -10,21 +10,17 @@ import (
 	"github.com/stagedoor/stagedoor/internal/session"
 )
 
-// SessionStore keeps sessions where all replicas see them. Lookups of what is
-// not there give an error that is [session.ErrNotFound].
-type SessionStore interface {
-	CreateSession(ctx context.Context, s session.Session) error
-	Session(ctx context.Context, id string) (session.Session, error)
-	TouchSessions(ctx context.Context, seen map[string]time.Time) error
-	DeleteSession(ctx context.Context, id string) error
-	DeleteSessionsBefore(ctx context.Context, before time.Time) (int, error)
-}
-
 const (
 	// cacheLife bounds how long a replica goes on after another one ended a session.
 	cacheLife = 3 * time.Second
 	cacheSize = 4096
+	// staleLife is how long a session goes on while the database is away.
+	staleLife = 5 * time.Minute
+	// awayFor is how long nobody asks a database that did not answer.
+	awayFor = time.Second
 )
+
+var errStoreAway = errors.New("session store: it did not answer a moment ago")
 
 // sessions is a read-through cache of the store, and gathers when sessions
 // were last seen. Sessions that nobody uses are in neither map.
@@ -36,11 +32,12 @@ type sessions struct {
 	mu     sync.Mutex
 	cached map[string]cachedSession
 	seen   map[string]time.Time
+	away   time.Time // until when the database counts as away
 }
 
 type cachedSession struct {
 	session session.Session
-	until   time.Time
+	until   time.Time // after it, the database is asked again
 }
 
 func newSessions(store SessionStore, ttl time.Duration, now func() time.Time) *sessions {
@@ -62,17 +59,22 @@ func (s *sessions) create(ctx context.Context, made session.Session) error {
 	return nil
 }
 
-// find gives the session and notes that it was seen.
+// find gives the session and notes that it was seen. While the database is
+// away, sessions that were well go on.
 func (s *sessions) find(ctx context.Context, id string) (session.Session, error) {
 	now := s.now()
 	s.mu.Lock()
 	hit, ok := s.cached[id]
-	if ok && now.Before(hit.until) {
+	away := now.Before(s.away)
+	if ok && (away || now.Before(hit.until)) {
 		s.seen[id] = now
 		s.mu.Unlock()
 		return hit.session, nil
 	}
 	s.mu.Unlock()
+	if away {
+		return session.Session{}, errStoreAway
+	}
 	found, err := s.store.Session(ctx, id)
 	if err == nil && found.Seen.Before(now.Add(-s.ttl)) {
 		err = session.ErrNotFound
@@ -84,15 +86,58 @@ func (s *sessions) find(ctx context.Context, id string) (session.Session, error)
 		delete(s.cached, id)
 		delete(s.seen, id)
 		return session.Session{}, err
-	case err != nil && ok:
-		s.seen[id] = now
-		return hit.session, nil // the store is away for a moment, the session was well
+	case err != nil && ctx.Err() != nil && !ok:
+		return session.Session{}, err // the caller went, perhaps, not the database
 	case err != nil:
-		return session.Session{}, err
+		s.away = now.Add(awayFor)
+		if !ok {
+			return session.Session{}, err
+		}
+		s.seen[id] = now
+		return hit.session, nil
 	}
 	s.seen[id] = now
 	s.keep(found, now)
 	return found, nil
+}
+
+// touch notes that a session is in use, though nobody asks for it.
+func (s *sessions) touch(id string) {
+	if id == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen[id] = s.now()
+}
+
+// change applies a change of a session that the database has taken.
+func (s *sessions) change(id string, apply func(*session.Session)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if hit, ok := s.cached[id]; ok {
+		apply(&hit.session)
+		s.cached[id] = hit
+	}
+}
+
+// forget is for a session that ended elsewhere.
+func (s *sessions) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.cached, id)
+	delete(s.seen, id)
+}
+
+// doubt makes all sessions be looked up again.
+func (s *sessions) doubt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, c := range s.cached {
+		c.until = time.Time{}
+		s.cached[id] = c
+	}
+	s.away = time.Time{}
 }
 
 // keep puts a session in the cache; what is over or too much goes.
@@ -111,10 +156,9 @@ func (s *sessions) keep(kept session.Session, now time.Time) {
 
 func (s *sessions) end(ctx context.Context, id string) error {
 	err := s.store.DeleteSession(ctx, id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.cached, id)
-	delete(s.seen, id)
+	if err == nil || errors.Is(err, session.ErrNotFound) {
+		s.forget(id)
+	}
 	return err
 }
 
@@ -122,7 +166,10 @@ func (s *sessions) end(ctx context.Context, id string) error {
 func (s *sessions) flush(ctx context.Context) error {
 	now := s.now()
 	s.mu.Lock()
-	maps.DeleteFunc(s.cached, func(_ string, c cachedSession) bool { return !now.Before(c.until) })
+	maps.DeleteFunc(s.cached, func(id string, c cachedSession) bool {
+		_, used := s.seen[id]
+		return !used && now.After(c.until.Add(staleLife))
+	})
 	seen := s.seen
 	s.seen = map[string]time.Time{}
 	s.mu.Unlock()

@@ -1,11 +1,17 @@
 package mcpserver
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
+	"github.com/mark3labs/mcp-go/mcp"
+
 	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/session"
 )
 
 const (
@@ -19,69 +25,275 @@ const (
 
 	// eventTimeout is how long a client may take to read an event.
 	eventTimeout = 30 * time.Second
+	// reconnectAfter is what clients are told to wait before they come back.
+	reconnectAfter = time.Second
 )
 
-// stream is the answer to one request as server-sent events. It begins with
-// the first thing that there is to say before the result; an answer that is
-// nothing but its result is plain JSON.
+// stream is where the messages that belong to one request go, its answer as the
+// last. It begins with the first thing that there is to say before the answer,
+// or when the answer takes long; one that is nothing but its answer is plain JSON.
 type stream struct {
 	allowed bool // the client reads events, and waits for one answer
-	begun   bool
-	broken  bool // the client is gone
-	events  int
-	last    time.Time // of the last progress
+	// forward takes the messages in the place of an HTTP response; for clients
+	// of HTTP+SSE and stdio.
+	forward func(message []byte)
+
+	mu       sync.Mutex
+	begun    bool
+	ended    bool   // the answer was sent
+	gone     bool   // the client is gone, or reads elsewhere
+	id       string // in the event log; empty: nobody can come back to it
+	sequence int64
+	written  time.Time // when something last was
+	progress struct {
+		told    int
+		last    time.Time
+		pending []byte // told when its time comes, at the latest before the answer
+	}
 }
 
 // progress gives the function that tells the client how its call gets on.
 func (x *exchange) progress(token []byte) func(invoke.Progress) {
 	return func(p invoke.Progress) {
-		if x.stream.events >= progressBurst && time.Since(x.stream.last) < progressEvery {
-			return
-		}
-		x.stream.last = time.Now()
 		note := []byte(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":`)
 		note = append(append(note, token...), `,"progress":`...)
-		note = strconv.AppendInt(note, int64(p.Items), 10)
+		note = append(note, p.Value...)
+		if p.Total != "" {
+			note = append(append(note, `,"total":`...), p.Total...)
+		}
 		if p.Message != "" {
 			note = appendString(append(note, `,"message":`...), p.Message)
 		}
-		x.event(note, []byte(`}}`))
+		note = append(note, `}}`...)
+		s := &x.stream
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.progress.told >= progressBurst && time.Since(s.progress.last) < progressEvery {
+			s.progress.pending = note
+			return
+		}
+		x.tell(note)
 	}
 }
 
-// event writes the parts, which have no line breaks, as one event.
-func (x *exchange) event(parts ...[]byte) {
-	if !x.stream.begun {
-		x.beginStream()
+// tell sends progress; what was held back is overtaken. The stream is locked.
+func (x *exchange) tell(progress []byte) {
+	s := &x.stream
+	s.progress.told++
+	s.progress.last, s.progress.pending = time.Now(), nil
+	x.message(progress, false)
+}
+
+// forwards tells whether messages go another way than as an HTTP response.
+func (x *exchange) forwards() bool { return x.stream.forward != nil }
+
+// notify sends a message that belongs to the request, before its answer.
+func (x *exchange) notify(message []byte) {
+	x.stream.mu.Lock()
+	defer x.stream.mu.Unlock()
+	x.message(message, false)
+}
+
+// message sends one message, the answer as the last. The stream is locked.
+func (x *exchange) message(message []byte, last bool) {
+	s := &x.stream
+	switch {
+	case s.ended:
+	case s.forward != nil:
+		s.forward(message)
+	case s.allowed || s.begun:
+		if !s.begun {
+			x.begin()
+		}
+		x.event(message, last)
 	}
-	if x.stream.broken {
-		return
-	}
-	x.stream.events++
-	control := http.NewResponseController(x.w)
-	_ = control.SetWriteDeadline(time.Now().Add(eventTimeout)) // where it cannot be set, the client may take its time
-	_, err := x.w.Write([]byte("event: message\ndata: "))
-	for _, part := range append(parts, []byte("\n\n")) {
-		if err == nil {
-			_, err = x.w.Write(part)
+	s.ended = s.ended || last
+}
+
+// event keeps and writes a message, which has no line breaks, as one event.
+func (x *exchange) event(message []byte, last bool) {
+	s := &x.stream
+	s.sequence++
+	var head []byte
+	if s.id != "" {
+		err := x.handler.log.append(session.Event{Stream: s.id, Sequence: s.sequence, Data: message, Last: last})
+		if err != nil { // from here on the stream cannot be resumed
+			x.handler.options.Logger.LogAttrs(x.r.Context(), slog.LevelWarn, "stream", slog.String("ref", x.ref), slog.String("error", err.Error()))
+			s.id = ""
+		} else {
+			head = appendEventID(head, s.id, s.sequence)
 		}
 	}
-	if err == nil {
-		err = control.Flush()
-	}
-	x.stream.broken = err != nil
+	x.write(appendEvent(head, message))
 }
 
-func (x *exchange) beginStream() {
+func appendEventID(dst []byte, stream string, sequence int64) []byte {
+	dst = append(append(dst, "id: "...), stream...)
+	return append(strconv.AppendInt(append(dst, '.'), sequence, 10), '\n')
+}
+
+func appendEvent(dst, message []byte) []byte {
+	dst = append(dst, "event: message\ndata: "...)
+	return append(append(dst, message...), "\n\n"...)
+}
+
+// begin makes the answer a stream. In a session it can be resumed, and the
+// newest revision is told so before anything else (2025-11-25,
+// basic/transports, "Sending Messages to the Server"). The stream is locked.
+func (x *exchange) begin() {
 	x.stream.begun = true
-	header := x.w.Header()
+	x.keep()
+	beginEvents(x.w)
+	if x.stream.id != "" && x.session.ProtocolVersion >= mcp.ProtocolVersion20251125 {
+		x.write(primer(appendEventID(nil, x.stream.id, 0)))
+	}
+}
+
+// keep makes the stream one that the client can come back to, where it has a
+// session.
+func (x *exchange) keep() {
+	if x.session.ID == "" {
+		return
+	}
+	made := session.Stream{ID: newSessionID(), Session: x.session.ID, Replica: x.handler.options.Replica, Request: x.request}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), logTimeout)
+	defer cancel()
+	if err := x.handler.log.open(ctx, made); err != nil {
+		x.handler.options.Logger.LogAttrs(ctx, slog.LevelWarn, "stream cannot be resumed", slog.String("ref", x.ref), slog.String("error", err.Error()))
+		return
+	}
+	x.stream.id = made.ID
+	x.handler.live.add(made.ID, x)
+}
+
+// primer is an event without data: its id is what a client comes back with.
+func primer(id []byte) []byte {
+	id = strconv.AppendInt(append(id, "retry: "...), reconnectAfter.Milliseconds(), 10)
+	return append(id, "\ndata: \n\n"...)
+}
+
+// beginEvents answers with server-sent events.
+func beginEvents(w http.ResponseWriter) {
+	header := w.Header()
 	header.Set("Content-Type", eventStream)
 	header.Set("Cache-Control", "no-cache, no-transform")
 	header.Set("X-Accel-Buffering", "no") // or a proxy would hold the events back
-	x.w.WriteHeader(http.StatusOK)
+	w.WriteHeader(http.StatusOK)
 }
 
-// endStream leaves the connection as it was, for the next request on it.
-func (x *exchange) endStream() {
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{})
+// write sends bytes of the stream at once, unless the client is gone.
+func (x *exchange) write(raw []byte) {
+	if x.stream.gone {
+		return
+	}
+	x.stream.written = time.Now()
+	x.stream.gone = writeEvent(x.w, raw) != nil
+}
+
+func writeEvent(w http.ResponseWriter, raw []byte) error {
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(eventTimeout)) // where it cannot be set, the client may take its time
+	if _, err := w.Write(raw); err != nil {
+		return err
+	}
+	return control.Flush()
+}
+
+// send gives the answer: as one JSON body, or as the last event of a stream
+// that has begun.
+func (x *exchange) send(status int, parts ...[]byte) {
+	s := &x.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.progress.pending != nil {
+		x.tell(s.progress.pending)
+	}
+	if !s.begun && s.forward == nil {
+		s.ended = true
+		sendJSON(x.w, status, parts)
+		return
+	}
+	message := parts[0]
+	if len(parts) > 1 {
+		message = nil
+		for _, part := range parts {
+			message = append(message, part...)
+		}
+	} else {
+		message = append([]byte(nil), message...) // the log may write it later
+	}
+	x.message(message, true)
+	if s.begun {
+		x.end()
+	}
+}
+
+// end leaves the connection as it was, for the next request on it.
+func (x *exchange) end() {
+	if x.stream.id != "" {
+		x.handler.live.remove(x.stream.id)
+	}
+	x.unbound()
+}
+
+// due tells whether there is something to tend, without waiting.
+func (x *exchange) due(now time.Time) bool {
+	s := &x.stream
+	if !s.mu.TryLock() {
+		return false // it is being written to
+	}
+	defer s.mu.Unlock()
+	return s.allowed && !s.ended && !s.gone && (!s.begun || s.progress.pending != nil || now.Sub(s.written) >= x.handler.options.KeepAlive)
+}
+
+// tend makes a slow answer a stream, keeps a quiet one alive and tells of
+// progress that was held back.
+func (x *exchange) tend(now time.Time) {
+	s := &x.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended || s.gone || !s.allowed:
+	case s.progress.pending != nil:
+		x.tell(s.progress.pending)
+	case !s.begun:
+		x.begin()
+		x.write([]byte(":\n\n"))
+	case now.Sub(s.written) >= x.handler.options.KeepAlive:
+		x.write([]byte(":\n\n"))
+	}
+}
+
+// leave lets go of the client's connection: it reads the stream elsewhere.
+func (x *exchange) leave() {
+	x.stream.mu.Lock()
+	defer x.stream.mu.Unlock()
+	x.stream.gone = true
+}
+
+// liveStreams are the streams that this replica writes.
+type liveStreams struct {
+	mu      sync.Mutex
+	streams map[string]*exchange
+}
+
+func (l *liveStreams) add(id string, x *exchange) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.streams == nil {
+		l.streams = map[string]*exchange{}
+	}
+	l.streams[id] = x
+}
+
+func (l *liveStreams) remove(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.streams, id)
+}
+
+func (l *liveStreams) get(id string) *exchange {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.streams[id]
 }

@@ -61,7 +61,7 @@ func (r *Registry) Invoke(ctx context.Context, p Principal, a *Action, arguments
 	}
 	result, err := a.client.Invoke(ctx, &a.Action, decoded)
 	if err == nil && result.Cut == nil {
-		r.outputs.offer(a, result.JSON)
+		r.outputs.offer(a, result.Structured())
 	}
 	return result, err
 }

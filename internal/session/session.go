@@ -28,3 +28,6 @@ type Session struct {
 	Created  time.Time
 	Seen     time.Time
 }
+
+// ErrTooMany says that a session has as much of something as it may have.
+var ErrTooMany = errors.New("session has too many")

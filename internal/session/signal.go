@@ -17,6 +17,7 @@ const (
 	SignalEnded     = "ended"     // a session ended
 	SignalFollow    = "follow"    // a stream that another replica wants to be told of
 	SignalEvents    = "events"    // a stream that has new events
+	SignalListen    = "listen"    // a session that has a new stream of its own at some replica
 	SignalLists     = "lists"     // "server kind": a list of a server changed at some replica
 	SignalDocuments = "documents" // documents or config changed at some replica
 	SignalTask      = "task"      // a task that changed, or is to be cancelled

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -27,6 +28,9 @@ type DB struct {
 	name    string // for messages, without password
 
 	lookup *sql.Stmt // every MCP request of a session asks this
+
+	postgres *pgx.ConnConfig // nil for SQLite
+	hub      hub             // carries signals where there is no Postgres
 }
 
 // Open connects to the database that the URL names, creates it where it is a
@@ -76,7 +80,7 @@ func (d *DB) prepare(ctx context.Context) error {
 	}
 	var err error
 	d.lookup, err = d.db.PrepareContext(ctx, d.db.Rebind(`SELECT server, principal, protocol_version,
-		client_info, capabilities, created_at, seen_at FROM sessions WHERE id = ?`))
+		client_info, capabilities, log_level, created_at, seen_at FROM sessions WHERE id = ?`))
 	return err
 }
 
@@ -107,19 +111,8 @@ func (d *DB) migrate(ctx context.Context) error {
 
 // Ping tells whether the database answers.
 func (d *DB) Ping(ctx context.Context) error {
-	if err := d.db.PingContext(ctx); err != nil {
-		return fmt.Errorf("database %s: %w", d.name, err)
-	}
-	return nil
+	return d.do(ctx, "database "+d.name, callBound, d.db.PingContext)
 }
 
 // Close releases all connections.
 func (d *DB) Close() error { return d.db.Close() }
-
-// notFound turns the driver's "no rows" into ErrNotFound.
-func notFound(err error) error {
-	if errors.Is(err, sql.ErrNoRows) {
-		return ErrNotFound
-	}
-	return err
-}

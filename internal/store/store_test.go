@@ -13,6 +13,16 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
+func openURL(t testing.TB, url string) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
 func TestOpenAgain(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
 		if err := open().Ping(t.Context()); err != nil {

@@ -1,0 +1,155 @@
+package mcpserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/session"
+)
+
+const (
+	// maxUnwritten bounds what waits for a database that does not answer.
+	maxUnwritten = 64 << 20
+	logTimeout   = 5 * time.Second
+	logRetry     = 500 * time.Millisecond
+)
+
+var errLogFull = errors.New("event log: the database has not answered for long, streams cannot be resumed")
+
+// eventLog writes what legacy streams send into the database, many streams with
+// one transaction: whoever comes while one is being written shares the next.
+type eventLog struct {
+	store  StreamStore
+	logger *slog.Logger
+	// written is told which streams have new events in the database, and which of
+	// them other replicas read.
+	written func(streams, followed []string)
+
+	mu       sync.Mutex
+	opens    []opening
+	events   []session.Event
+	bytes    int
+	wake     chan struct{}
+	followed map[string]bool // streams that other replicas read
+}
+
+type opening struct {
+	stream session.Stream
+	done   chan error
+}
+
+func newEventLog(store StreamStore, logger *slog.Logger, written func(streams, followed []string)) *eventLog {
+	return &eventLog{store: store, logger: logger, written: written, wake: make(chan struct{}, 1), followed: map[string]bool{}}
+}
+
+// open makes a stream known to all replicas. It returns when it is: only then
+// may a client learn of an event's id.
+func (l *eventLog) open(ctx context.Context, stream session.Stream) error {
+	done := make(chan error, 1)
+	l.mu.Lock()
+	l.opens = append(l.opens, opening{stream, done})
+	l.mu.Unlock()
+	nudge(l.wake)
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// append keeps an event; it is written soon.
+func (l *eventLog) append(event session.Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.bytes+len(event.Data) > maxUnwritten {
+		return errLogFull
+	}
+	l.events = append(l.events, event)
+	l.bytes += len(event.Data)
+	nudge(l.wake)
+	return nil
+}
+
+// run writes until the context ends, and then what is left.
+func (l *eventLog) run(ctx context.Context) {
+	for {
+		select {
+		case <-l.wake:
+			if !l.flush(ctx) {
+				select {
+				case <-time.After(logRetry):
+					nudge(l.wake)
+				case <-ctx.Done():
+				}
+			}
+		case <-ctx.Done():
+			l.flush(context.WithoutCancel(ctx))
+			return
+		}
+	}
+}
+
+// flush writes what has gathered; of what could not be written, the events are
+// kept for the next time.
+func (l *eventLog) flush(ctx context.Context) (ok bool) {
+	l.mu.Lock()
+	opens, events := l.opens, l.events
+	l.opens, l.events = nil, nil
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
+	if len(opens) > 0 {
+		streams := make([]session.Stream, len(opens))
+		for i, o := range opens {
+			streams[i] = o.stream
+		}
+		err := l.store.OpenStreams(ctx, streams)
+		for _, o := range opens {
+			o.done <- err
+		}
+	}
+	if len(events) == 0 {
+		return true
+	}
+	if err := l.store.AppendEvents(ctx, events); err != nil {
+		l.logger.LogAttrs(ctx, slog.LevelWarn, "event log", slog.Int("events", len(events)), slog.String("error", err.Error()))
+		l.mu.Lock()
+		l.events = append(events, l.events...)
+		l.mu.Unlock()
+		return false
+	}
+	l.account(events)
+	return true
+}
+
+// account tells of what is in the database now.
+func (l *eventLog) account(events []session.Event) {
+	var streams, followed []string
+	l.mu.Lock()
+	for i := range events {
+		e := &events[i]
+		l.bytes -= len(e.Data)
+		if n := len(streams); n == 0 || streams[n-1] != e.Stream {
+			streams = append(streams, e.Stream)
+			if l.followed[e.Stream] {
+				followed = append(followed, e.Stream)
+			}
+		}
+		if e.Last {
+			delete(l.followed, e.Stream)
+		}
+	}
+	l.mu.Unlock()
+	l.written(streams, followed)
+}
+
+// follow notes that another replica wants to be told of the stream.
+func (l *eventLog) follow(stream string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.followed[stream] = true
+}

@@ -1,0 +1,223 @@
+package mcpserver
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/internal/session"
+)
+
+// listsCursor begins the event ids of a session's own stream. The rest says
+// which lists the client has heard of, so that it misses no change while it is
+// away, and nothing has to be kept for it.
+const listsCursor = "lists"
+
+// maxResourceSubscriptions bounds what one stream can ask for.
+const maxResourceSubscriptions = 1000
+
+// listenLegacy is the stream on which a session is told of changed lists.
+func (h *Handler) listenLegacy(x *exchange, s session.Session, last string) {
+	l := &listener{server: x.server.name, session: s.ID, lists: toolsList | promptsList | resourcesList}
+	defer h.listeners.add(l)()
+	current := h.server(x.server.name) // from here on, changes are told
+	if current == nil {
+		x.refuse(unknownServer(x.server.name))
+		return
+	}
+	h.signal(x.r.Context(), session.SignalListen, s.ID)
+	beginEvents(x.w)
+	known := current.cursor()
+	out := notices{h: h, listener: l, subscribed: h.subscribed(s.ID), alive: x.comment, deliver: func(message []byte) bool {
+		var head []byte
+		if current := h.server(l.server); current != nil {
+			head = append(append(append(head, "id: "...), current.cursor()...), '\n')
+		}
+		return writeEvent(x.w, appendEvent(head, message)) == nil
+	}}
+	if !strings.HasPrefix(last, listsCursor+".") { // a new stream, not one that was lost
+		last = known
+	}
+	if s.ProtocolVersion >= mcp.ProtocolVersion20251125 {
+		_ = writeEvent(x.w, primer([]byte("id: "+last+"\n"))) // a client that is gone shows soon enough
+	} else {
+		x.comment()
+	}
+	l.tell(func(l *listener) { l.changed |= changedLists(last, known) })
+	out.run(x.r.Context())
+	x.unbound()
+}
+
+// comment keeps a connection alive; false: it is not.
+func (x *exchange) comment() bool { return writeEvent(x.w, []byte(":\n\n")) == nil }
+
+// unbound leaves a connection without the deadline of the last event.
+func (x *exchange) unbound() { _ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{}) }
+
+// changedLists compares two cursors, "lists.TOOLS.PROMPTS.RESOURCES".
+func changedLists(old, now string) (changed listKind) {
+	was, is := strings.Split(old, "."), strings.Split(now, ".")
+	for i, l := range listNames {
+		if i+1 >= len(was) || i+1 >= len(is) || was[i+1] != is[i+1] {
+			changed |= l.list
+		}
+	}
+	return changed
+}
+
+// cursor names the versions of the server's lists.
+func (s *server) cursor() string {
+	return listsCursor + "." + strings.Join(s.versions[:], ".")
+}
+
+// subscribed tells which resources a session wants to be told of. What the
+// database does not tell right now is not told.
+func (h *Handler) subscribed(id string) func(ctx context.Context, uri string) bool {
+	return func(ctx context.Context, uri string) bool {
+		uris, err := h.options.Store.Subscriptions(ctx, id)
+		return err == nil && slices.Contains(uris, uri)
+	}
+}
+
+// listenModern is subscriptions/listen of 2026-07-28 (basic/patterns/subscriptions).
+func (h *Handler) listenModern(x *exchange, m *envelope) {
+	filter, fault := x.server.subscription(x.principal, m)
+	if fault != nil {
+		x.fail(m.id, fault)
+		return
+	}
+	if !x.stream.allowed && !x.forwards() {
+		x.refuse(&refusal{status: http.StatusNotAcceptable, message: "Accept must admit " + eventStream})
+		return
+	}
+	l := &listener{server: x.server.name, lists: lists(filter)}
+	defer h.listeners.add(l)()
+	if h.server(x.server.name) == nil { // from here on, its end is told
+		x.refuse(unknownServer(x.server.name))
+		return
+	}
+	out := notices{
+		h: h, listener: l, meta: append(append([]byte(`"_meta":{"`+mcp.MetaKeySubscriptionID+`":`), m.id...), '}'),
+		subscribed: func(_ context.Context, uri string) bool { return slices.Contains(filter.ResourceSubscriptions, uri) },
+	}
+	out.deliver, out.alive = x.subscriber()
+	agreed, err := json.Marshal(filter)
+	if err != nil {
+		return // of booleans and strings
+	}
+	out.send("notifications/subscriptions/acknowledged", append([]byte(`"notifications":`), agreed...))
+	if ended := out.run(x.r.Context()); ended { // by us: said with the answer to the request
+		result := append(append([]byte(`{"resultType":"complete",`), out.meta...), '}')
+		out.deliver(appendAnswer(nil, m.id, result, nil))
+	}
+	if !x.forwards() {
+		x.unbound()
+	}
+}
+
+// subscriber is how a client that listens is told something.
+func (x *exchange) subscriber() (deliver func([]byte) bool, alive func() bool) {
+	if x.forwards() {
+		return func(message []byte) bool { x.stream.forward(message); return true }, nil
+	}
+	beginEvents(x.w)
+	return func(message []byte) bool { return writeEvent(x.w, appendEvent(nil, message)) == nil }, x.comment
+}
+
+// lists are those that the client asked for.
+func lists(filter mcp.SubscriptionFilter) (wanted listKind) {
+	for _, w := range []struct {
+		wanted bool
+		list   listKind
+	}{{filter.ToolsListChanged, toolsList}, {filter.PromptsListChanged, promptsList}, {filter.ResourcesListChanged, resourcesList}} {
+		if w.wanted {
+			wanted |= w.list
+		}
+	}
+	return wanted
+}
+
+// subscription reads what the client asked for, as far as the server agrees.
+func (s *server) subscription(p registry.Principal, m *envelope) (filter mcp.SubscriptionFilter, fault *rpcError) {
+	raw := m.param("notifications")
+	if !isObject(raw) || json.Unmarshal(raw, &filter) != nil {
+		return filter, invalidParams("params.notifications must say which notifications are wanted")
+	}
+	if len(filter.ResourceSubscriptions) > maxResourceSubscriptions {
+		return filter, invalidParams("resourceSubscriptions are at most 1000")
+	}
+	filter.ResourceSubscriptions = slices.DeleteFunc(filter.ResourceSubscriptions, func(uri string) bool { return !s.hasResource(p, uri) })
+	return filter, nil
+}
+
+// notices tells a listener's client what changed.
+type notices struct {
+	h          *Handler
+	listener   *listener
+	subscribed func(ctx context.Context, uri string) bool
+	meta       []byte // of each notification, nil: none
+	// deliver gives the client a message; false: it is gone.
+	deliver func(message []byte) bool
+	alive   func() bool // keeps the connection alive, nil: not needed
+}
+
+// run tells of changes until the client goes, and says whether it was us who ended.
+func (n *notices) run(ctx context.Context) (ended bool) {
+	tick := time.NewTicker(n.h.options.KeepAlive)
+	defer tick.Stop()
+	for {
+		if over := n.tell(ctx); over {
+			return true
+		}
+		select {
+		case <-n.listener.wake:
+		case <-tick.C:
+			n.h.sessions.touch(n.listener.session)
+			if n.alive != nil && !n.alive() {
+				return false
+			}
+		case <-ctx.Done():
+			return false
+		case <-n.h.draining:
+			return true
+		}
+	}
+}
+
+// tell says what is new; over says that there is no more to listen to.
+func (n *notices) tell(ctx context.Context) (over bool) {
+	changed, updated, over := n.listener.take()
+	for _, l := range listNames {
+		if changed&l.list != 0 {
+			n.send("notifications/"+l.name+"/list_changed", nil)
+		}
+	}
+	for _, uri := range updated {
+		if n.subscribed(ctx, uri) {
+			n.send("notifications/resources/updated", appendString([]byte(`"uri":`), uri))
+		}
+	}
+	return over
+}
+
+// send delivers a notification; params is what stands between its braces. A
+// client that is gone shows elsewhere.
+func (n *notices) send(method string, params []byte) {
+	message := append([]byte(`{"jsonrpc":"2.0","method":"`), method...)
+	message = append(message, '"')
+	if n.meta != nil || params != nil {
+		message = append(message, `,"params":{`...)
+		message = append(message, n.meta...)
+		if n.meta != nil && params != nil {
+			message = append(message, ',')
+		}
+		message = append(append(message, params...), '}')
+	}
+	n.deliver(append(message, '}'))
+}

@@ -1,0 +1,138 @@
+package mcpserver
+
+import (
+	"slices"
+	"sync"
+)
+
+// listKind is one of the lists that a server offers, as a bit.
+type listKind uint8
+
+const (
+	toolsList listKind = 1 << iota
+	promptsList
+	resourcesList
+)
+
+// names of the lists in method names and signals.
+var listNames = []struct {
+	list listKind
+	name string
+}{{toolsList, "tools"}, {promptsList, "prompts"}, {resourcesList, "resources"}}
+
+// listener is a client's open stream that is told of changes.
+type listener struct {
+	server  string
+	session string   // empty: 2026-07-28
+	lists   listKind // those that it wants to be told of
+
+	mu      sync.Mutex
+	changed listKind // not told yet
+	updated []string // resources, not told yet
+	ended   bool     // the session or the server is gone
+	quiet   bool     // a newer stream of the session is told instead
+	wake    chan struct{}
+}
+
+// take gives what there is to tell.
+func (l *listener) take() (changed listKind, updated []string, ended bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.quiet {
+		changed, updated = l.changed&l.lists, l.updated
+	}
+	l.changed, l.updated = 0, nil
+	return changed, updated, l.ended
+}
+
+func (l *listener) tell(change func(*listener)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(l)
+	nudge(l.wake)
+}
+
+// listeners are all open streams of this replica.
+type listeners struct {
+	mu  sync.Mutex
+	all map[*listener]struct{}
+	// bySession has a session's streams, the newest last: each message goes to
+	// one of them only (2025-11-25, basic/transports, "Multiple Connections").
+	bySession map[string][]*listener
+}
+
+func (ls *listeners) add(l *listener) (remove func()) {
+	l.wake = make(chan struct{}, 1)
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.all == nil {
+		ls.all, ls.bySession = map[*listener]struct{}{}, map[string][]*listener{}
+	}
+	ls.all[l] = struct{}{}
+	if l.session != "" {
+		for _, older := range ls.bySession[l.session] {
+			older.silence(true)
+		}
+		ls.bySession[l.session] = append(ls.bySession[l.session], l)
+	}
+	return func() { ls.remove(l) }
+}
+
+func (ls *listeners) remove(l *listener) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	delete(ls.all, l)
+	if l.session == "" {
+		return
+	}
+	rest := slices.DeleteFunc(ls.bySession[l.session], func(o *listener) bool { return o == l })
+	if len(rest) == 0 {
+		delete(ls.bySession, l.session)
+		return
+	}
+	ls.bySession[l.session] = rest
+	rest[len(rest)-1].silence(false)
+}
+
+func (l *listener) silence(quiet bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.quiet = quiet
+}
+
+// each tells the listeners of a server; the quiet ones hear only of the end.
+func (ls *listeners) each(server string, change func(*listener)) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for l := range ls.all {
+		if l.server == server {
+			l.tell(change)
+		}
+	}
+}
+
+// end closes the streams of a session.
+func (ls *listeners) end(session string) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, l := range ls.bySession[session] {
+		l.tell(func(l *listener) { l.ended = true })
+	}
+}
+
+// elsewhere silences a session's streams here: a newer one is open at another
+// replica.
+func (ls *listeners) elsewhere(session string) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, l := range ls.bySession[session] {
+		l.silence(true)
+	}
+}
+
+// count is how many streams are open.
+func (ls *listeners) count() int {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return len(ls.all)
+}

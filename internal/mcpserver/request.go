@@ -1,0 +1,112 @@
+package mcpserver
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+)
+
+// requestPrefix begins the ids of our own requests.
+const requestPrefix = "stagedoor-"
+
+// errCannotAsk says that the client gave no way to ask it something.
+var errCannotAsk = errors.New("client reads no events, so that nothing can be asked of it")
+
+// clientError is a client's answer that is an error.
+type clientError struct{ message string }
+
+func (e *clientError) Error() string { return "client answered with an error: " + e.message }
+
+// askClient asks the client something while its own request is being answered
+// (up to 2025-11-25; later revisions have no requests from servers). The answer
+// may arrive at any replica.
+func (x *exchange) askClient(ctx context.Context, method string, params json.RawMessage) (json.RawMessage, error) {
+	if !x.stream.allowed && x.stream.forward == nil {
+		return nil, errCannotAsk
+	}
+	id := x.handler.newRequestID(x.session.ID)
+	address := answerAddress(x.session.ID, id)
+	news, done := x.handler.mail.wait(address)
+	defer done()
+	message := appendString([]byte(`{"jsonrpc":"2.0","id":`), id)
+	message = appendString(append(message, `,"method":`...), method)
+	if params != nil {
+		message = append(append(message, `,"params":`...), params...)
+	}
+	x.notify(append(message, '}'))
+	for {
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		answers, err := x.handler.options.Store.TakeMail(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		if len(answers) > 0 {
+			return resultOf(answers[0])
+		}
+	}
+}
+
+// resultOf takes a client's answer apart.
+func resultOf(message []byte) (json.RawMessage, error) {
+	if result := member(message, "result"); isObject(result) {
+		return result, nil
+	}
+	said := "no result"
+	if raw := member(member(message, "error"), "message"); isString(raw) {
+		said = unquote(raw)
+	}
+	return nil, &clientError{message: said}
+}
+
+// answered passes an answer of the client on to whoever asked. Ids that we did
+// not give to this session go nowhere.
+func (h *Handler) answered(ctx context.Context, x *exchange, m *envelope) {
+	if !isString(m.id) {
+		return
+	}
+	id := unquote(m.id)
+	if !h.isRequestID(x.session.ID, id) {
+		return
+	}
+	address := answerAddress(x.session.ID, id)
+	if err := h.options.Store.PutMail(ctx, address, m.raw); err != nil {
+		h.storeAway(ctx, x, err)
+		return
+	}
+	h.mail.wake(address)
+}
+
+func answerAddress(session, id string) string { return "answer " + session + " " + id }
+
+// newRequestID is an id that only answers of the session can bear: it says so
+// itself, so that nobody can fill the mailbox with answers to nothing.
+func (h *Handler) newRequestID(session string) string {
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // documented never to fail
+	nonce := base64.RawURLEncoding.EncodeToString(b[:])
+	return requestPrefix + nonce + "." + h.sign("request", session, nonce)
+}
+
+func (h *Handler) isRequestID(session, id string) bool {
+	nonce, signature, ok := strings.Cut(strings.TrimPrefix(id, requestPrefix), ".")
+	return ok && strings.HasPrefix(id, requestPrefix) && len(nonce) <= 32 &&
+		hmac.Equal([]byte(signature), []byte(h.sign("request", session, nonce)))
+}
+
+// sign gives a short proof that this gateway, any replica of it, said the words.
+func (h *Handler) sign(words ...string) string {
+	mac := hmac.New(sha256.New, h.options.Secret)
+	for _, word := range words {
+		_, _ = mac.Write(append([]byte(word), 0)) // a hash never fails
+	}
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12])
+}

@@ -1,0 +1,180 @@
+package mcpserver
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/session"
+)
+
+// The endpoints of HTTP+SSE, below a server's own (2024-11-05,
+// basic/transports, "HTTP with SSE"). Deprecated since 2025-03-26.
+const (
+	endpointSSE     = "sse"
+	endpointMessage = "message"
+	sessionParam    = "sessionId"
+)
+
+// serveSSE speaks HTTP+SSE: one stream has all messages to the client, and
+// whatever the client has to say is posted, to any replica.
+func (h *Handler) serveSSE(x *exchange, endpoint string) {
+	switch {
+	case x.server.noSSE:
+		x.refuse(&refusal{status: http.StatusNotFound, message: "HTTP+SSE is switched off: POST to " + pathPrefix + x.server.name})
+	case endpoint != endpointSSE && endpoint != endpointMessage:
+		x.refuse(&refusal{status: http.StatusNotFound, message: "nothing is served here"})
+	case endpoint == endpointSSE && x.r.Method == http.MethodGet:
+		h.openSSE(x)
+	case endpoint == endpointSSE: // how clients find out that this is no Streamable HTTP
+		x.refuse(notAllowed("GET"))
+	case x.r.Method == http.MethodPost:
+		h.messageSSE(x)
+	default:
+		x.refuse(notAllowed("POST"))
+	}
+}
+
+// openSSE begins a session, which ends with the stream.
+func (h *Handler) openSSE(x *exchange) {
+	ctx := x.r.Context()
+	if !accepts(x.r.Header.Values("Accept"), eventStream, "text/*", "*/*") {
+		x.refuse(&refusal{status: http.StatusNotAcceptable, message: "Accept must admit " + eventStream})
+		return
+	}
+	made := session.Session{ID: newSessionID(), Server: x.server.name, Principal: x.principal.Subject}
+	if err := h.sessions.create(ctx, made); err != nil {
+		x.refuse(h.storeAway(ctx, x, err))
+		return
+	}
+	defer h.closeSSE(x, made.ID)
+	outgoing := newChannel()
+	defer h.channels.add(made.ID, outgoing)()
+	beginEvents(x.w)
+	place := pathPrefix + x.server.name + "/" + endpointMessage + "?" + sessionParam + "=" + made.ID
+	if writeEvent(x.w, []byte("event: endpoint\ndata: "+place+"\n\n")) == nil {
+		h.streamSSE(x, made.ID, outgoing)
+	}
+	x.unbound()
+}
+
+// closeSSE ends the session with its stream, and the work that it waited for.
+func (h *Handler) closeSSE(x *exchange, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), signalTimeout)
+	defer cancel()
+	x.r = x.r.WithContext(ctx)
+	_ = h.close(x, id) // logged there; purged some time
+}
+
+// streamSSE writes what there is for the client: from this replica, from others
+// by mail, and changes of lists.
+func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel) {
+	address := channelAddress(id)
+	news, done := h.mail.wait(address)
+	defer done()
+	l := &listener{server: x.server.name, session: id, lists: toolsList | promptsList | resourcesList}
+	defer h.listeners.add(l)()
+	out := &notices{h: h, listener: l, subscribed: h.subscribed(id)}
+	out.deliver = func(message []byte) bool { return writeEvent(x.w, appendEvent(nil, message)) == nil }
+	tick := time.NewTicker(h.options.KeepAlive)
+	defer tick.Stop()
+	for {
+		var mail [][]byte
+		select {
+		case <-outgoing.wake:
+		case <-l.wake:
+		case <-news:
+			mail, _ = h.options.Store.TakeMail(x.r.Context(), address) // what stays there is found with the next
+		case <-tick.C:
+			h.sessions.touch(id)
+			if !x.comment() {
+				return
+			}
+		case <-x.r.Context().Done():
+			return
+		case <-h.draining:
+			if !h.inflight.has(id) {
+				return
+			}
+			time.Sleep(tendEvery) // its calls are finishing; the deadline is the server's
+		}
+		queued, closed := outgoing.take()
+		for _, message := range append(mail, queued...) {
+			if !out.deliver(message) {
+				return
+			}
+		}
+		if over := out.tell(x.r.Context()); over || closed {
+			return
+		}
+	}
+}
+
+func channelAddress(session string) string { return "channel " + session }
+
+// messageSSE takes a message for a session whose stream may be at another
+// replica. It is answered on the stream.
+func (h *Handler) messageSSE(x *exchange) {
+	if contentType, _ := one(x.r.Header, "Content-Type"); !isJSON(contentType) || x.r.Header.Get("Content-Encoding") != "" {
+		x.refuse(&refusal{status: http.StatusUnsupportedMediaType, message: "Content-Type must be application/json, not encoded"})
+		return
+	}
+	var refused *refusal
+	if x.session, refused = h.channelSession(x); refused != nil {
+		x.refuse(refused)
+		return
+	}
+	body, refused := readBody(x.w, x.r, h.options.MaxBody)
+	if refused != nil {
+		x.refuse(refused)
+		return
+	}
+	m, fault := parseMessage(body)
+	if fault != nil {
+		x.fail(m.id, fault)
+		return
+	}
+	// The answer to this request ends here, the work does not; the connection
+	// cannot be used for another one meanwhile.
+	x.w.Header().Set("Connection", "close")
+	x.w.Header().Set("Content-Length", "0")
+	x.accept()
+	_ = http.NewResponseController(x.w).Flush()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), h.options.CallTimeout)
+	defer cancel()
+	x.w = nil
+	x.stream.forward = func(message []byte) { h.deliver(ctx, x, message) }
+	h.converse(ctx, x, &m)
+}
+
+// channelSession gives the session that the request names; see [Handler.session].
+func (h *Handler) channelSession(x *exchange) (session.Session, *refusal) {
+	ids := x.r.URL.Query()[sessionParam]
+	if len(ids) != 1 || ids[0] == "" {
+		return session.Session{}, &refusal{status: http.StatusBadRequest, message: sessionParam + " is required, once"}
+	}
+	return h.findSession(x.r.Context(), x, ids[0])
+}
+
+// deliver gives a message to whoever holds the session's stream.
+func (h *Handler) deliver(ctx context.Context, x *exchange, message []byte) {
+	message = append([]byte(nil), message...)
+	if c := h.channels.get(x.session.ID); c != nil {
+		c.put(message)
+		return
+	}
+	if err := h.options.Store.PutMail(ctx, channelAddress(x.session.ID), message); err != nil {
+		h.storeAway(ctx, x, err)
+	}
+}
+
+// parseMessage reads one message from a body of which nothing is known.
+func parseMessage(body []byte) (envelope, *rpcError) {
+	if fault := checkJSON(body); fault != nil {
+		return envelope{}, fault
+	}
+	if !isObject(body) {
+		return envelope{}, invalidRequest("a message must be an object")
+	}
+	return parseEnvelope(body)
+}

@@ -1,0 +1,226 @@
+package mcpserver
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/internal/session"
+	"github.com/stagedoor/stagedoor/internal/telemetry"
+)
+
+// maxAtOnce bounds how many requests of a stdio client are worked on together.
+const maxAtOnce = 64
+
+// stdio is one client on standard input and output: a JSON-RPC message a line
+// (2025-11-25 and 2026-07-28, basic/transports/stdio).
+type stdio struct {
+	h         *Handler
+	server    string
+	principal registry.Principal
+
+	mu      sync.Mutex
+	session session.Session
+	out     io.Writer
+	broken  error
+	places  chan struct{}
+	work    sync.WaitGroup
+}
+
+// ServeStdio answers the messages on in until it ends, and what was asked for
+// before that is answered; or until the context ends.
+func (h *Handler) ServeStdio(ctx context.Context, server string, principal registry.Principal, in io.Reader, out io.Writer) error {
+	if h.server(server) == nil {
+		return fmt.Errorf("server %q is unknown", server)
+	}
+	c := &stdio{h: h, server: server, principal: principal, out: out, places: make(chan struct{}, maxAtOnce)}
+	c.session = session.Session{ID: newSessionID(), Server: server, Principal: principal.Subject}
+	if err := h.sessions.create(ctx, c.session); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer h.endStdio(c.session.ID)
+	listening := sync.WaitGroup{}
+	listening.Go(func() { c.listen(ctx) })
+	err := c.read(ctx, in)
+	c.work.Wait()
+	cancel()
+	listening.Wait()
+	return errors.Join(err, c.broken)
+}
+
+func (h *Handler) endStdio(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), signalTimeout)
+	defer cancel()
+	_ = h.sessions.end(ctx, id) // purged some time
+	h.ended(id)
+}
+
+// read takes the messages one after the other. It returns when the context
+// ends, too, though the reading goes on: nothing can interrupt it.
+func (c *stdio) read(ctx context.Context, in io.Reader) error {
+	lines, failed := make(chan []byte), make(chan error, 1)
+	go func() {
+		defer close(lines)
+		reader := bufio.NewReaderSize(in, 64<<10)
+		for {
+			line, err := readLine(reader, c.h.options.MaxBody)
+			if len(bytes.TrimSpace(line)) > 0 {
+				select {
+				case lines <- line:
+				case <-ctx.Done():
+					return
+				}
+			}
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					failed <- err
+				}
+				return
+			}
+		}
+	}()
+	for {
+		select {
+		case line, ok := <-lines:
+			if !ok {
+				select {
+				case err := <-failed:
+					return err
+				default:
+					return nil
+				}
+			}
+			c.message(ctx, line)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// readLine reads a line; of one that is too long only the beginning, which is no
+// JSON, is given.
+func readLine(r *bufio.Reader, limit int64) (line []byte, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		if int64(len(line)) <= limit {
+			line = append(line, part...)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			if int64(len(line)) > limit {
+				line = line[:limit]
+			}
+			return line, err
+		}
+	}
+}
+
+// message begins the work on one message. What must come before the next one is
+// done at once.
+func (c *stdio) message(ctx context.Context, line []byte) {
+	x := c.exchange(ctx)
+	m, fault := parseMessage(line)
+	switch {
+	case x.server == nil:
+		x.fail(m.id, invalidRequest("server "+c.server+" is no more"))
+	case fault != nil:
+		x.fail(m.id, fault)
+	case m.id == nil || m.response || m.method == string(mcp.MethodInitialize):
+		c.answer(x, &m)
+	default:
+		select {
+		case c.places <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		c.work.Go(func() {
+			defer func() { <-c.places }()
+			c.answer(x, &m)
+		})
+	}
+}
+
+func (c *stdio) exchange(ctx context.Context) *exchange {
+	ctx, ref := telemetry.WithRef(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x := &exchange{
+		handler: c.h, r: (&http.Request{Header: http.Header{}}).WithContext(ctx), ref: ref,
+		server: c.h.server(c.server), principal: c.principal, session: c.session,
+	}
+	x.stream.forward = c.write
+	return x
+}
+
+func (c *stdio) answer(x *exchange, m *envelope) {
+	ctx := x.r.Context()
+	if m.id != nil && !m.response && isModern(x.r.Header, m) {
+		c.answerModern(x, m)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.h.options.CallTimeout)
+	defer cancel()
+	c.h.converse(ctx, x, m)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m.method == string(mcp.MethodInitialize) {
+		c.session = x.session
+	}
+}
+
+// answerModern is of 2026-07-28, which has no headers here to be compared.
+func (c *stdio) answerModern(x *exchange, m *envelope) {
+	if !mcp.IsModernProtocol(m.version) {
+		x.fail(m.id, unsupportedVersion(m.version))
+		return
+	}
+	if fault := checkCapabilities(m); fault != nil {
+		x.fail(m.id, fault)
+		return
+	}
+	key := inflightKey{x.session.ID, requestKey(m.id)}
+	x.session, x.request = session.Session{}, m.id
+	if m.method == string(mcp.MethodSubscriptionsListen) {
+		ctx, done := c.h.inflight.start(x.r.Context(), x, key)
+		defer done()
+		x.r = x.r.WithContext(ctx)
+		c.h.listenModern(x, m)
+		return
+	}
+	c.h.answerModern(x, m, key)
+}
+
+// write puts a message on a line of its own.
+func (c *stdio) write(message []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken == nil {
+		_, c.broken = c.out.Write(append(message[:len(message):len(message)], '\n'))
+	}
+}
+
+// listen tells of changed lists, once the client has initialized a session.
+func (c *stdio) listen(ctx context.Context) {
+	l := &listener{server: c.server, session: c.session.ID, lists: toolsList | promptsList | resourcesList}
+	defer c.h.listeners.add(l)()
+	out := &notices{h: c.h, listener: l, subscribed: c.h.subscribed(c.session.ID)}
+	out.deliver = func(message []byte) bool {
+		c.mu.Lock()
+		initialized := c.session.ProtocolVersion != ""
+		c.mu.Unlock()
+		if initialized {
+			c.write(message)
+		}
+		return true
+	}
+	out.run(ctx)
+}

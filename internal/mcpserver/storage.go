@@ -1,0 +1,53 @@
+package mcpserver
+
+import (
+	"context"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/session"
+)
+
+// Store is what all replicas share. Lookups of what is not there give an error
+// that is [session.ErrNotFound].
+type Store interface {
+	SessionStore
+	StreamStore
+	Mailbox
+	// Signal tells all replicas where to look, this one too. What they are told
+	// is what [Handler.Heard] wants to hear.
+	Signal(ctx context.Context, signals ...session.Signal) error
+	// Alive tells whether a replica was heard of within the time.
+	Alive(ctx context.Context, replica string, within time.Duration) (bool, error)
+}
+
+// SessionStore keeps sessions.
+type SessionStore interface {
+	CreateSession(ctx context.Context, s session.Session) error
+	Session(ctx context.Context, id string) (session.Session, error)
+	// UpdateSession writes what initialize said.
+	UpdateSession(ctx context.Context, s session.Session) error
+	SetLogLevel(ctx context.Context, id, level string) error
+	TouchSessions(ctx context.Context, seen map[string]time.Time) error
+	DeleteSession(ctx context.Context, id string) error
+	DeleteSessionsBefore(ctx context.Context, before time.Time) (int, error)
+	DeleteServerSessions(ctx context.Context, server string) (int, error)
+	Subscribe(ctx context.Context, id, uri string) error
+	Unsubscribe(ctx context.Context, id, uri string) error
+	Subscriptions(ctx context.Context, id string) ([]string, error)
+}
+
+// StreamStore is the event log: what a client that comes back is given again.
+type StreamStore interface {
+	OpenStreams(ctx context.Context, streams []session.Stream) error
+	AppendEvents(ctx context.Context, events []session.Event) error
+	ReadStream(ctx context.Context, sessionID, stream string, after int64, limit int) (session.Stream, []session.Event, error)
+	PurgeStreams(ctx context.Context, before time.Time) (int, error)
+	TrimStreams(ctx context.Context, maxBytes int64) (int, error)
+}
+
+// Mailbox holds messages for whichever replica has the connection that they
+// are for. Each is taken once.
+type Mailbox interface {
+	PutMail(ctx context.Context, address string, bodies ...[]byte) error
+	TakeMail(ctx context.Context, address string) ([][]byte, error)
+}
