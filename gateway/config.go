@@ -27,7 +27,7 @@ type Config struct {
 
 // Database says where state is kept.
 type Database struct {
-	URL Secret `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name."`
+	URL Secret `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name, without a pooler in transaction mode between."`
 }
 
 // Log says how the log looks.
@@ -60,6 +60,7 @@ type Plugin struct {
 	OutputSchemas string                   `koanf:"outputSchemas" enum:"open,strict" doc:"How tools/list shows what a tool gives back. open: as the document says, or anything else, so that no client throws a result away that breaks the document. strict: exactly as the document says, for plugins that keep to theirs."`
 	Auth          PluginAuth               `koanf:"auth" doc:"The gateway's own credentials for the plugin. A caller's token is never passed on."`
 	Attributes    map[string]AttributeRule `koanf:"attributes" doc:"The operator's word on attributes, by action name (or glob). It counts more than the document's, which cannot call an action less dangerous than its HTTP method."`
+	Icons         []Icon                   `koanf:"icons" doc:"Images that clients show beside each of the plugin's tools."`
 	Locations     []string                 `koanf:"locations" doc:"Embedded catalog only: catalog-info.yaml files, globs (both relative to the config file) and URLs to load; embedded:example is the example organisation."`
 	AllowedURLs   []string                 `koanf:"allowedURLs" doc:"Embedded catalog only: URL prefixes from which entities may be registered although they are on a private network."`
 }
@@ -93,12 +94,76 @@ type AttributeRule struct {
 
 // Server is one named MCP server.
 type Server struct {
-	Title        string    `koanf:"title" doc:"Name for people. Default: the server's name."`
-	Version      string    `koanf:"version" doc:"Version that clients are told. Default: the gateway's."`
-	Instructions string    `koanf:"instructions" doc:"What a model should know before it uses the tools."`
-	ToolNames    string    `koanf:"toolNames" doc:"Template of tool names, with {plugin} and {action}. \"{plugin}.{action}\" gives Backstage's names."`
-	Actions      Allowlist `koanf:"actions" doc:"Which actions are the server's tools. Nothing is shown that is not included."`
+	Title        string            `koanf:"title" doc:"Name for people. Default: the server's name."`
+	Version      string            `koanf:"version" doc:"Version that clients are told. Default: the gateway's."`
+	Description  string            `koanf:"description" doc:"What the server is for, for people."`
+	WebsiteURL   string            `koanf:"websiteURL" doc:"Page about the server, for people."`
+	Icons        []Icon            `koanf:"icons" doc:"Images that clients show for the server."`
+	Instructions string            `koanf:"instructions" doc:"What a model should know before it uses the tools."`
+	ToolNames    string            `koanf:"toolNames" doc:"Template of tool names, with {plugin} and {action}. \"{plugin}.{action}\" gives Backstage's names."`
+	ListPage     int               `koanf:"listPage" doc:"How many tools, prompts or resources one page of a list has."`
+	Actions      Allowlist         `koanf:"actions" doc:"Which actions are the server's tools. Nothing is shown that is not included."`
+	Prompts      map[string]Prompt `koanf:"prompts" names:"^[a-zA-Z0-9_-]{1,64}$" doc:"Templates of messages that users pick and fill in, by name."`
+	Resources    []Resource        `koanf:"resources" doc:"What actions answer, to be read under URIs, beside the document of each action (stagedoor://actions/ID), which is always there."`
 }
+
+// Icon is an image for user interfaces.
+type Icon struct {
+	Src      string   `koanf:"src" doc:"Where the image is: an https or data URL."`
+	MIMEType string   `koanf:"mimeType" doc:"Media type, for example image/svg+xml."`
+	Sizes    []string `koanf:"sizes" doc:"Sizes in pixels, for example 48x48, or any."`
+	Theme    string   `koanf:"theme" enum:"light,dark" doc:"Background that it is made for."`
+}
+
+// Prompt is a template of messages. Its name is the key in [Server].
+type Prompt struct {
+	Title       string           `koanf:"title" doc:"Name for people."`
+	Description string           `koanf:"description" doc:"What the prompt is for."`
+	Arguments   []PromptArgument `koanf:"arguments" doc:"What a user fills in."`
+	Messages    []PromptMessage  `koanf:"messages" doc:"The messages, in their order."`
+}
+
+// PromptArgument is a text that a user fills in.
+type PromptArgument struct {
+	Name        string   `koanf:"name" doc:"Name, as templates have it in braces."`
+	Title       string   `koanf:"title" doc:"Name for people."`
+	Description string   `koanf:"description" doc:"What to fill in."`
+	Required    bool     `koanf:"required" doc:"It cannot be left out."`
+	Enum        []string `koanf:"enum" doc:"All values that it may have; clients can complete them."`
+	Ask         bool     `koanf:"ask" doc:"Where it is required and missing, the user is asked for it, if the client can."`
+}
+
+// PromptMessage is one message: text, resource, image or audio.
+type PromptMessage struct {
+	Role     string      `koanf:"role" enum:"user,assistant" doc:"Who says it. Default: user."`
+	Text     string      `koanf:"text" doc:"The text. {argument} is filled in; {{ and }} are braces."`
+	Resource string      `koanf:"resource" doc:"URI of one of the server's resources, which is embedded. {argument} is filled in, percent-encoded where it is a part."`
+	Image    PromptMedia `koanf:"image" doc:"An image."`
+	Audio    PromptMedia `koanf:"audio" doc:"A sound."`
+}
+
+// PromptMedia is a file, or its content for gateways made in Go.
+type PromptMedia struct {
+	File     string `koanf:"file" doc:"The file, at most 4 MiB. Relative to the config file."`
+	MIMEType string `koanf:"mimeType" doc:"Media type, for example image/png. Default: what the content looks like."`
+	Data     []byte `koanf:"-"`
+}
+
+// Resource is what an action answers, under a URI or those of a template.
+type Resource struct {
+	URI         string            `koanf:"uri" doc:"URI, with a scheme of your choice, for example docs://intro."`
+	URITemplate string            `koanf:"uriTemplate" doc:"RFC 6570 template of URIs, instead of uri, for example tickets://{id}. A variable is a part of one path segment."`
+	Name        string            `koanf:"name" doc:"Name for programs."`
+	Title       string            `koanf:"title" doc:"Name for people."`
+	Description string            `koanf:"description" doc:"What there is to read."`
+	MIMEType    string            `koanf:"mimeType" doc:"Media type of the text. Default: application/json or text/plain, as the action answers; binary data keeps its own."`
+	Action      string            `koanf:"action" doc:"Id of the action, which has to be readOnly and one that the server includes."`
+	Arguments   map[string]Scalar `koanf:"arguments" doc:"Its arguments. \"{id}\" is the template's variable id; lists and objects are written as JSON."`
+}
+
+// Scalar is a string, number or boolean as it is written in YAML. What it is
+// in the end, the schema of its place says.
+type Scalar string
 
 // Allowlist picks actions: what an include rule matches and no exclude rule
 // does.
@@ -133,7 +198,7 @@ func DefaultPlugin() Plugin {
 }
 
 // DefaultServer is what holds where a server says nothing.
-func DefaultServer() Server { return Server{ToolNames: "{plugin}_{action}"} }
+func DefaultServer() Server { return Server{ToolNames: "{plugin}_{action}", ListPage: 1000} }
 
 // withDefaults fills in what a config made in Go left at its zero value.
 func (c Config) withDefaults() Config {
@@ -152,7 +217,7 @@ func (c Config) withDefaults() Config {
 		c.Plugins[name] = p
 	}
 	for name, s := range c.Servers {
-		s.ToolNames = cmp.Or(s.ToolNames, DefaultServer().ToolNames)
+		s.ToolNames, s.ListPage = cmp.Or(s.ToolNames, DefaultServer().ToolNames), cmp.Or(s.ListPage, DefaultServer().ListPage)
 		c.Servers[name] = s
 	}
 	return c

@@ -141,6 +141,7 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 		Store:          g.db,
 		Secret:         secret,
 		Invoker:        g.registry,
+		Visible:        g.registry.Visibility(),
 		PublicURL:      cfg.PublicURL,
 		AllowedOrigins: cfg.AllowedOrigins,
 		LoopbackOnly:   onLoopback(cfg.Listen),

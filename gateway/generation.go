@@ -76,8 +76,9 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 		next.plugins[name] = built[i]
 		plugins = append(plugins, built[i].Plugin)
 	}
-	snapshot, more := registry.Build(plugins, serverSpecs(cfg.Servers, known), broken...)
-	faults = append(faults, fromRegistry(more)...)
+	specs, wrongFiles := serverSpecs(cfg.Servers, known)
+	snapshot, more := registry.Build(plugins, specs, broken...)
+	faults = append(append(faults, wrongFiles...), fromRegistry(more)...)
 	if len(faults) > 0 {
 		return next, faults
 	}

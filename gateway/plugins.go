@@ -42,10 +42,10 @@ func (p Plugin) build(ctx context.Context, name string, settings settings, old b
 	}
 	out := builtPlugin{settings: settings, digest: digest(sources, overlays), files: files}
 	if old.Client != nil && old.settings == out.settings && old.digest == out.digest && !settings.inGo && sameFiles(files, old.files) {
-		old.Attributes, old.StrictOutput = attributeRules(path, p.Attributes), p.strictOutput()
+		old.Attributes, old.StrictOutput, old.Icons = attributeRules(path, p.Attributes), p.strictOutput(), icons(p.Icons)
 		return old, nil
 	}
-	out.Plugin = registry.Plugin{Name: name, StrictOutput: p.strictOutput(), Attributes: attributeRules(path, p.Attributes)}
+	out.Plugin = registry.Plugin{Name: name, StrictOutput: p.strictOutput(), Attributes: attributeRules(path, p.Attributes), Icons: icons(p.Icons)}
 	for i, src := range sources {
 		opts := openapi.Options{
 			Mode: openapi.Mode(p.Actions), Overlays: overlays, TrustAttributes: p.Embedded != "", MaxBytes: source.MaxDocument,
@@ -213,12 +213,14 @@ func attributeRules(path string, rules map[string]AttributeRule) []registry.Attr
 	return out
 }
 
-func serverSpecs(servers map[string]Server, known Faults) []registry.ServerSpec {
-	out := make([]registry.ServerSpec, 0, len(servers))
+// serverSpecs says the servers in the registry's words. What is known to be
+// wrong is left out.
+func serverSpecs(servers map[string]Server, known Faults) (out []registry.ServerSpec, faults Faults) {
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
 		s := servers[name]
 		spec := registry.ServerSpec{
-			Name: name, Title: s.Title, Version: s.Version, Instructions: s.Instructions, ToolNames: s.ToolNames,
+			Name: name, Title: s.Title, Version: s.Version, Description: s.Description, WebsiteURL: s.WebsiteURL, Icons: icons(s.Icons),
+			Instructions: s.Instructions, ListPage: s.ListPage, ToolNames: s.ToolNames,
 			Include: rules("servers."+name+".actions.include", s.Actions.Include),
 			Exclude: rules("servers."+name+".actions.exclude", s.Actions.Exclude),
 		}
@@ -231,9 +233,11 @@ func serverSpecs(servers map[string]Server, known Faults) []registry.ServerSpec 
 		if known.about("servers." + name + ".toolNames") {
 			spec.ToolNames = registry.DefaultToolNames
 		}
+		spec.Prompts = s.prompts(&faults, "servers."+name+".prompts", known)
+		spec.Resources = s.resources("servers."+name+".resources", known)
 		out = append(out, spec)
 	}
-	return out
+	return out, faults
 }
 
 func rules(path string, in []Rule) []registry.Rule {

@@ -183,6 +183,7 @@ func (p Plugin) validate(fs *Faults, plugin string) {
 			fs.add(path+".attributes."+actions, "", "an action cannot be readOnly and destructive")
 		}
 	}
+	validateIcons(fs, path+".icons", p.Icons)
 	p.Auth.validate(fs, path+".auth")
 }
 
@@ -240,6 +241,10 @@ func (s Server) validate(fs *Faults, server string, plugins map[string]Plugin) {
 	if !strings.Contains(s.ToolNames, "{action}") {
 		fs.add(path+".toolNames", `for example "{plugin}_{action}"`, "template %q has no {action}", s.ToolNames)
 	}
+	if s.ListPage < 1 {
+		fs.add(path+".listPage", "", "has to be more than 0")
+	}
+	s.validateOffers(fs, path)
 	if len(s.Actions.Include) == 0 {
 		fs.add(path+".actions", `include: ["catalog:*"] shows all actions of the plugin catalog`, "nothing is included, so the server would have no tools")
 	}

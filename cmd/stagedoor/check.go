@@ -122,6 +122,12 @@ func (p *program) printReport(path string, r report) {
 		for _, t := range s.Tools {
 			fmt.Fprintf(table, "  %s\t\t\t%s\n", t.Name, t.Action)
 		}
+		for _, name := range s.Prompts {
+			fmt.Fprintf(table, "  prompt %s\t\t\t\n", name)
+		}
+		for _, resource := range s.Resources {
+			fmt.Fprintf(table, "  resource %s\t\t\t%s\n", resource.URI, resource.Action)
+		}
 	}
 	_ = table.Flush()
 	for _, f := range r.Findings {

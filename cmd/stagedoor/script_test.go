@@ -28,7 +28,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serving": serving, "plugin": plugin, "jsonvalid": jsonvalid,
+			"serving": serving, "plugin": plugin, "jsonvalid": jsonvalid, "jsonlines": jsonlines,
 		},
 		Setup: func(env *testscript.Env) error {
 			return os.WriteFile(filepath.Join(env.WorkDir, "config.example.yaml"), example, 0o600)
@@ -63,6 +63,17 @@ func jsonvalid(ts *testscript.TestScript, neg bool, args []string) {
 	for _, file := range args {
 		if json.Valid([]byte(ts.ReadFile(file))) == neg {
 			ts.Fatalf("%s: JSON valid is %v", file, neg)
+		}
+	}
+}
+
+// jsonlines FILE... checks that each line of a file is JSON.
+func jsonlines(ts *testscript.TestScript, neg bool, args []string) {
+	for _, file := range args {
+		for line := range strings.Lines(ts.ReadFile(file)) {
+			if json.Valid([]byte(line)) == neg {
+				ts.Fatalf("%s: %s: JSON valid is %v", file, line, neg)
+			}
 		}
 	}
 }

@@ -28,11 +28,15 @@ func (p *program) serve() *cobra.Command {
 		Use:     "serve",
 		Short:   "Run the gateway",
 		Long:    "Runs the gateway until it is interrupted. SIGHUP, and a change of the config file or of a document in a file, loads everything again; with any fault all stays as it was.",
-		Example: "  stagedoor serve --config config.yaml",
+		Example: "  stagedoor serve --config config.yaml\n  stagedoor serve --config config.yaml --stdio catalog",
 		Args:    cobra.NoArgs,
 	}
 	path := configFlag(cmd)
+	stdio := cmd.Flags().String("stdio", "", "serve this MCP `server` alone, on standard input and output")
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
+		if *stdio != "" {
+			return p.runStdio(cmd.Context(), *path, *stdio)
+		}
 		return p.runServe(cmd.Context(), *path)
 	})
 	return cmd

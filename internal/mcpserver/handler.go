@@ -36,6 +36,7 @@ type Handler struct {
 	buffers    buffers
 	draining   chan struct{} // closed when the gateway stops
 	drain      sync.Once
+	cursors    *cursors
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -58,6 +59,9 @@ func New(o Options) (*Handler, error) {
 		public, h.publicHost = u, u.Host
 	}
 	var err error
+	if h.cursors, err = newCursors(o.Secret); err != nil {
+		return nil, err
+	}
 	h.origins, err = newOrigins(public, o.AllowedOrigins)
 	return h, err
 }

@@ -31,6 +31,9 @@ type Options struct {
 	Secret []byte
 	// Principal tells who sends a request; nil makes everybody anonymous.
 	Principal func(*http.Request) (registry.Principal, error)
+	// Visible tells who may know of which action, here as the Invoker's policy
+	// does; nil: everybody knows of all.
+	Visible registry.Visibility
 	// PublicURL is where clients find the gateway; pages from there may call it.
 	PublicURL string
 	// AllowedOrigins are further web origins ("https://host:port") whose pages may.

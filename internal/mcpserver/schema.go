@@ -171,11 +171,18 @@ func comma(dst []byte) []byte {
 	return dst
 }
 
-func hasMember(object []byte, want string) bool {
+func hasMember(object []byte, name string) bool { return memberOf(object, name) != nil }
+
+// memberOf is the value of an object's member; nil: it has none. Of a missing
+// object it is nil, too.
+func memberOf(object []byte, want string) []byte {
+	if object == nil {
+		return nil
+	}
 	for m := membersOf(object); ; {
-		name, _, ok := m.next()
+		name, value, ok := m.next()
 		if !ok || name == want {
-			return ok
+			return value
 		}
 	}
 }

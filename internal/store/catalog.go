@@ -12,30 +12,32 @@ import (
 
 // CatalogVersion is the number that changes with every write to the catalog,
 // by whichever replica.
-func (d *DB) CatalogVersion(ctx context.Context) (int64, error) {
-	var version int64
-	if err := d.db.GetContext(ctx, &version, `SELECT version FROM catalog_version`); err != nil {
-		return 0, fmt.Errorf("catalog version: %w", err)
-	}
-	return version, nil
+func (d *DB) CatalogVersion(ctx context.Context) (version int64, err error) {
+	err = d.do(ctx, "catalog version", callBound, func(ctx context.Context) error {
+		return d.db.GetContext(ctx, &version, `SELECT version FROM catalog_version`)
+	})
+	return version, err
 }
 
 // LoadCatalog reads all locations and entities as of one moment.
 func (d *DB) LoadCatalog(ctx context.Context) (*record.Catalog, error) {
-	tx, err := d.db.BeginTxx(ctx, d.reading())
-	if err != nil {
-		return nil, fmt.Errorf("catalog: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }() // it only read
 	c := &record.Catalog{}
-	if err := tx.GetContext(ctx, &c.Version, `SELECT version FROM catalog_version`); err != nil {
-		return nil, fmt.Errorf("catalog version: %w", err)
-	}
-	if err := tx.SelectContext(ctx, &c.Locations, `SELECT id, type, target, registered FROM catalog_locations ORDER BY id`); err != nil {
-		return nil, fmt.Errorf("catalog locations: %w", err)
-	}
-	if err := tx.SelectContext(ctx, &c.Entities, `SELECT `+entityColumns+` FROM catalog_entities ORDER BY uid`); err != nil {
-		return nil, fmt.Errorf("catalog entities: %w", err)
+	err := d.do(ctx, "catalog", bulkBound, func(ctx context.Context) error {
+		return d.transact(ctx, d.reading(), func(ctx context.Context, tx *sqlx.Tx) error {
+			if err := tx.GetContext(ctx, &c.Version, `SELECT version FROM catalog_version`); err != nil {
+				return fmt.Errorf("version: %w", err)
+			}
+			if err := tx.SelectContext(ctx, &c.Locations, `SELECT id, type, target, registered FROM catalog_locations ORDER BY id`); err != nil {
+				return fmt.Errorf("locations: %w", err)
+			}
+			if err := tx.SelectContext(ctx, &c.Entities, `SELECT `+entityColumns+` FROM catalog_entities ORDER BY uid`); err != nil {
+				return fmt.Errorf("entities: %w", err)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
 	}
 	return c, nil
 }
@@ -55,7 +57,8 @@ func (d *DB) reading() *sql.TxOptions {
 // the same are left alone. The version moves only if something changed.
 func (d *DB) SaveLocation(ctx context.Context, l record.Location, entities []record.Entity, mode record.Mode) (record.Saved, error) {
 	saved := record.Saved{Location: l}
-	err := d.writeCatalog(ctx, func(tx *sqlx.Tx) (changed bool, err error) {
+	what := fmt.Sprintf("catalog location %s:%s", l.Type, l.Target)
+	err := d.writeCatalog(ctx, what, func(ctx context.Context, tx *sqlx.Tx) (changed bool, err error) {
 		if err := placeLocation(ctx, tx, &saved, mode); err != nil || saved.Exists || saved.Gone {
 			return false, err
 		}
@@ -65,7 +68,7 @@ func (d *DB) SaveLocation(ctx context.Context, l record.Location, entities []rec
 		return saved.Changed, nil
 	})
 	if err != nil {
-		return record.Saved{}, fmt.Errorf("catalog location %s:%s: %w", l.Type, l.Target, err)
+		return record.Saved{}, err
 	}
 	return saved, nil
 }
@@ -154,7 +157,7 @@ func (d *DB) DeleteEntity(ctx context.Context, uid string) (bool, error) {
 }
 
 func (d *DB) deleteCatalog(ctx context.Context, statement, key string) (found bool, err error) {
-	err = d.writeCatalog(ctx, func(tx *sqlx.Tx) (bool, error) {
+	err = d.writeCatalog(ctx, "catalog removal", func(ctx context.Context, tx *sqlx.Tx) (bool, error) {
 		result, err := tx.ExecContext(ctx, tx.Rebind(statement), key)
 		if err != nil {
 			return false, err
@@ -163,31 +166,23 @@ func (d *DB) deleteCatalog(ctx context.Context, statement, key string) (found bo
 		found = n > 0
 		return found, err
 	})
-	if err != nil {
-		return false, fmt.Errorf("catalog removal: %w", err)
-	}
-	return found, nil
+	return found && err == nil, err
 }
 
 // writeCatalog runs change in a transaction that excludes other writers, and
 // moves the version when it says that something changed.
-func (d *DB) writeCatalog(ctx context.Context, change func(*sqlx.Tx) (changed bool, err error)) error {
-	tx, err := d.db.BeginTxx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
-	if _, err := tx.ExecContext(ctx, `UPDATE catalog_version SET version = version`); err != nil {
-		return err
-	}
-	changed, err := change(tx)
-	if err != nil {
-		return err
-	}
-	if changed {
-		if _, err := tx.ExecContext(ctx, `UPDATE catalog_version SET version = version + 1`); err != nil {
+func (d *DB) writeCatalog(ctx context.Context, what string, change func(context.Context, *sqlx.Tx) (changed bool, err error)) error {
+	return d.do(ctx, what, bulkBound, func(ctx context.Context) error {
+		return d.transact(ctx, nil, func(ctx context.Context, tx *sqlx.Tx) error {
+			if _, err := tx.ExecContext(ctx, `UPDATE catalog_version SET version = version`); err != nil {
+				return err
+			}
+			changed, err := change(ctx, tx)
+			if err != nil || !changed {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, `UPDATE catalog_version SET version = version + 1`)
 			return err
-		}
-	}
-	return tx.Commit()
+		})
+	})
 }

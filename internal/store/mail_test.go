@@ -80,7 +80,9 @@ func TestMailOnce(t *testing.T) {
 					last := map[int]int{}
 					for _, body := range mail {
 						var w, i int
-						fmt.Sscanf(string(body), "%d.%d", &w, &i)
+						if _, err := fmt.Sscanf(string(body), "%d.%d", &w, &i); err != nil {
+							t.Error(err)
+						}
 						if before, ok := last[w]; ok && i <= before {
 							t.Errorf("writer %d: %d after %d", w, i, before)
 						}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jmoiron/sqlx"
 
 	"github.com/stagedoor/stagedoor/internal/session"
 	"github.com/stagedoor/stagedoor/internal/store"
@@ -274,4 +276,52 @@ func BenchmarkSessionLookup(b *testing.B) {
 			}
 		}
 	})
+}
+
+// Sessions that nobody uses cost neither memory nor time.
+func TestManySessions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 100,000 rows")
+	}
+	url := storetest.SQLite(t)
+	db := openURL(t, url)
+	insertSessions(t, url, 100_000)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	const lookups = 1000
+	for i := range lookups {
+		if _, err := db.Session(t.Context(), fmt.Sprint("many", i*97)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	each := time.Since(start) / lookups
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	t.Logf("lookup among 100,000 sessions: %v", each)
+	if each > 2*time.Millisecond { // it takes 10 to 20 µs where nothing runs beside
+		t.Errorf("a lookup takes %v", each)
+	}
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 1<<20 {
+		t.Errorf("heap grew by %d bytes", grown)
+	}
+	if n, err := db.DeleteSessionsBefore(t.Context(), time.Now()); n != 100_000 || err != nil {
+		t.Errorf("deleted %d, %v", n, err)
+	}
+}
+
+func insertSessions(t *testing.T, url string, count int) {
+	t.Helper()
+	raw, err := sqlx.Open("sqlite", strings.TrimPrefix(url, "sqlite:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	_, err = raw.ExecContext(t.Context(), `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?)
+		INSERT INTO sessions (id, server, principal, protocol_version, client_info, capabilities, created_at, seen_at)
+		SELECT 'many' || i, 'catalog', '', '2025-11-25', '{"name":"client"}', '{}', 1000, 2000 FROM n`, count)
+	if err != nil {
+		t.Fatal(err)
+	}
 }

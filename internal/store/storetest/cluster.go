@@ -24,8 +24,10 @@ var errMissing = errors.New("postgres is not installed (no initdb on PATH or bel
 
 // cluster is a throw-away Postgres server on a Unix socket.
 type cluster struct {
-	dir     string
-	process *exec.Cmd
+	dir        string
+	bin        string
+	attributes *syscall.SysProcAttr
+	process    *exec.Cmd
 }
 
 func startCluster() (_ *cluster, err error) {
@@ -41,10 +43,10 @@ func startCluster() (_ *cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{dir: dir}
+	c := &cluster{dir: dir, bin: bin, attributes: attributes}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.stop())
+			err = errors.Join(err, c.remove())
 		}
 	}()
 	if attributes.Credential != nil {
@@ -58,13 +60,18 @@ func startCluster() (_ *cluster, err error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	c.process = command(attributes, dir, filepath.Join(bin, "postgres"), "-D", data, "-k", dir,
+	err = c.start()
+	return c, err
+}
+
+// start runs the server, again too, and waits until it answers.
+func (c *cluster) start() error {
+	c.process = command(c.attributes, c.dir, filepath.Join(c.bin, "postgres"), "-D", filepath.Join(c.dir, "data"), "-k", c.dir,
 		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 	if err := c.process.Start(); err != nil {
-		return nil, fmt.Errorf("postgres: %w", err)
+		return fmt.Errorf("postgres: %w", err)
 	}
-	err = c.wait()
-	return c, err
+	return c.wait()
 }
 
 func command(attributes *syscall.SysProcAttr, dir, path string, args ...string) *exec.Cmd {
@@ -150,12 +157,17 @@ func (c *cluster) create(ctx context.Context, name string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-func (c *cluster) stop() error {
-	if c.process != nil && c.process.Process != nil {
-		// SIGQUIT is Postgres's immediate shutdown: nothing here is worth a checkpoint.
-		if err := c.process.Process.Signal(syscall.SIGQUIT); err == nil {
-			_ = c.process.Wait() // it exits with the signal, which is no news
-		}
+// stop ends the server: SIGINT is Postgres's fast shutdown, SIGQUIT is immediate.
+func (c *cluster) stop(how syscall.Signal) {
+	if c.process == nil || c.process.Process == nil {
+		return
 	}
+	if err := c.process.Process.Signal(how); err == nil {
+		_ = c.process.Wait() // it exits with the signal, which is no news
+	}
+}
+
+func (c *cluster) remove() error {
+	c.stop(syscall.SIGQUIT) // nothing here is worth a checkpoint
 	return os.RemoveAll(c.dir)
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/stagedoor/stagedoor/internal/store"
@@ -30,7 +31,7 @@ var shared struct {
 func Main(m *testing.M) int {
 	code := m.Run()
 	if shared.cluster != nil {
-		if err := shared.cluster.stop(); err != nil {
+		if err := shared.cluster.remove(); err != nil {
 			fmt.Fprintln(os.Stderr, "postgres stop:", err)
 		}
 	}
@@ -75,6 +76,44 @@ func Postgres(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return shared.cluster.url(name)
+}
+
+// Server is a Postgres of one test alone, which may stop and start it.
+type Server struct {
+	URL string // of a fresh database
+
+	t       testing.TB
+	cluster *cluster
+}
+
+// NewServer starts one, which takes seconds. Without Postgres it is as with
+// [Postgres].
+func NewServer(t testing.TB) *Server {
+	t.Helper()
+	c, err := startCluster()
+	if errors.Is(err, errMissing) && os.Getenv(required) != "required" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &Server{URL: c.url("postgres"), t: t, cluster: c}
+}
+
+// Stop breaks all connections and ends the server. What was committed stays.
+func (s *Server) Stop() { s.cluster.stop(syscall.SIGINT) }
+
+// Start starts the server that was stopped, and waits until it answers.
+func (s *Server) Start() {
+	s.t.Helper()
+	if err := s.cluster.start(); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func opener(t testing.TB, url string) func() *store.DB {
