@@ -50,7 +50,8 @@ func (h *Handler) ServeStdio(ctx context.Context, server string, principal regis
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer h.endStdio(c.session.ID)
-	c.listens.Go(func() { c.listen(ctx) })
+	id := c.session.ID // of which initialize says more, later
+	c.listens.Go(func() { c.listen(ctx, id) })
 	err := c.read(ctx, in)
 	c.work.Wait()
 	cancel()
@@ -214,10 +215,10 @@ func (c *stdio) write(message []byte) {
 }
 
 // listen tells of changed lists, once the client has initialized a session.
-func (c *stdio) listen(ctx context.Context) {
-	l := &listener{server: c.server, session: c.session.ID, lists: toolsList | promptsList | resourcesList}
+func (c *stdio) listen(ctx context.Context, id string) {
+	l := &listener{server: c.server, session: id, lists: toolsList | promptsList | resourcesList}
 	defer c.h.listeners.add(l)()
-	out := &notices{h: c.h, listener: l, subscribed: c.h.subscribed(c.session.ID)}
+	out := &notices{h: c.h, listener: l, subscribed: c.h.subscribed(id)}
 	out.deliver = func(message []byte) bool {
 		c.mu.Lock()
 		initialized := c.session.ProtocolVersion != ""
