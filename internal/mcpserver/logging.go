@@ -34,10 +34,8 @@ func (h *Handler) setLogLevel(ctx context.Context, x *exchange, m *envelope) rep
 		return reply{invalidParams("level must be one of debug, info, notice, warning, error, critical, alert, emergency")}
 	}
 	level := unquote(raw)
-	if !x.forwards() {
-		if err := h.options.Store.SetLogLevel(ctx, x.session.ID, level); err != nil {
-			return reply{h.storeFault(ctx, x, err)}
-		}
+	if err := h.options.Store.SetLogLevel(ctx, x.session.ID, level); err != nil {
+		return reply{h.storeFault(ctx, x, err)}
 	}
 	x.session.LogLevel = level
 	h.sessions.change(x.session.ID, func(s *session.Session) { s.LogLevel = level })
