@@ -4,7 +4,11 @@ import (
 	"cmp"
 	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/stagedoor/stagedoor/internal/source"
 )
 
 // Config is a whole gateway: what the YAML file says, or what a Go program
@@ -21,13 +25,15 @@ type Config struct {
 	Database       Database          `koanf:"database" doc:"Where MCP sessions and the built-in catalog are kept."`
 	Log            Log               `koanf:"log" doc:"The log on standard error."`
 	Limits         Limits            `koanf:"limits" doc:"Bounds on what callers send."`
+	Shutdown       Shutdown          `koanf:"shutdown" doc:"How the gateway ends on SIGTERM. A second signal ends it at once."`
 	Plugins        map[string]Plugin `koanf:"plugins" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"The services whose actions the gateway offers, by name ([a-z0-9][a-z0-9-]*)."`
 	Servers        map[string]Server `koanf:"servers" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"The MCP servers, by name: each is served at /mcp/{name}."`
 }
 
 // Database says where state is kept.
 type Database struct {
-	URL Secret `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name."`
+	URL  Secret        `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name."`
+	Wait time.Duration `koanf:"wait" doc:"How long the start waits for a Postgres that does not answer yet. 0: it ends with an error at once."`
 }
 
 // Log says how the log looks.
@@ -40,6 +46,13 @@ type Log struct {
 type Limits struct {
 	RequestBody Size          `koanf:"requestBody" doc:"Largest request body of an MCP client."`
 	SessionTTL  time.Duration `koanf:"sessionTTL" doc:"How long an MCP session lives without being used."`
+}
+
+// Shutdown says how a gateway ends; package gateway itself only keeps it for
+// the program that serves its handler.
+type Shutdown struct {
+	Delay   time.Duration `koanf:"delay" doc:"How long requests are still taken after /readyz has begun to answer 503, so that load balancers notice."`
+	Timeout time.Duration `koanf:"timeout" doc:"How long calls in flight may take to finish after that."`
 }
 
 // Plugin is one service with an OpenAPI document.
@@ -124,6 +137,7 @@ func DefaultConfig() Config {
 		Database: Database{URL: SecretValue("sqlite:stagedoor.db")},
 		Log:      Log{Format: "auto", Level: "info"},
 		Limits:   Limits{RequestBody: 4 << 20, SessionTTL: 24 * time.Hour},
+		Shutdown: Shutdown{Timeout: 30 * time.Second},
 	}
 }
 
@@ -135,6 +149,31 @@ func DefaultPlugin() Plugin {
 // DefaultServer is what holds where a server says nothing.
 func DefaultServer() Server { return Server{ToolNames: "{plugin}_{action}"} }
 
+// origins are the allowed origins as browsers write them.
+func (c Config) origins() []string {
+	origins := make([]string, 0, len(c.AllowedOrigins))
+	for _, o := range c.AllowedOrigins {
+		origins = append(origins, strings.TrimSuffix(o, "/"))
+	}
+	return origins
+}
+
+// Files lists the files that the config names, beside its own: documents (of
+// a glob those that are there now), overlays and secrets. Locations of the
+// embedded catalog are not among them: it looks after them itself.
+func (c Config) Files() []string {
+	files := c.Database.URL.files()
+	for _, p := range c.Plugins {
+		files = append(files, p.Overlays...)
+		files = append(files, source.Paths(p.Spec)...)
+		for _, s := range []Secret{p.Auth.Bearer, p.Auth.Basic.Password, p.Auth.Header.Value} {
+			files = append(files, s.files()...)
+		}
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
+}
+
 // withDefaults fills in what a config made in Go left at its zero value.
 func (c Config) withDefaults() Config {
 	d := DefaultConfig()
@@ -143,6 +182,7 @@ func (c Config) withDefaults() Config {
 	c.Log.Format, c.Log.Level = cmp.Or(c.Log.Format, d.Log.Format), cmp.Or(c.Log.Level, d.Log.Level)
 	c.Limits.RequestBody = cmp.Or(c.Limits.RequestBody, d.Limits.RequestBody)
 	c.Limits.SessionTTL = cmp.Or(c.Limits.SessionTTL, d.Limits.SessionTTL)
+	c.Shutdown.Timeout = cmp.Or(c.Shutdown.Timeout, d.Shutdown.Timeout)
 	c.Plugins, c.Servers = maps.Clone(c.Plugins), maps.Clone(c.Servers)
 	for name, p := range c.Plugins {
 		d := DefaultPlugin()

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/session"
@@ -28,25 +29,40 @@ type peer interface {
 	Drain()
 }
 
-// listen gives what replicas say to those whom it concerns.
+// listen gives what replicas say to those whom it concerns, and returns when it
+// is sure to miss nothing from now on. A database that is away is not waited for.
 func (g *Gateway) listen(ctx context.Context) {
-	first := true
-	_ = g.db.Listen(ctx, func(s session.Signal) { // ends with ctx only
-		news := s.Topic == session.SignalDocuments && s.Replica != g.replica.ID
-		// After an outage others may have told what was not heard. At the start
-		// all has just been read.
-		news = news || s.Topic == session.SignalResync && !first
-		first = false
-		if news {
-			select {
-			case g.changed <- struct{}{}:
-			default: // it is known
+	listening := make(chan struct{})
+	var late atomic.Bool // the documents are being read, or were
+	g.running.Go(func() {
+		first := true
+		_ = g.db.Listen(ctx, func(s session.Signal) { // ends with ctx only
+			g.heard(s, late.Load())
+			if first {
+				close(listening)
 			}
-		}
-		if g.peer != nil {
-			g.peer.Heard(s)
-		}
+			first = false
+		})
 	})
+	select {
+	case <-listening:
+	case <-time.After(databaseBound):
+	}
+	late.Store(true)
+}
+
+// heard passes a signal on. After an outage, others may have told what was not
+// heard, unless the documents were read later anyway.
+func (g *Gateway) heard(s session.Signal, late bool) {
+	if s.Topic == session.SignalDocuments && s.Replica != g.replica.ID || s.Topic == session.SignalResync && late {
+		select {
+		case g.changed <- struct{}{}:
+		default: // it is known
+		}
+	}
+	if p := g.peer.Load(); p != nil {
+		(*p).Heard(s)
+	}
 }
 
 // beat says in the database that this replica lives and what it serves, and
@@ -170,8 +186,8 @@ func (g *Gateway) Drain() { g.draining.Store(true) }
 // protocol has it. They would hold up http.Server.Shutdown for ever: give it to
 // http.Server.RegisterOnShutdown.
 func (g *Gateway) EndStreams() {
-	if g.peer != nil {
-		g.peer.Drain()
+	if p := g.peer.Load(); p != nil {
+		(*p).Drain()
 	}
 }
 

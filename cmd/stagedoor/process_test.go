@@ -276,7 +276,7 @@ const reloadConfig = `
 listen: 127.0.0.1:0
 database: {url: "sqlite::memory:"}
 plugins:
-  p: {spec: doc.yaml, baseURL: "http://127.0.0.1:1", toolPrefix: ""}
+  p: {spec: doc.yaml, baseURL: "http://127.0.0.1:1"}
 servers:
   all: {toolNames: "{action}", actions: {include: ["p:*"]}}
 `
@@ -312,7 +312,7 @@ func TestReloadOfFiles(t *testing.T) {
 	t.Parallel()
 	f := folder{t, t.TempDir()}
 	config := func(more string) string {
-		return strings.Replace(reloadConfig, `toolPrefix: ""`, `overlays: [overlay.yaml], auth: {bearer: {file: token}}`, 1) + more
+		return strings.Replace(reloadConfig, "doc.yaml", "doc.yaml, overlays: [overlay.yaml], auth: {bearer: {file: token}}", 1) + more
 	}
 	overlay := func(description string) string {
 		return "overlay: 1.0.0\ninfo: {title: O, version: \"1\"}\nactions:\n- target: $.paths['/a'].get\n  update: {description: " + description + "}\n"
@@ -389,15 +389,14 @@ func TestReloadOfFiles(t *testing.T) {
 func TestReloadOfConfigMap(t *testing.T) {
 	t.Parallel()
 	f := folder{t, t.TempDir()}
-	config := strings.Replace(reloadConfig, `, toolPrefix: ""`, "", 1)
-	f.mount("one", map[string]string{"config.yaml": config, "doc.yaml": document("a")})
+	f.mount("one", map[string]string{"config.yaml": reloadConfig, "doc.yaml": document("a")})
 	r := &reloads{folder: f, process: serveProcess(t, f.path("config.yaml"))}
 	r.expect("start", "serving", "a=a")
-	f.mount("two", map[string]string{"config.yaml": strings.Replace(config, "p:*", "p:b", 1), "doc.yaml": document("a", "b")})
+	f.mount("two", map[string]string{"config.yaml": strings.Replace(reloadConfig, "p:*", "p:b", 1), "doc.yaml": document("a", "b")})
 	r.expect("swap", applied, "b=b")
-	f.mount("three", map[string]string{"config.yaml": config, "doc.yaml": "openapi: ["})
+	f.mount("three", map[string]string{"config.yaml": reloadConfig, "doc.yaml": "openapi: ["})
 	r.expect("swap to something broken", refused, "b=b")
-	f.mount("four", map[string]string{"config.yaml": config, "doc.yaml": document("c")})
+	f.mount("four", map[string]string{"config.yaml": reloadConfig, "doc.yaml": document("c")})
 	r.expect("swap again", applied, "c=c")
 	reloads := 0
 	for _, line := range r.log() {
@@ -415,7 +414,7 @@ func TestReloadOfConfigMap(t *testing.T) {
 func TestReloadStorm(t *testing.T) {
 	t.Parallel()
 	f := folder{t, t.TempDir()}
-	f.write("config.yaml", strings.Replace(reloadConfig, `, toolPrefix: ""`, "", 1))
+	f.write("config.yaml", reloadConfig)
 	f.write("doc.yaml", document("a"))
 	p := serveProcess(t, f.path("config.yaml"))
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -441,8 +440,7 @@ func TestReloadStorm(t *testing.T) {
 func TestReloadRetries(t *testing.T) {
 	t.Parallel()
 	f := folder{t, t.TempDir()}
-	config := strings.Replace(reloadConfig, `, toolPrefix: ""`, "", 1)
-	f.write("config.yaml", config)
+	f.write("config.yaml", reloadConfig)
 	f.write("doc.yaml", document("a"))
 	up := make(chan struct{})
 	plugin := newPlugin(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -454,7 +452,7 @@ func TestReloadRetries(t *testing.T) {
 		}
 	})
 	r := &reloads{folder: f, process: serveProcess(t, f.path("config.yaml"))}
-	f.write("config.yaml", strings.Replace(config, "doc.yaml", plugin+"/doc.yaml", 1))
+	f.write("config.yaml", strings.Replace(reloadConfig, "doc.yaml", plugin+"/doc.yaml", 1))
 	r.expect("the plugin is down", refused, "a=a")
 	close(up)
 	r.expect("it is up again", applied, "b=b")
@@ -478,7 +476,7 @@ func TestRefreshOverHTTP(t *testing.T) {
 		}
 	})
 	f := folder{t, t.TempDir()}
-	f.write("config.yaml", strings.Replace(reloadConfig, `doc.yaml, baseURL: "http://127.0.0.1:1", toolPrefix: ""`, plugin+"/doc.yaml, refresh: 20ms", 1))
+	f.write("config.yaml", strings.Replace(reloadConfig, `doc.yaml, baseURL: "http://127.0.0.1:1"`, plugin+"/doc.yaml, refresh: 20ms", 1))
 	r := &reloads{folder: f, process: serveProcess(t, f.path("config.yaml"))}
 	r.expect("start", "serving", "a=a")
 	set("openapi: [")

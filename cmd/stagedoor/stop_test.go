@@ -49,8 +49,7 @@ func newSlowPlugin(t *testing.T, more string) *slowPlugin {
 	})
 	f := folder{t, t.TempDir()}
 	f.write("doc.yaml", document("slow", "quick"))
-	config := strings.NewReplacer(`http://127.0.0.1:1`, url, `, toolPrefix: ""`, "").Replace(reloadConfig)
-	f.write("config.yaml", config+more)
+	f.write("config.yaml", strings.Replace(reloadConfig, "http://127.0.0.1:1", url, 1)+more)
 	s.process = serveProcess(t, f.path("config.yaml"))
 	go func() {
 		answer, err := s.call("tools/call", "slow")
@@ -60,7 +59,7 @@ func newSlowPlugin(t *testing.T, more string) *slowPlugin {
 	return s
 }
 
-// until asks again and again, as a load balancer's probe does.
+// probe asks again and again, as a load balancer's probe does.
 func probe(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick, late := time.NewTicker(5*time.Millisecond), time.After(patience)
@@ -147,11 +146,10 @@ func TestStopWhileReloading(t *testing.T) {
 		}
 	})
 	f := folder{t, t.TempDir()}
-	config := strings.Replace(reloadConfig, `, toolPrefix: ""`, "", 1)
-	f.write("config.yaml", config)
+	f.write("config.yaml", reloadConfig)
 	f.write("doc.yaml", document("a"))
 	p := serveProcess(t, f.path("config.yaml"))
-	f.write("config.yaml", strings.Replace(config, "doc.yaml", url+"/doc.yaml", 1))
+	f.write("config.yaml", strings.Replace(reloadConfig, "doc.yaml", url+"/doc.yaml", 1))
 	<-asked
 	p.signal(syscall.SIGTERM)
 	if err := p.wait(); err != nil {

@@ -21,7 +21,8 @@ const pathPrefix = "/mcp/"
 // Handler serves all named MCP servers. It is safe for concurrent use.
 type Handler struct {
 	options    Options
-	origins    origins
+	origins    atomic.Pointer[origins]
+	public     *url.URL // nil: none
 	publicHost string
 	sessions   *sessions
 	servers    atomic.Pointer[map[string]*server]
@@ -39,17 +40,14 @@ func New(o Options) (*Handler, error) {
 	setDefaults(&o)
 	h := &Handler{options: o, sessions: newSessions(o.Sessions, o.SessionTTL, o.Now)}
 	h.servers.Store(&map[string]*server{})
-	var public *url.URL
 	if o.PublicURL != "" {
 		u, err := url.Parse(o.PublicURL)
 		if err != nil || u.Host == "" || !isWeb(u) {
 			return nil, fmt.Errorf("public URL %q: expected http://host or https://host", o.PublicURL)
 		}
-		public, h.publicHost = u, u.Host
+		h.public, h.publicHost = u, u.Host
 	}
-	var err error
-	h.origins, err = newOrigins(public, o.AllowedOrigins)
-	return h, err
+	return h, h.SetAllowedOrigins(o.AllowedOrigins)
 }
 
 // SetServers puts these servers in the place of those before, all at once or,
@@ -107,7 +105,7 @@ func (h *Handler) admit(x *exchange) *refusal {
 	if x.server == nil {
 		return &refusal{status: http.StatusNotFound, message: "server " + quoteShort(name) + " is unknown"}
 	}
-	if refused := h.origins.check(x.r); refused != nil {
+	if refused := h.origins.Load().check(x.r); refused != nil {
 		return refused
 	}
 	if refused := h.checkHost(x.r); refused != nil {
