@@ -209,7 +209,9 @@ func DefaultPlugin() Plugin {
 }
 
 // DefaultServer is what holds where a server says nothing.
-func DefaultServer() Server { return Server{ToolNames: "{plugin}_{action}", LegacySSE: "on", ListPage: 1000} }
+func DefaultServer() Server {
+	return Server{ToolNames: "{plugin}_{action}", LegacySSE: "on", ListPage: 1000}
+}
 
 // withDefaults fills in what a config made in Go left at its zero value.
 func (c Config) withDefaults() Config {
