@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,7 +20,7 @@ import (
 // costFor is for how long the cost of replicas is measured.
 var costFor = flag.Duration("cost", 0, "measure what an idle replica costs for this long")
 
-// TestReplicaCost prints what a replica costs that does nothing, beside another
+// TestReplicaCost tells what a replica costs that does nothing, beside another
 // one on the same Postgres, and holds it to generous bounds.
 func TestReplicaCost(t *testing.T) {
 	if _, err := os.Stat("/proc/self/status"); err != nil {
@@ -44,7 +43,7 @@ func TestReplicaCost(t *testing.T) {
 	took := time.Since(began)
 	share := float64(cpu(t, pid)-busy) / took.Seconds() / 100 * 1000
 	memory, connections := resident(t, pid), storetest.Connections(t, database)-2
-	fmt.Printf("one of two idle replicas, for %v: %.1f MiB resident, %.1f thousandths of a CPU, %.1f connections to Postgres, %.2f signals a second\n",
+	t.Logf("one of two idle replicas, for %v: %.1f MiB resident, %.1f thousandths of a CPU, %.1f connections to Postgres, %.2f signals a second",
 		took.Round(time.Second), float64(memory)/(1<<20), share, float64(connections)/2, float64(signals.Load())/took.Seconds()/2)
 	if memory > 128<<20 || connections > 2*17 || signals.Load() > int64(took.Seconds())+10 {
 		t.Errorf("a replica costs %d bytes, %d connections, %d signals", memory, connections, signals.Load())

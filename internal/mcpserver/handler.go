@@ -47,7 +47,8 @@ func New(o Options) (*Handler, error) {
 		}
 		h.public, h.publicHost = u, u.Host
 	}
-	return h, h.SetAllowedOrigins(o.AllowedOrigins)
+	err := h.SetAllowedOrigins(o.AllowedOrigins)
+	return h, err
 }
 
 // SetServers puts these servers in the place of those before, all at once or,

@@ -204,7 +204,8 @@ func TestPod(t *testing.T) {
 		t.Errorf("Kubernetes kills after %v, and stopping takes up to %v", grace, end)
 	}
 	gate := p.Containers[0]
-	wait := time.Duration(gate.StartupProbe["periodSeconds"].(int)*gate.StartupProbe["failureThreshold"].(int)) * time.Second
+	seconds := gate.StartupProbe["periodSeconds"].(int) * gate.StartupProbe["failureThreshold"].(int)
+	wait := time.Duration(seconds) * time.Second
 	if wait < cfg.Database.Wait+30*time.Second {
 		t.Errorf("Kubernetes waits %v for the start, and the gateway %v for its database", wait, cfg.Database.Wait)
 	}
