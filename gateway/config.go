@@ -32,7 +32,7 @@ type Config struct {
 
 // Database says where state is kept.
 type Database struct {
-	URL  Secret        `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name."`
+	URL  Secret        `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name, without a pooler in transaction mode between."`
 	Wait time.Duration `koanf:"wait" doc:"How long the start waits for a Postgres that does not answer yet. 0: it ends with an error at once."`
 }
 

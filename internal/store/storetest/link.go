@@ -15,11 +15,12 @@ type Link struct {
 	URL    string // of the database behind it
 	Direct string // of the same database, beside the link
 
-	target string
-	mu     sync.Mutex
-	state  linkState
-	change chan struct{} // closed when state changes
-	open   map[net.Conn]struct{}
+	target   string
+	mu       sync.Mutex
+	state    linkState
+	silences int           // how often it fell silent
+	change   chan struct{} // closed when state changes
+	open     map[net.Conn]struct{}
 }
 
 type linkState int
@@ -72,13 +73,16 @@ func (l *Link) Cut() { l.set(linkCut) }
 // Silence lets nothing through any more, and tells nobody.
 func (l *Link) Silence() { l.set(linkSilent) }
 
-// Restore makes the link well again. What Silence held back arrives now.
+// Restore makes the link well again, for new connections: those that fell
+// silent stay so, as behind a router that forgot them.
 func (l *Link) Restore() { l.set(linkWell) }
 
 func (l *Link) set(state linkState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.state = state
+	if l.state = state; state == linkSilent {
+		l.silences++
+	}
 	close(l.change)
 	l.change = make(chan struct{})
 	if state == linkCut {
@@ -89,14 +93,15 @@ func (l *Link) set(state linkState) {
 	}
 }
 
-// keep notes connections that Cut closes; false where it has.
-func (l *Link) keep(conns ...net.Conn) bool {
+// keep notes connections that Cut closes; not ok where it has. born is how
+// often the link had been silent by then.
+func (l *Link) keep(conns ...net.Conn) (born int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, conn := range conns {
 		l.open[conn] = struct{}{}
 	}
-	return l.state != linkCut
+	return l.silences, l.state != linkCut
 }
 
 func (l *Link) serve(client net.Conn) {
@@ -106,13 +111,14 @@ func (l *Link) serve(client net.Conn) {
 		return
 	}
 	defer func() { _ = server.Close() }()
-	if !l.keep(client, server) {
+	born, ok := l.keep(client, server)
+	if !ok {
 		return
 	}
 	var wg sync.WaitGroup
 	for from, to := range map[net.Conn]net.Conn{client: server, server: client} {
 		wg.Go(func() {
-			_, _ = io.Copy(gate{l, to}, from)
+			_, _ = io.Copy(gate{l, born, to}, from)
 			_ = from.Close()
 			_ = to.Close()
 		})
@@ -124,18 +130,23 @@ func (l *Link) serve(client net.Conn) {
 	delete(l.open, server)
 }
 
-// gate is a connection's end that is shut while its link is silent.
+// gate is a connection's end that is shut while its link is silent, and for
+// good where that began after it was made.
 type gate struct {
 	link *Link
+	born int
 	net.Conn
 }
 
 func (g gate) Write(data []byte) (int, error) {
 	for {
 		g.link.mu.Lock()
-		state, change := g.link.state, g.link.change
+		state, change, forgotten := g.link.state, g.link.change, g.link.silences != g.born
 		g.link.mu.Unlock()
-		if state != linkSilent {
+		switch {
+		case state == linkCut:
+			return 0, net.ErrClosed
+		case state == linkWell && !forgotten:
 			return g.Conn.Write(data)
 		}
 		<-change
