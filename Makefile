@@ -7,10 +7,10 @@ GOLANGCI_VERSION := $(shell sed -n 's/^golangci_version=//p' .ci/run)
 GOLANGCI := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stagedoor/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance oracle backstage clean
+.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance oracle backstage replica-cost manifests clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## a static binary: bin/stagedoor
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/stagedoor ./cmd/stagedoor
@@ -70,6 +70,12 @@ oracle: ## compare requests with swagger-client's, and write docs/conformance.md
 
 backstage: ## compare with a real Backstage, which is installed from npm
 	test/backstage/run.sh
+
+replica-cost: ## what an idle replica costs, measured for a minute
+	$(GO) test -count=1 -run TestReplicaCost ./cmd/stagedoor -v -cost 60s | grep replicas
+
+manifests: ## hold deploy/ to Kubernetes's own schemas
+	$(GO) test -count=1 ./test/deploy
 
 clean: ## remove what was built here
 	rm -rf bin test/sdk/node_modules test/conformance/node_modules test/oracle/node_modules

@@ -87,8 +87,8 @@ func (g *Gateway) beat(ctx context.Context) {
 	}
 }
 
-func (g *Gateway) beatOnce(ctx context.Context, differing *skew) {
-	ctx, cancel := context.WithTimeout(ctx, databaseBound)
+func (g *Gateway) beatOnce(running context.Context, differing *skew) {
+	ctx, cancel := context.WithTimeout(running, databaseBound)
 	defer cancel()
 	own := g.replica
 	own.Generation = g.serving.Load().generation
@@ -97,7 +97,7 @@ func (g *Gateway) beatOnce(ctx context.Context, differing *skew) {
 	if err == nil {
 		all, err = g.db.Replicas(ctx)
 	}
-	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
+	if running.Err() != nil {
 		return // the gateway stops
 	}
 	g.answers(ctx, err)
