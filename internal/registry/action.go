@@ -46,7 +46,8 @@ type Server struct {
 	WebsiteURL   string
 	Icons        []Icon
 	Instructions string
-	ListPage     int // entries on one page of a list; 0: all
+	ListPage     int  // entries on one page of a list; 0: all
+	NoLegacySSE  bool // it does not speak HTTP+SSE
 	Tools        []Tool
 	Prompts      []Prompt   // ordered by name
 	Resources    []Resource // in the config's order
@@ -97,6 +98,7 @@ type ServerSpec struct {
 	Icons        []Icon
 	Instructions string
 	ListPage     int
+	NoLegacySSE  bool
 	ToolNames    string // template, "{plugin}_{action}" by default
 	Include      []Rule
 	Exclude      []Rule
