@@ -7,7 +7,7 @@ GOLANGCI_VERSION := $(shell sed -n 's/^golangci_version=//p' .ci/run)
 GOLANGCI := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stagedoor/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance oracle backstage replica-cost manifests clean
+.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance clients oracle backstage replica-cost manifests clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,7 +62,14 @@ sdk: build ## drive the binary with MCP's official TypeScript client
 
 conformance: build ## hold the binary to the official conformance suites
 	npm ci --prefix test/conformance --no-audit --no-fund --loglevel=error
-	$(GO) run ./test/conformance -gateway bin/stagedoor -suites test/conformance
+	$(GO) run ./test/conformance -gateway bin/stagedoor -suites test/conformance -expected test/conformance/expected-failures.txt
+
+clients: build ## drive the binary with the official clients in TypeScript and Go, and the Inspector
+	npm ci --prefix test/conformance --no-audit --no-fund --loglevel=error
+	npm ci --prefix test/sdk --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(GO) run ./test/conformance -gateway bin/stagedoor test/conformance/node_modules/node/bin/node test/sdk/clients.mjs
+	$(GO) run ./test/conformance -gateway bin/stagedoor test/conformance/node_modules/node/bin/node test/sdk/inspector.mjs
+	$(GO) run ./test/conformance -gateway bin/stagedoor $(GO) test -C test/gosdk -count=1 ./...
 
 oracle: ## compare requests with swagger-client's, and write docs/conformance.md
 	npm ci --prefix test/oracle --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error
