@@ -18,8 +18,8 @@ const (
 	// after it was away, however much has gathered.
 	batchEvents = 2000
 	batchBytes  = 4 << 20
-	logTimeout   = 5 * time.Second
-	logRetry     = 500 * time.Millisecond
+	logTimeout  = 5 * time.Second
+	logRetry    = 500 * time.Millisecond
 )
 
 var errLogFull = errors.New("event log: the database has not answered for long, streams cannot be resumed")
