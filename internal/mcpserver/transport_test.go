@@ -65,7 +65,7 @@ func progressCall(id string) string {
 func TestResume(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
 		calls := newSteered()
-		a, b := pair(t, open, Options{Invoker: invokerFunc(calls.Invoke)})
+		a, b := pair(t, open, Options{Invoker: invokerFunc(calls.Invoke), SlowCall: 20 * time.Millisecond})
 		ada := startSession(t, a, "/mcp/catalog", "2025-11-25", "ada")
 		eve := startSession(t, a, "/mcp/catalog", "2025-11-25", "eve")
 		other := startSession(t, a, "/mcp/catalog", "2025-11-25", "ada")
@@ -146,13 +146,14 @@ func TestCallLostWithItsReplica(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits until a replica counts as dead")
 	}
+	t.Parallel() // it mostly waits
 	db, err := store.Open(t.Context(), storetest.SQLite(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	calls := newSteered()
-	a, b := newReplica(t, db, Options{Invoker: invokerFunc(calls.Invoke)}), newReplica(t, db, Options{})
+	a, b := newReplica(t, db, Options{Invoker: invokerFunc(calls.Invoke), SlowCall: 20 * time.Millisecond}), newReplica(t, db, Options{})
 	s := startSession(t, a, "/mcp/catalog", "2025-11-25", "")
 	call := request(t, "POST", a.url, inSession(s, ""), progressCall(`"x"`))
 	calls.send(t, "one")
@@ -374,7 +375,7 @@ func TestListenModern(t *testing.T) {
 func TestCancelElsewhere(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
 		calls := newSteered()
-		a, b := pair(t, open, Options{Invoker: invokerFunc(calls.Invoke)})
+		a, b := pair(t, open, Options{Invoker: invokerFunc(calls.Invoke), SlowCall: 20 * time.Millisecond})
 		ada, eve := startSession(t, a, "/mcp/catalog", "2025-11-25", "ada"), startSession(t, b, "/mcp/catalog", "2025-11-25", "eve")
 		call := request(t, "POST", a.url, inSession(ada, "ada"), progressCall(`"é 1"`))
 		calls.send(t, "one")
