@@ -7,7 +7,7 @@ GOLANGCI_VERSION := $(shell sed -n 's/^golangci_version=//p' .ci/run)
 GOLANGCI := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stagedoor/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk oracle backstage clean
+.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance oracle backstage clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ sdk: build ## drive the binary with MCP's official TypeScript client
 	npm ci --prefix test/sdk --no-audit --no-fund --loglevel=error
 	node test/sdk/smoke.mjs bin/stagedoor config.example.yaml
 
+conformance: build ## hold the binary to the official conformance suites
+	npm ci --prefix test/conformance --no-audit --no-fund --loglevel=error
+	$(GO) run ./test/conformance -gateway bin/stagedoor -suites test/conformance
+
 oracle: ## compare requests with swagger-client's, and write docs/conformance.md
 	npm ci --prefix test/oracle --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(GO) test -count=1 ./test/oracle -update
@@ -68,4 +72,4 @@ backstage: ## compare with a real Backstage, which is installed from npm
 	test/backstage/run.sh
 
 clean: ## remove what was built here
-	rm -rf bin test/sdk/node_modules test/oracle/node_modules
+	rm -rf bin test/sdk/node_modules test/conformance/node_modules test/oracle/node_modules

@@ -25,14 +25,24 @@ type ServerInfo struct {
 	Title string     `json:"title"`
 	Path  string     `json:"path"` // "/mcp/name"
 	Tools []ToolInfo `json:"tools"`
+	// Prompts are the names of the declared prompts, Resources what is declared
+	// beside the documents of the tools' actions.
+	Prompts   []string       `json:"prompts"`
+	Resources []ResourceInfo `json:"resources"`
 	// ListBytes is the size of the answer to tools/list, which every client
-	// puts before its model.
+	// puts before its model; of all pages.
 	ListBytes int `json:"listBytes"`
 }
 
 // ToolInfo says which action a tool is.
 type ToolInfo struct {
 	Name   string `json:"name"`
+	Action string `json:"action"`
+}
+
+// ResourceInfo says which action a resource, or a template of resources, reads.
+type ResourceInfo struct {
+	URI    string `json:"uri"`
 	Action string `json:"action"`
 }
 
@@ -55,6 +65,7 @@ type Result struct {
 // The kinds of [CallError].
 const (
 	InvalidArguments = string(invoke.InvalidArguments) // the arguments break the input schema
+	Denied           = string(invoke.Denied)           // the caller may not use the action
 	Rejected         = string(invoke.Rejected)         // the plugin answered 4xx
 	Unavailable      = string(invoke.Unavailable)      // the plugin is down, failed, or answered with something unreadable
 	Timeout          = string(invoke.Timeout)          // the plugin was too slow
@@ -96,9 +107,19 @@ func (g *Gateway) Action(id string) (Action, error) {
 func (g *Gateway) Servers() []ServerInfo {
 	var out []ServerInfo
 	for _, s := range g.registry.Snapshot().Servers() {
-		info := ServerInfo{Name: s.Name, Title: s.Title, Path: "/mcp/" + s.Name, Tools: []ToolInfo{}}
+		info := ServerInfo{Name: s.Name, Title: s.Title, Path: "/mcp/" + s.Name, Tools: []ToolInfo{}, Prompts: []string{}, Resources: []ResourceInfo{}}
 		for _, t := range s.Tools {
 			info.Tools = append(info.Tools, ToolInfo{t.Name, t.Action.ID})
+		}
+		for _, p := range s.Prompts {
+			info.Prompts = append(info.Prompts, p.Name)
+		}
+		for _, r := range s.Resources {
+			uri := r.URI
+			if r.Template != nil {
+				uri = r.Template.String()
+			}
+			info.Resources = append(info.Resources, ResourceInfo{uri, r.Action.ID})
 		}
 		if list, err := mcpserver.ToolsList(s, ""); err == nil {
 			info.ListBytes = len(list)
@@ -112,7 +133,7 @@ func (g *Gateway) Servers() []ServerInfo {
 func ProtocolVersions() []string { return mcpserver.ProtocolVersions() }
 
 // ToolsList is exactly what a server answers to tools/list in the protocol
-// revision, "" being the newest with sessions.
+// revision, "" being the newest with sessions; all pages as one.
 func (g *Gateway) ToolsList(server, protocolVersion string) (json.RawMessage, error) {
 	var names []string
 	for _, s := range g.registry.Snapshot().Servers() {
@@ -132,6 +153,9 @@ func (g *Gateway) Call(ctx context.Context, id string, arguments json.RawMessage
 		return nil, err
 	}
 	r, err := g.registry.Invoke(ctx, registry.Principal{}, a, arguments)
+	if err == nil {
+		r, err = r.Plain()
+	}
 	if err != nil {
 		return nil, callError(err)
 	}

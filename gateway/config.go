@@ -4,7 +4,11 @@ import (
 	"cmp"
 	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/stagedoor/stagedoor/internal/source"
 )
 
 // Config is a whole gateway: what the YAML file says, or what a Go program
@@ -21,13 +25,16 @@ type Config struct {
 	Database       Database          `koanf:"database" doc:"Where MCP sessions and the built-in catalog are kept."`
 	Log            Log               `koanf:"log" doc:"The log on standard error."`
 	Limits         Limits            `koanf:"limits" doc:"Bounds on what callers send."`
+	Streams        Streams           `koanf:"streams" doc:"Answers that are streams of events, and what is kept of them for clients that lose the connection."`
+	Shutdown       Shutdown          `koanf:"shutdown" doc:"How the gateway ends on SIGTERM. A second signal ends it at once."`
 	Plugins        map[string]Plugin `koanf:"plugins" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"The services whose actions the gateway offers, by name ([a-z0-9][a-z0-9-]*)."`
 	Servers        map[string]Server `koanf:"servers" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"The MCP servers, by name: each is served at /mcp/{name}."`
 }
 
 // Database says where state is kept.
 type Database struct {
-	URL Secret `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name, without a pooler in transaction mode between."`
+	URL  Secret        `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name, without a pooler in transaction mode between."`
+	Wait time.Duration `koanf:"wait" doc:"How long the start waits for a Postgres that does not answer yet. 0: it ends with an error at once."`
 }
 
 // Log says how the log looks.
@@ -40,6 +47,21 @@ type Log struct {
 type Limits struct {
 	RequestBody Size          `koanf:"requestBody" doc:"Largest request body of an MCP client."`
 	SessionTTL  time.Duration `koanf:"sessionTTL" doc:"How long an MCP session lives without being used."`
+}
+
+// Streams says when answers become streams, and how they are looked after.
+type Streams struct {
+	SlowCall    time.Duration `koanf:"slowCall" doc:"After this time an answer becomes a stream, where the client can read one, so that nothing on the way gives up on it."`
+	KeepAlive   time.Duration `koanf:"keepAlive" doc:"How often something is sent on a quiet stream."`
+	Replay      time.Duration `koanf:"replay" doc:"How long a client of a session can come back for what it missed of a stream."`
+	ReplayBytes Size          `koanf:"replayBytes" doc:"How much is kept for that, of one session."`
+}
+
+// Shutdown says how a gateway ends; package gateway itself only keeps it for
+// the program that serves its handler.
+type Shutdown struct {
+	Delay   time.Duration `koanf:"delay" doc:"How long requests are still taken after /readyz has begun to answer 503, so that load balancers notice."`
+	Timeout time.Duration `koanf:"timeout" doc:"How long calls in flight may take to finish after that."`
 }
 
 // Plugin is one service with an OpenAPI document.
@@ -60,6 +82,7 @@ type Plugin struct {
 	OutputSchemas string                   `koanf:"outputSchemas" enum:"open,strict" doc:"How tools/list shows what a tool gives back. open: as the document says, or anything else, so that no client throws a result away that breaks the document. strict: exactly as the document says, for plugins that keep to theirs."`
 	Auth          PluginAuth               `koanf:"auth" doc:"The gateway's own credentials for the plugin. A caller's token is never passed on."`
 	Attributes    map[string]AttributeRule `koanf:"attributes" doc:"The operator's word on attributes, by action name (or glob). It counts more than the document's, which cannot call an action less dangerous than its HTTP method."`
+	Icons         []Icon                   `koanf:"icons" doc:"Images that clients show beside each of the plugin's tools."`
 	Locations     []string                 `koanf:"locations" doc:"Embedded catalog only: catalog-info.yaml files, globs (both relative to the config file) and URLs to load; embedded:example is the example organisation."`
 	AllowedURLs   []string                 `koanf:"allowedURLs" doc:"Embedded catalog only: URL prefixes from which entities may be registered although they are on a private network."`
 }
@@ -93,12 +116,77 @@ type AttributeRule struct {
 
 // Server is one named MCP server.
 type Server struct {
-	Title        string    `koanf:"title" doc:"Name for people. Default: the server's name."`
-	Version      string    `koanf:"version" doc:"Version that clients are told. Default: the gateway's."`
-	Instructions string    `koanf:"instructions" doc:"What a model should know before it uses the tools."`
-	ToolNames    string    `koanf:"toolNames" doc:"Template of tool names, with {plugin} and {action}. \"{plugin}.{action}\" gives Backstage's names."`
-	Actions      Allowlist `koanf:"actions" doc:"Which actions are the server's tools. Nothing is shown that is not included."`
+	Title        string            `koanf:"title" doc:"Name for people. Default: the server's name."`
+	Version      string            `koanf:"version" doc:"Version that clients are told. Default: the gateway's."`
+	Description  string            `koanf:"description" doc:"What the server is for, for people."`
+	WebsiteURL   string            `koanf:"websiteURL" doc:"Page about the server, for people."`
+	Icons        []Icon            `koanf:"icons" doc:"Images that clients show for the server."`
+	Instructions string            `koanf:"instructions" doc:"What a model should know before it uses the tools."`
+	ToolNames    string            `koanf:"toolNames" doc:"Template of tool names, with {plugin} and {action}. \"{plugin}.{action}\" gives Backstage's names."`
+	LegacySSE    string            `koanf:"legacySSE" enum:"on,off" doc:"The deprecated HTTP+SSE transport at /mcp/{name}/sse, for clients that know nothing newer."`
+	ListPage     int               `koanf:"listPage" doc:"How many tools, prompts or resources one page of a list has."`
+	Actions      Allowlist         `koanf:"actions" doc:"Which actions are the server's tools. Nothing is shown that is not included."`
+	Prompts      map[string]Prompt `koanf:"prompts" names:"^[a-zA-Z0-9_-]{1,64}$" doc:"Templates of messages that users pick and fill in, by name."`
+	Resources    []Resource        `koanf:"resources" doc:"What actions answer, to be read under URIs, beside the document of each action (stagedoor://actions/ID), which is always there."`
 }
+
+// Icon is an image for user interfaces.
+type Icon struct {
+	Src      string   `koanf:"src" doc:"Where the image is: an https or data URL."`
+	MIMEType string   `koanf:"mimeType" doc:"Media type, for example image/svg+xml."`
+	Sizes    []string `koanf:"sizes" doc:"Sizes in pixels, for example 48x48, or any."`
+	Theme    string   `koanf:"theme" enum:"light,dark" doc:"Background that it is made for."`
+}
+
+// Prompt is a template of messages. Its name is the key in [Server].
+type Prompt struct {
+	Title       string           `koanf:"title" doc:"Name for people."`
+	Description string           `koanf:"description" doc:"What the prompt is for."`
+	Arguments   []PromptArgument `koanf:"arguments" doc:"What a user fills in."`
+	Messages    []PromptMessage  `koanf:"messages" doc:"The messages, in their order."`
+}
+
+// PromptArgument is a text that a user fills in.
+type PromptArgument struct {
+	Name        string   `koanf:"name" doc:"Name, as templates have it in braces."`
+	Title       string   `koanf:"title" doc:"Name for people."`
+	Description string   `koanf:"description" doc:"What to fill in."`
+	Required    bool     `koanf:"required" doc:"It cannot be left out."`
+	Enum        []string `koanf:"enum" doc:"All values that it may have; clients can complete them."`
+	Ask         bool     `koanf:"ask" doc:"Where it is required and missing, the user is asked for it, if the client can."`
+}
+
+// PromptMessage is one message: text, resource, image or audio.
+type PromptMessage struct {
+	Role     string      `koanf:"role" enum:"user,assistant" doc:"Who says it. Default: user."`
+	Text     string      `koanf:"text" doc:"The text. {argument} is filled in; {{ and }} are braces."`
+	Resource string      `koanf:"resource" doc:"URI of one of the server's resources, which is embedded. {argument} is filled in, percent-encoded where it is a part."`
+	Image    PromptMedia `koanf:"image" doc:"An image."`
+	Audio    PromptMedia `koanf:"audio" doc:"A sound."`
+}
+
+// PromptMedia is a file, or its content for gateways made in Go.
+type PromptMedia struct {
+	File     string `koanf:"file" doc:"The file, at most 4 MiB. Relative to the config file."`
+	MIMEType string `koanf:"mimeType" doc:"Media type, for example image/png. Default: what the content looks like."`
+	Data     []byte `koanf:"-"`
+}
+
+// Resource is what an action answers, under a URI or those of a template.
+type Resource struct {
+	URI         string            `koanf:"uri" doc:"URI, with a scheme of your choice, for example docs://intro."`
+	URITemplate string            `koanf:"uriTemplate" doc:"RFC 6570 template of URIs, instead of uri, for example tickets://{id}. A variable is a part of one path segment."`
+	Name        string            `koanf:"name" doc:"Name for programs."`
+	Title       string            `koanf:"title" doc:"Name for people."`
+	Description string            `koanf:"description" doc:"What there is to read."`
+	MIMEType    string            `koanf:"mimeType" doc:"Media type of the text. Default: application/json or text/plain, as the action answers; binary data keeps its own."`
+	Action      string            `koanf:"action" doc:"Id of the action, which has to be readOnly and one that the server includes."`
+	Arguments   map[string]Scalar `koanf:"arguments" doc:"Its arguments. \"{id}\" is the template's variable id; lists and objects are written as JSON."`
+}
+
+// Scalar is a string, number or boolean as it is written in YAML. What it is
+// in the end, the schema of its place says.
+type Scalar string
 
 // Allowlist picks actions: what an include rule matches and no exclude rule
 // does.
@@ -124,6 +212,8 @@ func DefaultConfig() Config {
 		Database: Database{URL: SecretValue("sqlite:stagedoor.db")},
 		Log:      Log{Format: "auto", Level: "info"},
 		Limits:   Limits{RequestBody: 4 << 20, SessionTTL: 24 * time.Hour},
+		Streams:  Streams{SlowCall: 2 * time.Second, KeepAlive: 15 * time.Second, Replay: 10 * time.Minute, ReplayBytes: 16 << 20},
+		Shutdown: Shutdown{Timeout: 30 * time.Second},
 	}
 }
 
@@ -133,7 +223,34 @@ func DefaultPlugin() Plugin {
 }
 
 // DefaultServer is what holds where a server says nothing.
-func DefaultServer() Server { return Server{ToolNames: "{plugin}_{action}"} }
+func DefaultServer() Server {
+	return Server{ToolNames: "{plugin}_{action}", LegacySSE: "on", ListPage: 1000}
+}
+
+// origins are the allowed origins as browsers write them.
+func (c Config) origins() []string {
+	origins := make([]string, 0, len(c.AllowedOrigins))
+	for _, o := range c.AllowedOrigins {
+		origins = append(origins, strings.TrimSuffix(o, "/"))
+	}
+	return origins
+}
+
+// Files lists the files that the config names, beside its own: documents (of
+// a glob those that are there now), overlays and secrets. Locations of the
+// embedded catalog are not among them: it looks after them itself.
+func (c Config) Files() []string {
+	files := c.Database.URL.files()
+	for _, p := range c.Plugins {
+		files = append(files, p.Overlays...)
+		files = append(files, source.Paths(p.Spec)...)
+		for _, s := range []Secret{p.Auth.Bearer, p.Auth.Basic.Password, p.Auth.Header.Value} {
+			files = append(files, s.files()...)
+		}
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
+}
 
 // withDefaults fills in what a config made in Go left at its zero value.
 func (c Config) withDefaults() Config {
@@ -143,6 +260,9 @@ func (c Config) withDefaults() Config {
 	c.Log.Format, c.Log.Level = cmp.Or(c.Log.Format, d.Log.Format), cmp.Or(c.Log.Level, d.Log.Level)
 	c.Limits.RequestBody = cmp.Or(c.Limits.RequestBody, d.Limits.RequestBody)
 	c.Limits.SessionTTL = cmp.Or(c.Limits.SessionTTL, d.Limits.SessionTTL)
+	c.Streams.SlowCall, c.Streams.KeepAlive = cmp.Or(c.Streams.SlowCall, d.Streams.SlowCall), cmp.Or(c.Streams.KeepAlive, d.Streams.KeepAlive)
+	c.Streams.Replay, c.Streams.ReplayBytes = cmp.Or(c.Streams.Replay, d.Streams.Replay), cmp.Or(c.Streams.ReplayBytes, d.Streams.ReplayBytes)
+	c.Shutdown.Timeout = cmp.Or(c.Shutdown.Timeout, d.Shutdown.Timeout)
 	c.Plugins, c.Servers = maps.Clone(c.Plugins), maps.Clone(c.Servers)
 	for name, p := range c.Plugins {
 		d := DefaultPlugin()
@@ -152,7 +272,8 @@ func (c Config) withDefaults() Config {
 		c.Plugins[name] = p
 	}
 	for name, s := range c.Servers {
-		s.ToolNames = cmp.Or(s.ToolNames, DefaultServer().ToolNames)
+		s.LegacySSE = cmp.Or(s.LegacySSE, DefaultServer().LegacySSE)
+		s.ToolNames, s.ListPage = cmp.Or(s.ToolNames, DefaultServer().ToolNames), cmp.Or(s.ListPage, DefaultServer().ListPage)
 		c.Servers[name] = s
 	}
 	return c

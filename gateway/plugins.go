@@ -40,12 +40,13 @@ func (p Plugin) build(ctx context.Context, name string, settings settings, old b
 		}
 		overlays = append(overlays, overlay)
 	}
-	out := builtPlugin{settings: settings, digest: digest(sources, overlays), files: files}
+	out := builtPlugin{settings: settings, files: files}
+	out.digest, out.contents = digests(sources, overlays)
 	if old.Client != nil && old.settings == out.settings && old.digest == out.digest && !settings.inGo && sameFiles(files, old.files) {
-		old.Attributes, old.StrictOutput = attributeRules(path, p.Attributes), p.strictOutput()
+		old.Attributes, old.StrictOutput, old.Icons = attributeRules(path, p.Attributes), p.strictOutput(), icons(p.Icons)
 		return old, nil
 	}
-	out.Plugin = registry.Plugin{Name: name, StrictOutput: p.strictOutput(), Attributes: attributeRules(path, p.Attributes)}
+	out.Plugin = registry.Plugin{Name: name, StrictOutput: p.strictOutput(), Attributes: attributeRules(path, p.Attributes), Icons: icons(p.Icons)}
 	for i, src := range sources {
 		opts := openapi.Options{
 			Mode: openapi.Mode(p.Actions), Overlays: overlays, TrustAttributes: p.Embedded != "", MaxBytes: source.MaxDocument,
@@ -89,17 +90,21 @@ func (p Plugin) settings(c *runningCatalog) settings {
 	}
 }
 
-// digest is a hash of documents, their names and order.
-func digest(lists ...[]openapi.Source) (sum [sha256.Size]byte) {
-	h := sha256.New()
+// digests are hashes of documents in their order: with the names of their
+// places, and without.
+func digests(lists ...[]openapi.Source) (named, contents [sha256.Size]byte) {
+	n, c := sha256.New(), sha256.New()
 	for _, list := range lists {
 		for _, src := range list {
-			h.Write(fmt.Appendf(nil, "%q %d ", src.Name, len(src.Data)))
-			h.Write(src.Data)
+			n.Write(fmt.Appendf(nil, "%q %d ", src.Name, len(src.Data)))
+			c.Write(fmt.Appendf(nil, "%d ", len(src.Data)))
+			n.Write(src.Data)
+			c.Write(src.Data)
 		}
-		h.Write([]byte{0})
+		n.Write([]byte{0})
+		c.Write([]byte{0})
 	}
-	return [sha256.Size]byte(h.Sum(nil))
+	return [sha256.Size]byte(n.Sum(nil)), [sha256.Size]byte(c.Sum(nil))
 }
 
 // strictOutput: what ships in the binary keeps to its document.
@@ -213,12 +218,14 @@ func attributeRules(path string, rules map[string]AttributeRule) []registry.Attr
 	return out
 }
 
-func serverSpecs(servers map[string]Server, known Faults) []registry.ServerSpec {
-	out := make([]registry.ServerSpec, 0, len(servers))
+// serverSpecs says the servers in the registry's words. What is known to be
+// wrong is left out.
+func serverSpecs(servers map[string]Server, known Faults) (out []registry.ServerSpec, faults Faults) {
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
 		s := servers[name]
 		spec := registry.ServerSpec{
-			Name: name, Title: s.Title, Version: s.Version, Instructions: s.Instructions, ToolNames: s.ToolNames,
+			Name: name, Title: s.Title, Version: s.Version, Description: s.Description, WebsiteURL: s.WebsiteURL, Icons: icons(s.Icons),
+			Instructions: s.Instructions, ListPage: s.ListPage, ToolNames: s.ToolNames, NoLegacySSE: s.LegacySSE == "off",
 			Include: rules("servers."+name+".actions.include", s.Actions.Include),
 			Exclude: rules("servers."+name+".actions.exclude", s.Actions.Exclude),
 		}
@@ -231,9 +238,11 @@ func serverSpecs(servers map[string]Server, known Faults) []registry.ServerSpec 
 		if known.about("servers." + name + ".toolNames") {
 			spec.ToolNames = registry.DefaultToolNames
 		}
+		spec.Prompts = s.prompts(&faults, "servers."+name+".prompts", known)
+		spec.Resources = s.resources("servers."+name+".resources", known)
 		out = append(out, spec)
 	}
-	return out
+	return out, faults
 }
 
 func rules(path string, in []Rule) []registry.Rule {

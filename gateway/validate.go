@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -79,6 +80,15 @@ func (c Config) Validate() Faults {
 	}
 	if c.Limits.SessionTTL <= 0 {
 		fs.add("limits.sessionTTL", "", "has to be more than 0")
+	}
+	c.Streams.validate(&fs)
+	for _, wait := range []struct {
+		path  string
+		value time.Duration
+	}{{"database.wait", c.Database.Wait}, {"shutdown.delay", c.Shutdown.Delay}, {"shutdown.timeout", c.Shutdown.Timeout}} {
+		if wait.value < 0 {
+			fs.add(wait.path, "", "cannot be negative")
+		}
 	}
 	for _, n := range slices.Sorted(maps.Keys(c.Plugins)) {
 		c.Plugins[n].validate(&fs, n)
@@ -183,6 +193,7 @@ func (p Plugin) validate(fs *Faults, plugin string) {
 			fs.add(path+".attributes."+actions, "", "an action cannot be readOnly and destructive")
 		}
 	}
+	validateIcons(fs, path+".icons", p.Icons)
 	p.Auth.validate(fs, path+".auth")
 }
 
@@ -240,6 +251,11 @@ func (s Server) validate(fs *Faults, server string, plugins map[string]Plugin) {
 	if !strings.Contains(s.ToolNames, "{action}") {
 		fs.add(path+".toolNames", `for example "{plugin}_{action}"`, "template %q has no {action}", s.ToolNames)
 	}
+	oneOf(fs, path+".legacySSE", s.LegacySSE, "on", "off")
+	if s.ListPage < 1 {
+		fs.add(path+".listPage", "", "has to be more than 0")
+	}
+	s.validateOffers(fs, path)
 	if len(s.Actions.Include) == 0 {
 		fs.add(path+".actions", `include: ["catalog:*"] shows all actions of the plugin catalog`, "nothing is included, so the server would have no tools")
 	}
@@ -271,4 +287,15 @@ func fromRegistry(faults []registry.Fault) Faults {
 func unknownServer(server string, known []string) error {
 	f := Fault{Message: fmt.Sprintf("unknown server %q", server), Hint: suggest.Hint(server, known)}
 	return errors.New(f.String())
+}
+
+func (s Streams) validate(fs *Faults) {
+	for _, f := range []struct {
+		key  string
+		more bool
+	}{{"slowCall", s.SlowCall > 0}, {"keepAlive", s.KeepAlive > 0}, {"replay", s.Replay > 0}, {"replayBytes", s.ReplayBytes > 0}} {
+		if !f.more {
+			fs.add("streams."+f.key, "", "has to be more than 0")
+		}
+	}
 }

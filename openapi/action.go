@@ -13,7 +13,10 @@ type Action struct {
 	Name        string
 	Title       string
 	Description string
-	Attributes  Attributes
+	// FullDescription is the description before Description was cut to what a
+	// model is shown; empty where nothing was cut.
+	FullDescription string
+	Attributes      Attributes
 	// InputSchema is a self-contained JSON Schema 2020-12 whose root is an
 	// object that admits no unknown property.
 	InputSchema json.RawMessage

@@ -15,10 +15,11 @@ func (r *reader) action(o *operation, x *xAction) (Action, bool) {
 	if !ok {
 		return Action{}, false
 	}
+	description := firstText(x.description, o.description, o.summary)
 	a := Action{
 		Name:         name,
 		Title:        firstText(x.title, o.summary, titleFrom(name)),
-		Description:  r.short(firstText(x.description, o.description, o.summary), maxActionText, o.node),
+		Description:  r.short(description, maxActionText, o.node),
 		Attributes:   r.attributes(o.method, x),
 		InputSchema:  b.inputSchema(),
 		OutputSchema: b.outputSchema(),
@@ -31,6 +32,9 @@ func (r *reader) action(o *operation, x *xAction) (Action, bool) {
 		Location:     r.at(x.node),
 		Request:      b.requestPlan(),
 		Response:     x.responsePlan(),
+	}
+	if a.Description != description {
+		a.FullDescription = description
 	}
 	if x.tags == nil {
 		a.Tags = o.tags

@@ -51,6 +51,14 @@ func decode(tree map[string]any, o *overrides, dir string) (gateway.Config, erro
 	for name, p := range cfg.Plugins {
 		cfg.Plugins[name] = resolvePaths(dir, p)
 	}
+	for _, s := range cfg.Servers {
+		for _, p := range s.Prompts {
+			for i := range p.Messages {
+				m := &p.Messages[i]
+				m.Image.File, m.Audio.File = resolvePath(dir, m.Image.File), resolvePath(dir, m.Audio.File)
+			}
+		}
+	}
 	return cfg, nil
 }
 

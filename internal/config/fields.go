@@ -20,6 +20,7 @@ const (
 	size
 	duration
 	secret
+	anyScalar // a string, number or boolean
 	list
 	named   // a mapping of names that the operator chooses
 	section // a mapping with known keys
@@ -55,6 +56,8 @@ func shapeOf(v reflect.Value) *shape {
 		return &shape{kind: size}
 	case time.Duration:
 		return &shape{kind: duration}
+	case gateway.Scalar:
+		return &shape{kind: anyScalar}
 	}
 	switch t := v.Type(); t.Kind() {
 	case reflect.Pointer:

@@ -71,7 +71,9 @@ func (s *shape) written() string {
 		}
 		return "list of " + s.elem.written() + "s"
 	case named:
-		return "sections by name"
+		return s.elem.written() + "s by name"
+	case anyScalar:
+		return "value"
 	case section:
 		return "section"
 	case boolean:

@@ -71,6 +71,8 @@ func (s *shape) parse(v scalar) (any, *problem) {
 		return nil, &problem{"expected a size like 1MiB" + v.got(), "a number of bytes, or one with B, KiB, MiB or GiB"}
 	case duration:
 		return v.duration()
+	case anyScalar:
+		return v.text, nil
 	}
 	return s.string(v)
 }
@@ -120,6 +122,8 @@ func (s *shape) noun() string {
 		return "a duration"
 	case secret:
 		return "a secret"
+	case anyScalar:
+		return "a string, number or boolean"
 	case list:
 		return "a list"
 	case named, section:

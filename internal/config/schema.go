@@ -77,6 +77,8 @@ func (d schemas) value(s *shape) object {
 		return orReference(object{"type": "string", "pattern": durationPattern}, object{"const": 0})
 	case secret:
 		return object{"$ref": "#/$defs/secret"}
+	case anyScalar:
+		return object{"type": []string{"string", "number", "boolean"}}
 	case list:
 		return object{"type": "array", "items": d.value(s.elem)}
 	case named:
@@ -111,8 +113,12 @@ func orNull(o object) object {
 	if forms, ok := o["anyOf"].([]any); ok {
 		return object{"anyOf": append(forms, object{"type": "null"})}
 	}
-	if t, ok := o["type"].(string); ok {
+	switch t := o["type"].(type) {
+	case string:
 		o["type"] = []string{t, "null"}
+		return o
+	case []string:
+		o["type"] = append(t, "null")
 		return o
 	}
 	return object{"anyOf": []any{o, object{"type": "null"}}}

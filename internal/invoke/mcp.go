@@ -3,6 +3,7 @@ package invoke
 import (
 	"context"
 	"encoding/json"
+	"strings"
 )
 
 // MCP is the answer of a plugin that speaks MCP (x-action output.mode: mcp):
@@ -45,6 +46,43 @@ type Input struct {
 	// Capabilities are those that the client declared, an object.
 	Capabilities json.RawMessage
 }
+
+// Plain is the result for callers that do not speak MCP: structured content, else
+// the text where all content is text, else the list of content. What the plugin
+// calls an error is one (Rejected), and so is a question (Unavailable).
+func (r *Result) Plain() (*Result, error) {
+	m := r.MCP
+	if m == nil {
+		return r, nil
+	}
+	plain := *r
+	plain.MCP, plain.JSON = nil, m.Structured
+	o, isText := &checker{}, true
+	var texts []string
+	for _, raw := range o.list("content", m.Content) {
+		block := o.object("block", raw)
+		if o.word(block, "type", true) == "text" {
+			texts = append(texts, o.word(block, "text", true))
+		} else {
+			isText = false
+		}
+	}
+	text := strings.Join(texts, "\n")
+	switch {
+	case m.Asks != nil:
+		return nil, &Error{Kind: Unavailable, Status: r.Status, Headers: r.Headers, Message: CannotAsk}
+	case m.IsError:
+		return nil, &Error{Kind: Rejected, Status: r.Status, Headers: r.Headers, Message: text}
+	case plain.JSON == nil && isText:
+		plain.Text = text
+	case plain.JSON == nil:
+		plain.JSON = m.Content
+	}
+	return &plain, nil
+}
+
+// CannotAsk is what a caller reads who cannot be asked what the plugin asks.
+const CannotAsk = "the action has to ask for more before it can go on, and this caller cannot be asked"
 
 type inputKey struct{}
 

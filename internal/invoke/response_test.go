@@ -22,10 +22,16 @@ import (
 // ask calls a plugin that answers with the handler.
 func ask(t *testing.T, handler http.HandlerFunc, o Options, a *openapi.Action) (*Result, error) {
 	t.Helper()
+	return askIn(context.Background(), t, handler, o, a)
+}
+
+// askIn is ask with a context.
+func askIn(ctx context.Context, t *testing.T, handler http.HandlerFunc, o Options, a *openapi.Action) (*Result, error) {
+	t.Helper()
 	server := httptest.NewServer(handler)
 	defer server.Close()
 	o.BaseURL = server.URL
-	return newClient(t, o).Invoke(context.Background(), a, nil)
+	return newClient(t, o).Invoke(ctx, a, nil)
 }
 
 func utf16Of(t *testing.T, s string, order unicode.Endianness, bom unicode.BOMPolicy) string {

@@ -20,6 +20,18 @@ type Result struct {
 	empty bool // there was no body
 }
 
+// Structured is what of the result its action's output schema describes, nil
+// where there is no such thing.
+func (r *Result) Structured() json.RawMessage {
+	switch {
+	case r.MCP == nil:
+		return r.JSON
+	case r.MCP.IsError:
+		return nil
+	}
+	return r.MCP.Structured
+}
+
 // Binary is an answer that is no text: an image, a sound, a file.
 type Binary struct {
 	MediaType string // without parameters, "image/png"
@@ -33,6 +45,8 @@ type Kind string
 const (
 	// InvalidArguments: the arguments break the input schema; Message tells a model how to mend them.
 	InvalidArguments Kind = "invalid_arguments"
+	// Denied: the principal may not use the action.
+	Denied Kind = "denied"
 	// Rejected: the plugin answered 4xx; Message has what it said.
 	Rejected Kind = "rejected"
 	// Unavailable: the plugin could not be reached, answered 5xx, or with broken JSON.

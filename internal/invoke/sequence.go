@@ -30,20 +30,20 @@ func sequenceOf(essence string) *sequence {
 	switch essence {
 	case "application/x-ndjson", "application/ndjson", "text/x-ndjson", "application/jsonl", "application/x-jsonl", "application/jsonlines",
 		"application/x-jsonlines", "application/json-lines", "application/stream+json", "application/x-json-stream":
-		return &sequence{split: func() bufio.SplitFunc { return splitAt('\n') }, item: jsonItem}
+		return &sequence{split: func() bufio.SplitFunc { return splitAt('\n', nil) }, item: jsonItem}
 	case eventStream:
 		return &sequence{split: splitEvents, item: eventItem}
 	}
 	if essence == "application/json-seq" || strings.HasSuffix(essence, "+json-seq") {
-		return &sequence{split: func() bufio.SplitFunc { return splitAt(0x1E) }, item: jsonItem}
+		return &sequence{split: func() bufio.SplitFunc { return splitAt(0x1E, wholeTexts()) }, item: jsonItem}
 	}
 	return nil
 }
 
 // splitAt splits at a byte: LF of lines, RFC 7464's record separator. A splitter
 // is of one stream: it remembers how far it has looked, for it sees the
-// beginning of a record again with each read.
-func splitAt(mark byte) bufio.SplitFunc {
+// beginning of a record again with each read. What is whole needs no mark after it.
+func splitAt(mark byte, whole func(data []byte) bool) bufio.SplitFunc {
 	seen := 0
 	return func(data []byte, atEOF bool) (advance int, token []byte, err error) {
 		if i := bytes.IndexByte(data[seen:], mark); i >= 0 {
@@ -52,11 +52,32 @@ func splitAt(mark byte) bufio.SplitFunc {
 			return end + 1, data[:end], nil
 		}
 		seen = len(data)
-		if atEOF && seen > 0 {
+		if seen > 0 && (atEOF || whole != nil && whole(data)) {
 			seen = 0
 			return len(data), data, nil
 		}
 		return 0, nil, nil
+	}
+}
+
+// wholeTexts tells whether a record of RFC 7464, whose mark stands before it,
+// has come to its end: a plugin may write the next one much later. It looks again
+// only when there is twice as much, so that all its looking takes linear time.
+func wholeTexts() func(data []byte) bool {
+	failed := 0
+	return func(data []byte) bool {
+		if len(data) < failed { // another record
+			failed = 0
+		}
+		if !bytes.HasSuffix(data, []byte("\n")) || len(data) < 2*failed {
+			return false
+		}
+		if json.Valid(data) {
+			failed = 0
+			return true
+		}
+		failed = len(data)
+		return false
 	}
 }
 

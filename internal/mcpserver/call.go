@@ -20,7 +20,7 @@ func (h *Handler) appendCall(ctx context.Context, x *exchange, dst []byte, e era
 		return invalidParams("params.name must be a tool's name").append(dst, m.id)
 	}
 	t, ok := x.server.tools[m.name]
-	if !ok {
+	if !ok || !x.server.sees(x.principal, t.action) {
 		h.observe(ctx, x, telemetry.UnknownTool, outcomeUnknown, 0, nil)
 		return unknownTool(m.name).append(dst, m.id)
 	}
@@ -46,6 +46,7 @@ func (h *Handler) call(ctx context.Context, x *exchange, t *tool, arguments json
 	start := time.Now()
 	result, err := h.invoke(ctx, x.principal, t.action, arguments)
 	o := outcomeOf(result, err, x.ref)
+	o.version = x.session.ProtocolVersion
 	h.observe(ctx, x, t.name, o.label, time.Since(start), err)
 	return o
 }
@@ -76,13 +77,6 @@ func (h *Handler) observe(ctx context.Context, x *exchange, tool, outcome string
 	if h.options.Observe != nil {
 		h.options.Observe(x.server.name, tool, outcome, d)
 	}
-	level := slog.LevelInfo
-	switch invoke.Kind(outcome) {
-	case invoke.Internal:
-		level = slog.LevelError
-	case invoke.Unavailable, invoke.Timeout, invoke.TooLarge:
-		level = slog.LevelWarn
-	}
 	attributes := []slog.Attr{
 		slog.String("server", x.server.name), slog.String("tool", tool), slog.String("principal", x.principal.Subject),
 		slog.String("outcome", outcome), slog.Duration("duration", d), slog.String("ref", x.ref),
@@ -90,7 +84,17 @@ func (h *Handler) observe(ctx context.Context, x *exchange, tool, outcome string
 	if err != nil {
 		attributes = append(attributes, slog.String("error", err.Error()))
 	}
-	h.options.Logger.LogAttrs(ctx, level, "tool call", attributes...)
+	h.options.Logger.LogAttrs(ctx, levelOf(outcome), "tool call", attributes...)
+}
+
+func levelOf(outcome string) slog.Level {
+	switch invoke.Kind(outcome) {
+	case invoke.Internal:
+		return slog.LevelError
+	case invoke.Unavailable, invoke.Timeout, invoke.TooLarge:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
 }
 
 // argumentsOf gives the arguments object; leaving it out means no arguments.

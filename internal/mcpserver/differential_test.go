@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/stagedoor/stagedoor/internal/registry"
 )
 
 // The straight path of tools/list and tools/call answers what mcp-go would
@@ -46,9 +49,61 @@ func TestStraightPathIsMCPGos(t *testing.T) {
 	}
 }
 
+// All pages together are mcp-go's one list, for whoever sees what of it.
+func TestPagesAreMCPGos(t *testing.T) {
+	for _, visible := range []registry.Visibility{nil, hides("echo"), hides("o"), hides("")} {
+		h := newTestHandler(t, Options{Visible: visible})
+		offers := (*h.servers.Load())["offers"]
+		for e, meta := range []string{legacy: "", modern: modernMeta} {
+			var tools []json.RawMessage
+			var straight, stock map[string]json.RawMessage
+			x := &exchange{r: newRequest("POST", "/mcp/offers", nil, ""), server: offers, principal: registry.Principal{Subject: "mallory"}}
+			for cursor := ""; ; {
+				m, _ := parseEnvelope([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{` + strings.Trim(meta+","+cursor, ",") + `}}`))
+				straight = nil
+				decodeResult(t, straightAnswer(h, x, era(e), &m), &straight)
+				var page []json.RawMessage
+				if err := json.Unmarshal(straight["tools"], &page); err != nil {
+					t.Fatal(err)
+				}
+				tools = append(tools, page...)
+				if straight["nextCursor"] == nil {
+					break
+				}
+				cursor = `"cursor":` + string(straight["nextCursor"])
+			}
+			m, _ := parseEnvelope([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{` + meta + `}}`))
+			decodeResult(t, stockAnswer(t, h, x, era(e), &m), &stock)
+			straight["tools"], _ = json.Marshal(tools)
+			if tools == nil {
+				straight["tools"] = json.RawMessage("[]")
+			}
+			delete(straight, "_meta") // mcp-go repeats icons there
+			delete(stock, "_meta")
+			one, _ := json.Marshal(stock)
+			other, _ := json.Marshal(straight)
+			if diff := cmp.Diff(normal(t, one), normal(t, other)); diff != "" {
+				t.Errorf("era %d: mcp-go - straight +\n%s", e, diff)
+			}
+		}
+	}
+}
+
+func decodeResult(t *testing.T, raw []byte, into *map[string]json.RawMessage) {
+	t.Helper()
+	var a answer
+	err := json.Unmarshal(raw, &a)
+	if err == nil {
+		err = json.Unmarshal(a.Result, into)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", raw, err)
+	}
+}
+
 func straightAnswer(h *Handler, x *exchange, e era, m *envelope) []byte {
 	if m.method == string(mcp.MethodToolsList) {
-		return x.server.appendList(nil, e, m)
+		return x.appendList(nil, e, m)
 	}
 	return h.appendCall(context.Background(), x, nil, e, m)
 }

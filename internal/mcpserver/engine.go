@@ -23,13 +23,20 @@ type asked struct {
 
 type askedKey struct{}
 
-// newEngine makes the mcp-go server that answers everything but tools/list and
-// tools/call, and those too, equally, for whoever speaks to it directly.
+// newEngine makes the mcp-go server that answers everything but calls and what
+// [Handler.offer] knows. tools/list and tools/call it answers too, and equally,
+// for whoever speaks to it directly.
 func (h *Handler) newEngine(s registry.Server, built *server) *mcpgo.MCPServer {
 	engine := mcpgo.NewMCPServer(s.Name, s.Version,
 		mcpgo.WithTitle(s.Title),
 		mcpgo.WithInstructions(s.Instructions),
-		mcpgo.WithToolCapabilities(false), // nobody is told of changes before there are streams
+		mcpgo.WithDescription(s.Description),
+		mcpgo.WithWebsiteURL(s.WebsiteURL),
+		mcpgo.WithIcons(icons(s.Icons)...),
+		mcpgo.WithToolCapabilities(true),
+		mcpgo.WithPromptCapabilities(true),
+		mcpgo.WithResourceCapabilities(true, true),
+		mcpgo.WithCompletions(),
 		mcpgo.WithLogging(),
 		mcpgo.WithCacheHints(listTTL.Milliseconds(), mcp.CacheScopePrivate),
 		mcpgo.WithToolFilter(built.toolsOf),
@@ -43,21 +50,25 @@ func (h *Handler) newEngine(s registry.Server, built *server) *mcpgo.MCPServer {
 }
 
 // toolsOf is mcp-go's tool filter: it puts the tools in the server's order and
-// in the request's era.
+// in the request's era, and leaves out what the caller does not see.
 func (s *server) toolsOf(ctx context.Context, given []mcp.Tool) []mcp.Tool {
 	e := legacy
 	if mcpgo.IsModernRequest(ctx) {
 		e = modern
 	}
+	q, ok := ctx.Value(askedKey{}).(asked)
+	visible := func(t *tool) bool { return s.visible == nil || ok && s.sees(q.x.principal, t.action) }
 	if len(given) == 1 { // also how mcp-go asks whether one tool may be called
-		if t, ok := s.tools[given[0].Name]; ok {
+		if t, ok := s.tools[given[0].Name]; ok && visible(t) {
 			return []mcp.Tool{t.defined[e]}
 		}
 		return nil
 	}
-	all := make([]mcp.Tool, len(s.order))
-	for i, t := range s.order {
-		all[i] = t.defined[e]
+	all := make([]mcp.Tool, 0, len(s.order))
+	for _, t := range s.order {
+		if visible(t) {
+			all = append(all, t.defined[e])
+		}
 	}
 	return all
 }
@@ -81,7 +92,8 @@ func (h *Handler) engineCall(t *tool) mcpgo.ToolHandlerFunc {
 	}
 }
 
-// ask lets mcp-go answer. The message is written anew from what was read of
+// ask answers what is no call: what we offer ourselves, and the rest of the
+// protocol through mcp-go. The message is written anew from what was read of
 // it, so that both read the same; the id stays as the client wrote it.
 func (h *Handler) ask(ctx context.Context, x *exchange, s *clientSession, m *envelope) (result json.RawMessage, fault *rpcError) {
 	defer func() {
@@ -91,6 +103,9 @@ func (h *Handler) ask(ctx context.Context, x *exchange, s *clientSession, m *env
 			result, fault = nil, internalError(x.ref)
 		}
 	}()
+	if offer := offers[m.method]; offer != nil && !m.notification() {
+		return offer(h, ctx, x, eraOf(s.version), m)
+	}
 	ctx = context.WithValue(x.server.engine.WithContext(ctx, s), askedKey{}, asked{x, m})
 	switch answer := x.server.engine.HandleMessage(ctx, m.message()).(type) {
 	case nil:

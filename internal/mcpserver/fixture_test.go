@@ -63,6 +63,8 @@ func (f *fakeInvoker) Invoke(ctx context.Context, p registry.Principal, a *regis
 		}, nil
 	case "cuttext":
 		return &invoke.Result{Status: 200, Text: "line 1\n", Cut: &invoke.Cut{Note: "Cut.", Reason: "size", Items: -1}}, nil
+	case "gone":
+		return nil, &invoke.Error{Kind: invoke.Rejected, Status: 404, Message: "HTTP 404 Not Found", Err: secret}
 	case "limited":
 		return nil, &invoke.Error{
 			Kind: invoke.Rejected, Status: 429, Message: "HTTP 429 Too Many Requests; try again in 30s", Err: secret,
@@ -117,8 +119,78 @@ func testServers() []registry.Server {
 	} {
 		catalog.Tools = append(catalog.Tools, registry.Tool{Name: "fake_" + name, Action: action(name, outputs[name])})
 	}
+	offers := registry.Server{
+		Name: "offers", Version: "0", ListPage: 2, Description: "Offers.", WebsiteURL: "https://example.com/offers",
+		Icons:   []registry.Icon{{Src: "https://example.com/icon.svg", MIMEType: "image/svg+xml", Sizes: []string{"any"}, Theme: "dark"}},
+		Prompts: testPrompts(), Resources: testResources(),
+	}
+	for _, name := range []string{"owners", "echo", "note", "audio", "wait"} {
+		a := action(name, "")
+		a.Icons = []registry.Icon{{Src: "data:image/png;base64,AA=="}}
+		offers.Tools = append(offers.Tools, registry.Tool{Name: name, Action: a})
+	}
 	admin := registry.Server{Name: "admin", Version: "0", Tools: []registry.Tool{{Name: "admin.echo", Action: action("echo", "")}}}
-	return []registry.Server{catalog, admin, {Name: "empty", Version: "0"}}
+	return []registry.Server{catalog, admin, offers, {Name: "empty", Version: "0"}}
+}
+
+func mustText(s string) *registry.Text {
+	text, err := registry.ParseText(s)
+	if err != nil {
+		panic(err)
+	}
+	return &text
+}
+
+func testPrompts() []registry.Prompt {
+	return []registry.Prompt{
+		{Name: "ask", Arguments: []registry.PromptArgument{
+			{Name: "team", Title: "Team", Description: "Whose?", Required: true, Ask: true, Enum: []string{"blue", "red"}},
+			{Name: "why", Required: true, Ask: true},
+		}, Messages: []registry.PromptMessage{{Role: "user", Text: mustText("{team}: {why}")}}},
+		{Name: "embed", Arguments: []registry.PromptArgument{{Name: "uri", Required: true}}, Messages: []registry.PromptMessage{
+			{Role: "user", Resource: mustText("{uri}")}, {Role: "assistant", Text: mustText("Read.")},
+		}},
+		{
+			Name: "review", Title: "Review", Description: "Reviews a thing.",
+			Arguments: []registry.PromptArgument{
+				{Name: "thing", Title: "Thing", Description: "What to review.", Required: true},
+				{Name: "tone", Enum: []string{"Kind", "kindest", "harsh"}},
+			},
+			Messages: []registry.PromptMessage{
+				{Role: "user", Text: mustText("Review {thing} in {{braces}}, {tone}: {thing}")},
+				{Role: "assistant", Media: &registry.PromptMedia{Type: "image", MIMEType: "image/png", Data: []byte("\x89PNG")}},
+				{Role: "user", Resource: mustText("things://echo/{thing}")},
+			},
+		},
+	}
+}
+
+func testResources() []registry.Resource {
+	template := func(s string) *registry.URITemplate {
+		parsed, err := registry.ParseURITemplate(s)
+		if err != nil {
+			panic(err)
+		}
+		return parsed
+	}
+	echo := action("echo", "")
+	echo.InputSchema = json.RawMessage(`{"type":"object","properties":{"z":{"type":"integer"},"a":{"$ref":"#/$defs/A"}},"$defs":{"A":{"type":"string","enum":["red","rose","blue"]}}}`)
+	return []registry.Resource{
+		{URI: "docs://note", Name: "note", Title: "A note", Description: "Words.", Action: action("note", "")},
+		{URI: "docs://html", Name: "html", MIMEType: "text/html", Action: action("note", "")},
+		{URI: "docs://image", Name: "image", Action: action("image", "")},
+		{URI: "docs://cut", Name: "cut", Action: action("cut", "")},
+		{Template: template("things://echo/{thing}"), Name: "things", Action: echo, Arguments: []registry.ResourceArgument{
+			{Name: "a", Variable: "thing"}, {Name: "z", Value: json.RawMessage("7")},
+		}},
+		{Template: template("numbers://{n}"), Name: "numbers", Action: echo, Arguments: []registry.ResourceArgument{{Name: "z", Variable: "n"}}},
+		{Template: template("fails://{kind}"), Name: "fails", Action: action("timeout", ""), Arguments: nil},
+		{URI: "fails://rejected", Name: "rejected", Action: action("rejected", "")},
+		{URI: "fails://gone", Name: "gone", Action: action("gone", "")},
+		{URI: "fails://odd", Name: "odd", Action: action("odd", "")},
+		{URI: "fails://panic", Name: "panic", Action: action("panic", "")},
+		{URI: "fails://arguments", Name: "arguments", Action: action("invalid_arguments", "")},
+	}
 }
 
 // clock is a time that only moves when told to.

@@ -73,7 +73,7 @@ func (h *Handler) appendLegacy(ctx context.Context, x *exchange, dst []byte, m *
 	case string(mcp.MethodToolsCall):
 		return h.appendCall(ctx, x, dst, legacy, m)
 	case string(mcp.MethodToolsList):
-		return x.server.appendList(dst, legacy, m)
+		return x.appendList(dst, legacy, m)
 	case string(mcp.MethodSetLogLevel):
 		return h.setLogLevel(ctx, x, m).append(dst, m.id)
 	case string(mcp.MethodResourcesSubscribe), string(mcp.MethodResourcesUnsubscribe):

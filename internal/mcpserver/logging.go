@@ -85,8 +85,8 @@ func (h *Handler) subscribe(ctx context.Context, x *exchange, m *envelope) reply
 	var err error
 	if m.method == string(mcp.MethodResourcesUnsubscribe) {
 		err = h.options.Store.Unsubscribe(ctx, x.session.ID, m.uri)
-	} else if !x.server.hasResource(m.uri) {
-		return reply{&rpcError{code: mcp.RESOURCE_NOT_FOUND, message: "resource not found: " + quoteShort(m.uri)}}
+	} else if !x.server.hasResource(x.principal, m.uri) {
+		return reply{noResource(legacy, m.uri)}
 	} else {
 		err = h.options.Store.Subscribe(ctx, x.session.ID, m.uri)
 	}

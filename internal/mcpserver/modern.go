@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/stagedoor/stagedoor/internal/registry"
 )
 
 const (
@@ -35,7 +37,7 @@ func (h *Handler) serveModern(x *exchange, m *envelope) {
 		return
 	}
 	if m.method == string(mcp.MethodToolsCall) {
-		if fault := x.server.checkMirrored(x.r.Header, m); fault != nil {
+		if fault := x.server.checkMirrored(x.r.Header, m, x.principal); fault != nil {
 			x.fail(m.id, fault)
 			return
 		}
@@ -151,9 +153,9 @@ func checkHeader(header http.Header, name, want string) *rpcError {
 
 // checkMirrored compares Mcp-Param-* headers with the arguments that they
 // mirror ("Custom Headers from Tool Parameters").
-func (s *server) checkMirrored(header http.Header, m *envelope) *rpcError {
+func (s *server) checkMirrored(header http.Header, m *envelope, p registry.Principal) *rpcError {
 	t := s.tools[m.name]
-	if t == nil || !t.mirrored {
+	if t == nil || !t.mirrored || !s.sees(p, t.action) {
 		return nil
 	}
 	lookup := func(name string) (string, bool) {

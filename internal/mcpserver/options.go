@@ -31,6 +31,9 @@ type Options struct {
 	Secret []byte
 	// Principal tells who sends a request; nil makes everybody anonymous.
 	Principal func(*http.Request) (registry.Principal, error)
+	// Visible tells who may know of which action, here as the Invoker's policy
+	// does; nil: everybody knows of all.
+	Visible registry.Visibility
 	// PublicURL is where clients find the gateway; pages from there may call it.
 	PublicURL string
 	// AllowedOrigins are further web origins ("https://host:port") whose pages may.
@@ -44,7 +47,7 @@ type Options struct {
 	Observe     func(server, tool, outcome string, d time.Duration)
 	MaxBody     int64         // default 4 MiB
 	SessionTTL  time.Duration // since a session was last seen; default 24 h
-	CallTimeout time.Duration // of a legacy request, which outlives its connection; default 5 min
+	CallTimeout time.Duration // of a legacy request, which outlives its connection; default 15 min
 	SlowCall    time.Duration // after it, an answer becomes a stream; default 2 s
 	KeepAlive   time.Duration // between comments on a quiet stream; default 15 s
 	// EventTTL is how long the events of a stream are kept for a client that
@@ -66,7 +69,7 @@ func setDefaults(o *Options) {
 		o.SessionTTL = 24 * time.Hour
 	}
 	if o.CallTimeout == 0 {
-		o.CallTimeout = 5 * time.Minute
+		o.CallTimeout = 15 * time.Minute
 	}
 	if o.Replica == "" {
 		o.Replica = newSessionID()

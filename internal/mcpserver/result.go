@@ -39,6 +39,11 @@ type outcome struct {
 	status  int // of HTTP
 	headers []invoke.Header
 	isError bool
+	version string // of the session's protocol; "": the era's newest
+
+	// Of a plugin that speaks MCP:
+	blocks     [][]byte // content; nil where it gave structured content alone
+	pluginMeta []byte   // _meta, an object
 }
 
 // outcomeOf is the one place that decides what a caller learns of a result or
@@ -53,10 +58,14 @@ func outcomeOf(result *invoke.Result, err error, ref string) outcome {
 	case err != nil, result == nil:
 		return outcome{label: string(invoke.Internal), text: internalText(ref), isError: true}
 	}
-	return outcome{
+	o := outcome{
 		label: outcomeOK, json: result.JSON, text: result.Text, binary: result.Binary, cut: result.Cut,
 		status: result.Status, headers: result.Headers,
 	}
+	if result.MCP != nil {
+		o.ofMCP(result.MCP)
+	}
+	return o
 }
 
 // faultText adds the reference where the log knows more than the caller.
@@ -112,13 +121,19 @@ func (o *outcome) append(dst []byte, s *server, t *tool, e era) []byte {
 		} else {
 			dst = append(dst, `"_meta":{`...)
 		}
-		dst = append(append(dst, `"`+metaKey+`":`...), o.meta()...)
-		dst = append(dst, `},`...)
+		dst = append(o.appendMeta(dst), `},`...)
 	}
 	dst = append(dst, `"content":[`...)
 	switch {
+	case o.blocks != nil:
+		for i, raw := range o.blocks {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(dst, block(raw, t, o.version)...)
+		}
 	case o.binary != nil:
-		dst = o.binaryContent(dst, t)
+		dst = appendBinary(dst, o.binary, t, o.version)
 	case o.json != nil:
 		dst = append(dst, `{"type":"text","text":"`...)
 		dst = appendEscaped(dst, before)
@@ -147,31 +162,54 @@ func appendText(dst []byte, text string) []byte {
 	return append(appendEscaped(dst, text), `"}`...)
 }
 
-// binaryContent writes an image, a sound, or any other file as an embedded
+// appendBinary writes an image, a sound, or any other file as an embedded
 // resource.
-func (o *outcome) binaryContent(dst []byte, t *tool) []byte {
-	family, _, _ := strings.Cut(o.binary.MediaType, "/")
+func appendBinary(dst []byte, binary *invoke.Binary, t *tool, version string) []byte {
+	family := familyOf(binary, version)
 	end := `"}`
 	switch family {
 	case "image", "audio":
 		dst = append(append(append(dst, `{"type":"`...), family...), `","mimeType":`...)
-		dst = append(appendString(dst, o.binary.MediaType), `,"data":"`...)
+		dst = append(appendString(dst, binary.MediaType), `,"data":"`...)
 	default:
-		dst = appendString(append(dst, `{"type":"resource","resource":{"uri":`...), o.uri(t))
-		dst = append(appendString(append(dst, `,"mimeType":`...), o.binary.MediaType), `,"blob":"`...)
+		dst = appendString(append(dst, `{"type":"resource","resource":{"uri":`...), resourceURI(t, binary.Data))
+		dst = append(appendString(append(dst, `,"mimeType":`...), binary.MediaType), `,"blob":"`...)
 		end = `"}}`
 	}
-	return append(base64.StdEncoding.AppendEncode(dst, o.binary.Data), end...)
+	return append(base64.StdEncoding.AppendEncode(dst, binary.Data), end...)
 }
 
-// uri names an embedded resource by its action and content: the plugin's own
-// URL stays inside.
-func (o *outcome) uri(t *tool) string {
-	sum := sha256.Sum256(o.binary.Data)
+// familyOf is "image", "audio" or something else, which goes as a resource.
+func familyOf(binary *invoke.Binary, version string) string {
+	family, _, _ := strings.Cut(binary.MediaType, "/")
+	if family == "audio" && version != "" && version < audioSince {
+		return ""
+	}
+	return family
+}
+
+// resourceURI names an embedded resource by its action and content: the
+// plugin's own URL stays inside.
+func resourceURI(t *tool, data []byte) string {
+	sum := sha256.Sum256(data)
 	return "stagedoor:///" + url.PathEscape(t.action.Plugin) + "/" + url.PathEscape(t.action.Name) + "/" + hex.EncodeToString(sum[:8])
 }
 
-func (o *outcome) hasMeta() bool { return len(o.headers) > 0 || o.cut != nil }
+func (o *outcome) hasMeta() bool { return len(o.headers) > 0 || o.cut != nil || o.pluginMeta != nil }
+
+// appendMeta writes the members of _meta: the gateway's, and then the plugin's.
+func (o *outcome) appendMeta(dst []byte) []byte {
+	if len(o.headers) > 0 || o.cut != nil {
+		dst = append(append(dst, `"`+metaKey+`":`...), o.meta()...)
+		if o.pluginMeta != nil {
+			dst = append(dst, ',')
+		}
+	}
+	if o.pluginMeta != nil {
+		dst = append(dst, o.pluginMeta[1:len(o.pluginMeta)-1]...)
+	}
+	return dst
+}
 
 // meta writes the status, the headers that one can act on, and how the result
 // was cut.
@@ -203,12 +241,19 @@ func (o *outcome) meta() []byte {
 func (o *outcome) result(t *tool, e era) *mcp.CallToolResult {
 	before, content, after := o.structured(t, e)
 	joined := before + string(content) + after
-	result := &mcp.CallToolResult{IsError: o.isError, Content: []mcp.Content{o.content(t, joined)}}
+	result := &mcp.CallToolResult{IsError: o.isError, Content: o.content(t, joined)}
 	if o.cut != nil {
 		result.Content = append(result.Content, mcp.NewTextContent(o.cut.Note))
 	}
 	if o.hasMeta() {
-		result.Meta = &mcp.Meta{AdditionalFields: map[string]any{metaKey: json.RawMessage(o.meta())}}
+		result.Meta = &mcp.Meta{AdditionalFields: map[string]any{}}
+		for m := membersOf(append(o.appendMeta([]byte{'{'}), '}')); ; {
+			name, value, ok := m.next()
+			if !ok {
+				break
+			}
+			result.Meta.AdditionalFields[name] = json.RawMessage(value)
+		}
 	}
 	if content != nil {
 		result.RawStructuredContent = []byte(joined)
@@ -216,19 +261,27 @@ func (o *outcome) result(t *tool, e era) *mcp.CallToolResult {
 	return result
 }
 
-func (o *outcome) content(t *tool, structured string) mcp.Content {
-	if o.binary == nil {
-		if o.json != nil {
-			return mcp.NewTextContent(structured)
+func (o *outcome) content(t *tool, structured string) []mcp.Content {
+	switch {
+	case o.blocks != nil:
+		content := make([]mcp.Content, len(o.blocks))
+		for i, raw := range o.blocks {
+			content[i] = rawContent{raw: block(raw, t, o.version)}
 		}
-		return mcp.NewTextContent(o.text)
+		return content
+	case o.binary == nil && o.json != nil:
+		return []mcp.Content{mcp.NewTextContent(structured)}
+	case o.binary == nil:
+		return []mcp.Content{mcp.NewTextContent(o.text)}
 	}
 	data := base64.StdEncoding.EncodeToString(o.binary.Data)
-	switch family, _, _ := strings.Cut(o.binary.MediaType, "/"); family {
+	switch familyOf(o.binary, o.version) {
 	case "image":
-		return mcp.NewImageContent(data, o.binary.MediaType)
+		return []mcp.Content{mcp.NewImageContent(data, o.binary.MediaType)}
 	case "audio":
-		return mcp.NewAudioContent(data, o.binary.MediaType)
+		return []mcp.Content{mcp.NewAudioContent(data, o.binary.MediaType)}
 	}
-	return mcp.NewEmbeddedResource(mcp.BlobResourceContents{URI: o.uri(t), MIMEType: o.binary.MediaType, Blob: data})
+	return []mcp.Content{mcp.NewEmbeddedResource(mcp.BlobResourceContents{
+		URI: resourceURI(t, o.binary.Data), MIMEType: o.binary.MediaType, Blob: data,
+	})}
 }

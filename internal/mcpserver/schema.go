@@ -171,14 +171,7 @@ func comma(dst []byte) []byte {
 	return dst
 }
 
-func hasMember(object []byte, want string) bool {
-	for m := membersOf(object); ; {
-		name, _, ok := m.next()
-		if !ok || name == want {
-			return ok
-		}
-	}
-}
+func hasMember(object []byte, name string) bool { return member(object, name) != nil }
 
 func appendMember(dst []byte, name string, value []byte) []byte {
 	dst = append(appendString(dst, name), ':')

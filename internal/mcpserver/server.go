@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -19,75 +20,102 @@ const listTTL = time.Minute
 
 // server is one named MCP server, built once and never changed.
 type server struct {
-	name  string
-	tools map[string]*tool
-	order []*tool
-	// list is the result of tools/list, per era.
-	list [eras][]byte
+	name      string
+	tools     map[string]*tool
+	order     []*tool          // by name
+	documents map[string]*tool // by action id
+	prompts   map[string]*prompt
+	resources []registry.Resource
+	lists     struct{ tools, prompts, resources, templates *listing }
+	page      int                 // entries on a page of a list; 0: all
+	cursors   *cursors            // nil: lists have one page
+	visible   registry.Visibility // nil: everybody sees everything
 	// meta is the start of each modern result: its type and who answers.
 	meta   []byte
 	engine *mcpgo.MCPServer
-	noSSE  bool // HTTP+SSE is switched off
+	// versions are hashes of what tools, prompts and resources (with their
+	// templates) list, without regard to who asks.
+	versions [3]string
+	noSSE    bool // HTTP+SSE is switched off
 }
 
 func (h *Handler) newServer(s registry.Server) (*server, error) {
-	built, err := buildServer(s)
+	built, err := buildServer(s, h.cursors)
 	if err != nil {
 		return nil, fmt.Errorf("server %q: %w", s.Name, err)
 	}
+	built.visible = h.options.Visible
 	built.engine = h.newEngine(s, built)
 	return built, nil
 }
 
 // buildServer makes everything but the engine, which needs a handler to call.
-func buildServer(s registry.Server) (*server, error) {
-	built := &server{name: s.Name, tools: make(map[string]*tool, len(s.Tools))}
-	for _, t := range s.Tools {
-		tool, err := newTool(t)
-		if err != nil {
-			return nil, fmt.Errorf("tool %q: %w", t.Name, err)
-		}
-		if _, clash := built.tools[t.Name]; clash {
-			return nil, fmt.Errorf("tool %q: name is taken by another action", t.Name)
-		}
-		built.tools[t.Name] = tool
-		built.order = append(built.order, tool)
+func buildServer(s registry.Server, c *cursors) (*server, error) {
+	built := &server{
+		name: s.Name, page: s.ListPage, noSSE: s.NoLegacySSE, cursors: c, resources: s.Resources,
+		tools: make(map[string]*tool, len(s.Tools)), documents: map[string]*tool{}, prompts: map[string]*prompt{},
 	}
+	// Icons stay out of what every result repeats.
 	identity, err := json.Marshal(mcp.Implementation{Name: s.Name, Version: s.Version, Title: s.Title})
 	if err != nil {
 		return nil, err
 	}
 	built.meta = fmt.Appendf(nil, `"resultType":%q,"_meta":{%q:%s}`, mcp.ResultTypeComplete, mcp.MetaKeyServerInfo, identity)
-	built.list[legacy] = append(built.appendTools([]byte(`{`), legacy), '}')
-	built.list[modern] = append(append([]byte(`{`), built.meta...), ',')
-	built.list[modern] = built.appendTools(built.list[modern], modern)
-	built.list[modern] = fmt.Appendf(built.list[modern], `,"ttlMs":%d,"cacheScope":%q}`, listTTL.Milliseconds(), mcp.CacheScopePrivate)
+	if err := built.addTools(s.Tools); err != nil {
+		return nil, err
+	}
+	built.addPrompts(s.Prompts)
+	built.addResources()
+	built.versions = [3]string{version(built.lists.tools), version(built.lists.prompts), version(built.lists.resources, built.lists.templates)}
 	return built, nil
 }
 
-func (s *server) appendTools(dst []byte, e era) []byte {
-	dst = append(dst, `"tools":[`...)
-	for i, tool := range s.order {
-		if i > 0 {
-			dst = append(dst, ',')
+func (s *server) addTools(tools []registry.Tool) error {
+	entries := make([]entry, 0, len(tools))
+	for _, t := range tools {
+		tool, err := newTool(t)
+		if err != nil {
+			return fmt.Errorf("tool %q: %w", t.Name, err)
 		}
-		dst = append(dst, tool.listed[e]...)
+		if _, clash := s.tools[t.Name]; clash {
+			return fmt.Errorf("tool %q: name is taken by another action", t.Name)
+		}
+		s.tools[t.Name] = tool
+		s.documents[tool.action.ID] = tool
+		s.order = append(s.order, tool)
+		entry := entry{key: tool.name, action: tool.action}
+		for e := range eras {
+			entry.json[e] = appendTool(nil, &tool.defined[e])
+		}
+		entries = append(entries, entry)
 	}
-	return append(dst, ']')
+	slices.SortFunc(s.order, func(a, b *tool) int { return cmp.Compare(a.name, b.name) })
+	s.lists.tools = newList(s, mcp.MethodToolsList, "tools", entries)
+	return nil
+}
+
+// begin starts a result of the era.
+func (s *server) begin(e era) []byte {
+	if e == legacy {
+		return []byte{'{'}
+	}
+	return append(append([]byte{'{'}, s.meta...), ',')
+}
+
+// sees tells whether a principal may know of an action.
+func (s *server) sees(p registry.Principal, a *registry.Action) bool {
+	return s.visible == nil || s.visible(p, a)
 }
 
 // ProtocolVersions lists the revisions that are spoken, newest first.
 func ProtocolVersions() []string { return slices.Clone(mcp.ValidProtocolVersions) }
 
 // ToolsList gives the result of tools/list as a client of the protocol
-// version gets it, byte for byte, without a running gateway.
+// version gets it, byte for byte, save that it is one page.
 func ToolsList(s registry.Server, protocolVersion string) (json.RawMessage, error) {
-	built, err := buildServer(s)
+	built, err := buildServer(s, nil)
 	if err != nil {
 		return nil, fmt.Errorf("server %q: %w", s.Name, err)
 	}
-	if mcp.IsModernProtocol(protocolVersion) {
-		return built.list[modern], nil
-	}
-	return built.list[legacy], nil
+	return built.lists.tools.pages[eraOf(protocolVersion)][0], nil
 }

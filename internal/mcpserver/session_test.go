@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/stagedoor/stagedoor/internal/session"
 	"github.com/stagedoor/stagedoor/internal/store"
 	"github.com/stagedoor/stagedoor/internal/store/storetest"
@@ -34,8 +36,12 @@ func TestVersionNegotiation(t *testing.T) {
 		if result.ProtocolVersion != want || result.Instructions != "Ask me." || result.ServerInfo["title"] != "Software catalog" {
 			t.Errorf("%s: %+v", asked, result)
 		}
-		if result.Capabilities["tools"] == nil || result.Capabilities["tools"]["listChanged"] {
-			t.Errorf("capabilities %v", result.Capabilities)
+		capabilities := map[string]map[string]bool{
+			"tools": {"listChanged": true}, "prompts": {"listChanged": true}, "resources": {"subscribe": true, "listChanged": true},
+			"completions": {}, "logging": {},
+		}
+		if diff := cmp.Diff(capabilities, result.Capabilities); diff != "" {
+			t.Errorf("capabilities %s", diff)
 		}
 		stored, err := h.sessions.find(t.Context(), w.Header().Get("Mcp-Session-Id"))
 		if err != nil || stored.ProtocolVersion != want || stored.Server != "catalog" {

@@ -2,6 +2,7 @@ package mcpserver
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,6 +21,13 @@ const (
 	eras
 )
 
+func eraOf(protocolVersion string) era {
+	if mcp.IsModernProtocol(protocolVersion) {
+		return modern
+	}
+	return legacy
+}
+
 // tool is an action as one server shows it, ready to be listed and called.
 type tool struct {
 	name   string
@@ -30,7 +38,6 @@ type tool struct {
 	typed    bool // has an output schema
 	mirrored bool // has arguments that modern clients repeat in headers
 	defined  [eras]mcp.Tool
-	listed   [eras][]byte // as tools/list shows it
 }
 
 func newTool(t registry.Tool) (*tool, error) {
@@ -62,7 +69,6 @@ func newTool(t registry.Tool) (*tool, error) {
 	}
 	for e := range eras {
 		built.defined[e] = define(t, input, outputs[e])
-		built.listed[e] = appendTool(nil, &built.defined[e])
 	}
 	if !bytes.Contains(input, []byte(`"x-mcp-header"`)) {
 		return built, nil // looking closer takes longer than all the rest
@@ -112,7 +118,15 @@ func define(t registry.Tool, input, output []byte) mcp.Tool {
 			IdempotentHint:  &hints.Idempotent,
 			OpenWorldHint:   &hints.OpenWorld,
 		},
+		Icons: icons(t.Action.Icons),
 	}
+}
+
+func icons(in []registry.Icon) (out []mcp.Icon) {
+	for _, i := range in {
+		out = append(out, mcp.Icon{Src: i.Src, MIMEType: i.MIMEType, Sizes: i.Sizes, Theme: mcp.IconTheme(i.Theme)})
+	}
+	return out
 }
 
 // appendTool writes a tool with its schemas as their author ordered them.
@@ -135,8 +149,12 @@ func appendTool(dst []byte, t *mcp.Tool) []byte {
 	dst = appendBool(append(dst, `"readOnlyHint":`...), *t.Annotations.ReadOnlyHint)
 	dst = appendBool(append(dst, `,"destructiveHint":`...), *t.Annotations.DestructiveHint)
 	dst = appendBool(append(dst, `,"idempotentHint":`...), *t.Annotations.IdempotentHint)
-	dst = appendBool(append(dst, `,"openWorldHint":`...), *t.Annotations.OpenWorldHint)
-	return append(dst, `}}`...)
+	dst = append(appendBool(append(dst, `,"openWorldHint":`...), *t.Annotations.OpenWorldHint), '}')
+	if len(t.Icons) > 0 {
+		shown, _ := json.Marshal(t.Icons) // texts
+		dst = append(append(dst, `,"icons":`...), shown...)
+	}
+	return append(dst, '}')
 }
 
 func appendBool(dst []byte, b bool) []byte {

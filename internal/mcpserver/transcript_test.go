@@ -36,7 +36,7 @@ func runTranscript(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newTestHandler(t, Options{})
+	h := newTestHandler(t, Options{Secret: []byte("transcripts")})
 	session := ""
 	played := &txtar.Archive{Comment: archive.Comment}
 	for _, f := range archive.Files {

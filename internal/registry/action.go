@@ -16,6 +16,7 @@ type Action struct {
 	// StrictOutput says that results keep to OutputSchema; else clients are told
 	// that they may be something else.
 	StrictOutput bool
+	Icons        []Icon // the plugin's
 
 	arguments *jsonschema.Schema
 	client    *invoke.Client
@@ -41,8 +42,15 @@ type Server struct {
 	Name         string
 	Title        string
 	Version      string
+	Description  string
+	WebsiteURL   string
+	Icons        []Icon
 	Instructions string
+	ListPage     int  // entries on one page of a list; 0: all
+	NoLegacySSE  bool // it does not speak HTTP+SSE
 	Tools        []Tool
+	Prompts      []Prompt   // ordered by name
+	Resources    []Resource // in the config's order
 }
 
 // Plugin is what the registry needs of one plugin.
@@ -52,6 +60,7 @@ type Plugin struct {
 	Client  *invoke.Client
 	// StrictOutput is as in [Action].
 	StrictOutput bool
+	Icons        []Icon
 	// Attributes are the operator's word on actions, by name glob. It counts
 	// more than the document's, in both directions.
 	Attributes []AttributeRule
@@ -84,10 +93,17 @@ type ServerSpec struct {
 	Name         string
 	Title        string
 	Version      string
+	Description  string
+	WebsiteURL   string
+	Icons        []Icon
 	Instructions string
+	ListPage     int
+	NoLegacySSE  bool
 	ToolNames    string // template, "{plugin}_{action}" by default
 	Include      []Rule
 	Exclude      []Rule
+	Prompts      []Prompt // ordered by name
+	Resources    []ResourceSpec
 }
 
 // Fault is something in the config that the actions do not bear out. Path is

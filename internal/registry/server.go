@@ -27,7 +27,10 @@ var toolName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
 // server resolves one server's allowlist: what an include rule matches and no
 // exclude rule does.
 func (s *Snapshot) server(spec ServerSpec) (Server, []Fault) {
-	server := Server{Name: spec.Name, Title: spec.Title, Version: spec.Version, Instructions: spec.Instructions}
+	server := Server{
+		Name: spec.Name, Title: spec.Title, Version: spec.Version, Description: spec.Description, WebsiteURL: spec.WebsiteURL,
+		Icons: spec.Icons, Instructions: spec.Instructions, ListPage: spec.ListPage, NoLegacySSE: spec.NoLegacySSE, Prompts: spec.Prompts,
+	}
 	faults := s.checkRules(spec)
 	template := spec.ToolNames
 	if template == "" {
@@ -61,7 +64,10 @@ func (s *Snapshot) server(spec ServerSpec) (Server, []Fault) {
 		server.Tools = append(server.Tools, Tool{Name: name, Action: a})
 	}
 	slices.SortFunc(server.Tools, func(a, b Tool) int { return strings.Compare(a.Name, b.Name) })
-	return server, faults
+	resources, more := s.resources(spec)
+	server.Resources = resources
+	faults = append(faults, more...)
+	return server, append(faults, server.checkPrompts(len(s.absent) > 0 || len(more) > 0)...)
 }
 
 // shorten cuts a name that is too long and gives it a hash of the whole, so

@@ -82,7 +82,7 @@ func (s *Snapshot) addPlugin(p Plugin) (faults []Fault) {
 			faults = append(faults, Fault{Path: "plugins." + p.Name, Message: fmt.Sprintf("action %q: input schema: %v", source.Name, errs[i])})
 		}
 		a := &Action{
-			Action: source, ID: p.Name + ":" + source.Name, Plugin: p.Name, StrictOutput: p.StrictOutput,
+			Action: source, ID: p.Name + ":" + source.Name, Plugin: p.Name, StrictOutput: p.StrictOutput, Icons: p.Icons,
 			arguments: schemas[i], client: p.Client, checked: &checked{},
 		}
 		for j, rule := range p.Attributes {
