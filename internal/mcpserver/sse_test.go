@@ -66,7 +66,7 @@ func TestSSEElsewhere(t *testing.T) {
 			if err := r.SetServers(changedServers()); err != nil {
 				t.Fatal(err)
 			}
-			stream.want(t, "notifications/tools/list_changed")
+			stream.wantLists(t)
 		}
 		for who, want := range map[string]int{
 			"?sessionId=" + id: 404, "": 400, "?sessionId=never": 404, "?sessionId=" + id + "&sessionId=" + id: 400, "?sessionId=%00%FF": 404,

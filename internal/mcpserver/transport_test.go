@@ -199,18 +199,18 @@ func TestListChanged(t *testing.T) {
 			t.Fatalf("%+v, %v", primed, onA.header)
 		}
 		change(a, true)
-		told := onA.want(t, "notifications/tools/list_changed")
+		told := onA.wantLists(t)
 		if told.id == primed.id {
 			t.Error("an event after a change has the id of before it")
 		}
 		change(b, true)
-		onA.want(t, "notifications/tools/list_changed")
+		onA.wantLists(t)
 		change(b, true) // nothing new
 		onB := request(t, "GET", b.url, inSession(s, "ada"), "")
 		onB.next(t)
 		eventually(t, "the older stream is not told any more", func() bool { return a.listeners.told(s) == 0 && b.listeners.told(s) == 1 })
 		change(a, false)
-		onB.want(t, "notifications/tools/list_changed")
+		onB.wantLists(t)
 		onA.quiet(t)
 		onA2 := request(t, "GET", a.url, inSession(s, "ada"), "")
 		onA2.next(t)
@@ -219,7 +219,7 @@ func TestListChanged(t *testing.T) {
 		onA.close()
 		eventually(t, "the stream that is left is told again", func() bool { return b.listeners.told(s) == 1 })
 		change(b, false)
-		onB.want(t, "notifications/tools/list_changed")
+		onB.wantLists(t)
 		onB.close()
 		eventually(t, "all streams are gone", func() bool { return a.listeners.count()+b.listeners.count() == 0 })
 
@@ -227,14 +227,14 @@ func TestListChanged(t *testing.T) {
 		for _, r := range []*replica{a, b} {
 			missed := request(t, "GET", r.url, from(s, "ada", told.id), "")
 			missed.next(t)
-			again := missed.want(t, "notifications/tools/list_changed")
+			again := missed.wantLists(t)
 			missed.close()
 			none := request(t, "GET", r.url, from(s, "ada", again.id), "")
 			if first, _ := none.next(t); first.id != again.id {
 				t.Errorf("%+v, want the id %s again", first, again.id)
 			}
 			change(r, true)
-			none.want(t, "notifications/tools/list_changed")
+			none.wantLists(t)
 			none.quiet(t)
 			none.close()
 			change(r, false)
