@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/url"
@@ -49,8 +50,8 @@ func (s Server) validateOffers(fs *Faults, path string) {
 func validateIcons(fs *Faults, path string, icons []Icon) {
 	for i, icon := range icons {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		if u, err := url.Parse(icon.Src); err != nil || (u.Scheme != "https" || u.Host == "" || u.User != nil) && u.Scheme != "data" {
-			fs.add(at+".src", "for example https://example.com/icon.svg", "expected an https or data URL, got %q", clip(icon.Src))
+		if u, err := url.Parse(icon.Src); err != nil || (u.Scheme != "https" || u.Host == "" || u.User != nil) && !strings.HasPrefix(icon.Src, "data:image/") {
+			fs.add(at+".src", "for example https://example.com/icon.svg", "expected an https or data:image URL, got %q", clip(icon.Src))
 		}
 		for _, size := range icon.Sizes {
 			if !iconSize.MatchString(size) {
@@ -151,7 +152,7 @@ func (r Resource) validate(fs *Faults, path string, seen map[string]bool) {
 }
 
 // prompts says the server's prompts in the registry's words, files read.
-func (s Server) prompts(fs *Faults, path string, known Faults) (out []registry.Prompt) {
+func (s Server) prompts(faults *Faults, path string, known Faults) (out []registry.Prompt) {
 	for _, name := range slices.Sorted(maps.Keys(s.Prompts)) {
 		at := path + "." + name
 		if known.about(at) {
@@ -167,7 +168,7 @@ func (s Server) prompts(fs *Faults, path string, known Faults) (out []registry.P
 		for i, m := range p.Messages {
 			message, err := m.read()
 			if err != nil {
-				fs.add(fmt.Sprintf("%s.messages[%d]", at, i), "", "%v", err)
+				faults.add(fmt.Sprintf("%s.messages[%d]", at, i), "", "%v", err)
 			}
 			prompt.Messages = append(prompt.Messages, message)
 		}
@@ -198,28 +199,37 @@ func (m PromptMessage) read() (registry.PromptMessage, error) {
 }
 
 func (m PromptMedia) read(family string) (*registry.PromptMedia, error) {
-	data := m.Data
-	if data == nil {
-		f, err := os.Open(m.File)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = f.Close() }()
-		if data, err = io.ReadAll(io.LimitReader(f, maxMedia+1)); err != nil {
-			return nil, err
-		}
-	}
+	data, err := m.content()
 	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s %s: %w", family, m.File, err)
 	case len(data) == 0:
-		return nil, errors.New(family + " is empty")
+		return nil, fmt.Errorf("%s %s is empty", family, m.File)
 	case len(data) > maxMedia:
-		return nil, fmt.Errorf("%s is larger than %d MiB", family, maxMedia>>20)
+		return nil, fmt.Errorf("%s %s is larger than %d MiB", family, m.File, maxMedia>>20)
 	}
 	mediaType := cmp.Or(m.MIMEType, http.DetectContentType(data))
 	if !strings.HasPrefix(mediaType, family+"/") {
-		return nil, fmt.Errorf("%s has the media type %q; mimeType says another", family, mediaType)
+		return nil, fmt.Errorf("%s %s looks like %q; if it is not, say its mimeType", family, m.File, mediaType)
 	}
 	return &registry.PromptMedia{Type: family, MIMEType: mediaType, Data: data}, nil
+}
+
+// content is the data, of which it never reads more than one byte too many.
+func (m PromptMedia) content() ([]byte, error) {
+	if m.Data != nil {
+		return m.Data, nil
+	}
+	f, err := os.Open(m.File)
+	var cause *fs.PathError
+	if errors.As(err, &cause) {
+		return nil, cause.Err
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, maxMedia+1))
 }
 
 // resources says the server's resources in the registry's words.

@@ -18,7 +18,7 @@ func (p *program) check() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "check",
 		Short:   "Find everything that serve would refuse",
-		Long:    "Loads the config and all documents as serve does, opens no port, and prints the servers with their tools, or all faults with their places.",
+		Long:    "Loads the config and all documents as serve does, opens no port, and prints the servers with their tools, prompts and resources, or all faults with their places.",
 		Example: "  stagedoor check --config config.yaml",
 		Args:    cobra.NoArgs,
 	}
@@ -123,10 +123,10 @@ func (p *program) printReport(path string, r report) {
 			fmt.Fprintf(table, "  %s\t\t\t%s\n", t.Name, t.Action)
 		}
 		for _, name := range s.Prompts {
-			fmt.Fprintf(table, "  prompt %s\t\t\t\n", name)
+			fmt.Fprintf(table, "  %s\t\t\tprompt\n", name)
 		}
 		for _, resource := range s.Resources {
-			fmt.Fprintf(table, "  resource %s\t\t\t%s\n", resource.URI, resource.Action)
+			fmt.Fprintf(table, "  %s\t\t\t%s\n", resource.URI, resource.Action)
 		}
 	}
 	_ = table.Flush()

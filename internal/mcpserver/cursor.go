@@ -51,7 +51,8 @@ func (c *cursors) next(list, key string) string {
 	mac := hmac.New(sha256.New, c.nonce)
 	mac.Write(fmt.Appendf(nil, "%q", list))
 	mac.Write(padded)
-	nonce := mac.Sum(nil)[:c.seal.NonceSize()]
+	size := c.seal.NonceSize()
+	nonce := mac.Sum(nil)[:size:size]
 	return base64.RawURLEncoding.EncodeToString(c.seal.Seal(nonce, nonce, padded, []byte(list)))
 }
 
