@@ -102,6 +102,7 @@ type Server struct {
 	Instructions string            `koanf:"instructions" doc:"What a model should know before it uses the tools."`
 	ToolNames    string            `koanf:"toolNames" doc:"Template of tool names, with {plugin} and {action}. \"{plugin}.{action}\" gives Backstage's names."`
 	ListPage     int               `koanf:"listPage" doc:"How many tools, prompts or resources one page of a list has."`
+	Confirm      string            `koanf:"confirm" enum:"none,destructive" doc:"Of which actions users are asked whether they may be called: of none, or of the destructive ones. A client that cannot ask its user cannot call those."`
 	Actions      Allowlist         `koanf:"actions" doc:"Which actions are the server's tools. Nothing is shown that is not included."`
 	Prompts      map[string]Prompt `koanf:"prompts" names:"^[a-zA-Z0-9_-]{1,64}$" doc:"Templates of messages that users pick and fill in, by name."`
 	Resources    []Resource        `koanf:"resources" doc:"What actions answer, to be read under URIs, beside the document of each action (stagedoor://actions/ID), which is always there."`
@@ -198,7 +199,9 @@ func DefaultPlugin() Plugin {
 }
 
 // DefaultServer is what holds where a server says nothing.
-func DefaultServer() Server { return Server{ToolNames: "{plugin}_{action}", ListPage: 1000} }
+func DefaultServer() Server {
+	return Server{ToolNames: "{plugin}_{action}", ListPage: 1000, Confirm: "none"}
+}
 
 // withDefaults fills in what a config made in Go left at its zero value.
 func (c Config) withDefaults() Config {
@@ -217,6 +220,7 @@ func (c Config) withDefaults() Config {
 		c.Plugins[name] = p
 	}
 	for name, s := range c.Servers {
+		s.Confirm = cmp.Or(s.Confirm, DefaultServer().Confirm)
 		s.ToolNames, s.ListPage = cmp.Or(s.ToolNames, DefaultServer().ToolNames), cmp.Or(s.ListPage, DefaultServer().ListPage)
 		c.Servers[name] = s
 	}

@@ -34,6 +34,8 @@ type server struct {
 	meta   []byte
 	engine *mcpgo.MCPServer
 	noSSE  bool // HTTP+SSE is switched off
+	// confirms says that the user is asked before a destructive action.
+	confirms bool
 }
 
 func (h *Handler) newServer(s registry.Server) (*server, error) {
@@ -49,7 +51,7 @@ func (h *Handler) newServer(s registry.Server) (*server, error) {
 // buildServer makes everything but the engine, which needs a handler to call.
 func buildServer(s registry.Server, c *cursors) (*server, error) {
 	built := &server{
-		name: s.Name, page: s.ListPage, cursors: c, resources: s.Resources,
+		name: s.Name, page: s.ListPage, cursors: c, resources: s.Resources, confirms: s.ConfirmDestructive,
 		tools: make(map[string]*tool, len(s.Tools)), documents: map[string]*tool{}, prompts: map[string]*prompt{},
 	}
 	// Icons stay out of what every result repeats.

@@ -47,9 +47,11 @@ type Server struct {
 	Icons        []Icon
 	Instructions string
 	ListPage     int // entries on one page of a list; 0: all
-	Tools        []Tool
-	Prompts      []Prompt   // ordered by name
-	Resources    []Resource // in the config's order
+	// ConfirmDestructive says that users are asked before a destructive action.
+	ConfirmDestructive bool
+	Tools              []Tool
+	Prompts            []Prompt   // ordered by name
+	Resources          []Resource // in the config's order
 }
 
 // Plugin is what the registry needs of one plugin.
@@ -97,11 +99,13 @@ type ServerSpec struct {
 	Icons        []Icon
 	Instructions string
 	ListPage     int
-	ToolNames    string // template, "{plugin}_{action}" by default
-	Include      []Rule
-	Exclude      []Rule
-	Prompts      []Prompt // ordered by name
-	Resources    []ResourceSpec
+	// ConfirmDestructive is as in [Server].
+	ConfirmDestructive bool
+	ToolNames          string // template, "{plugin}_{action}" by default
+	Include            []Rule
+	Exclude            []Rule
+	Prompts            []Prompt // ordered by name
+	Resources          []ResourceSpec
 }
 
 // Fault is something in the config that the actions do not bear out. Path is
