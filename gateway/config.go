@@ -21,6 +21,7 @@ type Config struct {
 	Database       Database          `koanf:"database" doc:"Where MCP sessions and the built-in catalog are kept."`
 	Log            Log               `koanf:"log" doc:"The log on standard error."`
 	Limits         Limits            `koanf:"limits" doc:"Bounds on what callers send."`
+	Streams        Streams           `koanf:"streams" doc:"Answers that are streams of events, and what is kept of them for clients that lose the connection."`
 	Plugins        map[string]Plugin `koanf:"plugins" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"The services whose actions the gateway offers, by name ([a-z0-9][a-z0-9-]*)."`
 	Servers        map[string]Server `koanf:"servers" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"The MCP servers, by name: each is served at /mcp/{name}."`
 }
@@ -40,6 +41,14 @@ type Log struct {
 type Limits struct {
 	RequestBody Size          `koanf:"requestBody" doc:"Largest request body of an MCP client."`
 	SessionTTL  time.Duration `koanf:"sessionTTL" doc:"How long an MCP session lives without being used."`
+}
+
+// Streams says when answers become streams, and how they are looked after.
+type Streams struct {
+	SlowCall    time.Duration `koanf:"slowCall" doc:"After this time an answer becomes a stream, where the client can read one, so that nothing on the way gives up on it."`
+	KeepAlive   time.Duration `koanf:"keepAlive" doc:"How often something is sent on a quiet stream."`
+	Replay      time.Duration `koanf:"replay" doc:"How long a client of a session can come back for what it missed of a stream."`
+	ReplayBytes Size          `koanf:"replayBytes" doc:"How much is kept for that, of one session."`
 }
 
 // Plugin is one service with an OpenAPI document.
@@ -101,6 +110,7 @@ type Server struct {
 	Icons        []Icon            `koanf:"icons" doc:"Images that clients show for the server."`
 	Instructions string            `koanf:"instructions" doc:"What a model should know before it uses the tools."`
 	ToolNames    string            `koanf:"toolNames" doc:"Template of tool names, with {plugin} and {action}. \"{plugin}.{action}\" gives Backstage's names."`
+	LegacySSE    string            `koanf:"legacySSE" enum:"on,off" doc:"The deprecated HTTP+SSE transport at /mcp/{name}/sse, for clients that know nothing newer."`
 	ListPage     int               `koanf:"listPage" doc:"How many tools, prompts or resources one page of a list has."`
 	Confirm      string            `koanf:"confirm" enum:"none,destructive" doc:"Of which actions users are asked whether they may be called: of none, or of the destructive ones. A client that cannot ask its user cannot call those."`
 	Actions      Allowlist         `koanf:"actions" doc:"Which actions are the server's tools. Nothing is shown that is not included."`
@@ -190,6 +200,7 @@ func DefaultConfig() Config {
 		Database: Database{URL: SecretValue("sqlite:stagedoor.db")},
 		Log:      Log{Format: "auto", Level: "info"},
 		Limits:   Limits{RequestBody: 4 << 20, SessionTTL: 24 * time.Hour},
+		Streams:  Streams{SlowCall: 2 * time.Second, KeepAlive: 15 * time.Second, Replay: 10 * time.Minute, ReplayBytes: 16 << 20},
 	}
 }
 
@@ -200,7 +211,7 @@ func DefaultPlugin() Plugin {
 
 // DefaultServer is what holds where a server says nothing.
 func DefaultServer() Server {
-	return Server{ToolNames: "{plugin}_{action}", ListPage: 1000, Confirm: "none"}
+	return Server{ToolNames: "{plugin}_{action}", LegacySSE: "on", ListPage: 1000, Confirm: "none"}
 }
 
 // withDefaults fills in what a config made in Go left at its zero value.
@@ -211,6 +222,8 @@ func (c Config) withDefaults() Config {
 	c.Log.Format, c.Log.Level = cmp.Or(c.Log.Format, d.Log.Format), cmp.Or(c.Log.Level, d.Log.Level)
 	c.Limits.RequestBody = cmp.Or(c.Limits.RequestBody, d.Limits.RequestBody)
 	c.Limits.SessionTTL = cmp.Or(c.Limits.SessionTTL, d.Limits.SessionTTL)
+	c.Streams.SlowCall, c.Streams.KeepAlive = cmp.Or(c.Streams.SlowCall, d.Streams.SlowCall), cmp.Or(c.Streams.KeepAlive, d.Streams.KeepAlive)
+	c.Streams.Replay, c.Streams.ReplayBytes = cmp.Or(c.Streams.Replay, d.Streams.Replay), cmp.Or(c.Streams.ReplayBytes, d.Streams.ReplayBytes)
 	c.Plugins, c.Servers = maps.Clone(c.Plugins), maps.Clone(c.Servers)
 	for name, p := range c.Plugins {
 		d := DefaultPlugin()
@@ -220,7 +233,7 @@ func (c Config) withDefaults() Config {
 		c.Plugins[name] = p
 	}
 	for name, s := range c.Servers {
-		s.Confirm = cmp.Or(s.Confirm, DefaultServer().Confirm)
+		s.Confirm, s.LegacySSE = cmp.Or(s.Confirm, DefaultServer().Confirm), cmp.Or(s.LegacySSE, DefaultServer().LegacySSE)
 		s.ToolNames, s.ListPage = cmp.Or(s.ToolNames, DefaultServer().ToolNames), cmp.Or(s.ListPage, DefaultServer().ListPage)
 		c.Servers[name] = s
 	}

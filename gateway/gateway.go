@@ -149,6 +149,10 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 		Observe:        g.metrics.ToolCall,
 		MaxBody:        int64(cfg.Limits.RequestBody),
 		SessionTTL:     cfg.Limits.SessionTTL,
+		SlowCall:       cfg.Streams.SlowCall,
+		KeepAlive:      cfg.Streams.KeepAlive,
+		EventTTL:       cfg.Streams.Replay,
+		EventBytes:     int64(cfg.Streams.ReplayBytes),
 	})
 	if err != nil {
 		return err
@@ -276,6 +280,9 @@ func (c Config) fixedParts(next Config) (fs Faults) {
 	}
 	if c.Log != next.Log {
 		fs.add("log", hint, "cannot change while the gateway runs")
+	}
+	if c.Streams != next.Streams {
+		fs.add("streams", hint, "cannot change while the gateway runs")
 	}
 	if c.Limits != next.Limits {
 		fs.add("limits", hint, "cannot change while the gateway runs")

@@ -80,6 +80,7 @@ func (c Config) Validate() Faults {
 	if c.Limits.SessionTTL <= 0 {
 		fs.add("limits.sessionTTL", "", "has to be more than 0")
 	}
+	c.Streams.validate(&fs)
 	for _, n := range slices.Sorted(maps.Keys(c.Plugins)) {
 		c.Plugins[n].validate(&fs, n)
 	}
@@ -241,6 +242,7 @@ func (s Server) validate(fs *Faults, server string, plugins map[string]Plugin) {
 	if !strings.Contains(s.ToolNames, "{action}") {
 		fs.add(path+".toolNames", `for example "{plugin}_{action}"`, "template %q has no {action}", s.ToolNames)
 	}
+	oneOf(fs, path+".legacySSE", s.LegacySSE, "on", "off")
 	if s.ListPage < 1 {
 		fs.add(path+".listPage", "", "has to be more than 0")
 	}
@@ -277,4 +279,15 @@ func fromRegistry(faults []registry.Fault) Faults {
 func unknownServer(server string, known []string) error {
 	f := Fault{Message: fmt.Sprintf("unknown server %q", server), Hint: suggest.Hint(server, known)}
 	return errors.New(f.String())
+}
+
+func (s Streams) validate(fs *Faults) {
+	for _, f := range []struct {
+		key  string
+		more bool
+	}{{"slowCall", s.SlowCall > 0}, {"keepAlive", s.KeepAlive > 0}, {"replay", s.Replay > 0}, {"replayBytes", s.ReplayBytes > 0}} {
+		if !f.more {
+			fs.add("streams."+f.key, "", "has to be more than 0")
+		}
+	}
 }

@@ -148,6 +148,9 @@ func (b *builder) input(in *xInput) bool {
 	if in.example != nil {
 		s.example = in.example
 	}
+	if in.mcpHeader != nil {
+		s.mcpHeader = in.mcpHeader
+	}
 	s.hidden = in.hidden
 	s.defaultValue = in.defaultValue
 	if in.required != nil {

@@ -26,6 +26,7 @@ func (s *schemas) finish(root *object) json.RawMessage {
 	if s.defs.len() > 0 {
 		root.set("$defs", s.defs)
 	}
+	s.checkHeaders(root)
 	return rawJSON(root)
 }
 

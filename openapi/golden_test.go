@@ -142,6 +142,7 @@ func dump(t *testing.T, doc *Document) []byte {
 		}
 		fmt.Fprintf(&b, "  input: %s\n", a.InputSchema)
 		mustCompile(t, a.Name, a.InputSchema)
+		mustMirror(t, a.Name, a.InputSchema)
 		if a.OutputSchema != nil {
 			fmt.Fprintf(&b, "  output: %s\n", a.OutputSchema)
 			mustCompile(t, a.Name, a.OutputSchema)
@@ -149,6 +150,46 @@ func dump(t *testing.T, doc *Document) []byte {
 		dumpPlan(&b, a)
 	}
 	return b.Bytes()
+}
+
+// mustMirror makes sure that clients take a tool with its x-mcp-header: on strings,
+// integers and booleans that are properties of properties, each name once.
+func mustMirror(t *testing.T, name string, schema json.RawMessage) {
+	t.Helper()
+	var root any
+	dec := json.NewDecoder(bytes.NewReader(schema))
+	dec.UseNumber()
+	if err := dec.Decode(&root); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	var walk func(v any, reachable bool)
+	walk = func(v any, reachable bool) {
+		schema, _ := v.(map[string]any)
+		if list, ok := v.([]any); ok {
+			for _, part := range list {
+				walk(part, false)
+			}
+		}
+		if header, ok := schema["x-mcp-header"].(string); ok {
+			if kind, _ := schema["type"].(string); !reachable || seen[strings.ToLower(header)] || !slices.Contains([]string{"string", "integer", "boolean"}, kind) {
+				t.Errorf("%s: x-mcp-header %q makes clients refuse the tool", name, header)
+			}
+			seen[strings.ToLower(header)] = true
+		}
+		for key, part := range schema {
+			switch properties, _ := part.(map[string]any); key {
+			case "default", "examples", "const", "enum":
+			case "properties":
+				for _, property := range properties {
+					walk(property, reachable)
+				}
+			default:
+				walk(part, false)
+			}
+		}
+	}
+	walk(root, true)
 }
 
 func dumpPlan(b *bytes.Buffer, a Action) {

@@ -119,6 +119,7 @@ func (b *builder) slotSchema(s *schemas, slot *slot) (schema *object, worthIt bo
 	if slot.deprecated {
 		schema.set("deprecated", true)
 	}
+	b.slotHeader(s, slot, schema)
 	return schema, true
 }
 

@@ -75,7 +75,7 @@ func recursiveRefKeyword(s *schemas, _ *object, name string, v *yaml.Node) {
 // isAnnotation tells the keywords that explain a value and constrain nothing.
 func isAnnotation(name string) bool {
 	switch name {
-	case "title", "description", "default", "examples", "deprecated", "format":
+	case "title", "description", "default", "examples", "deprecated", "format", mcpHeaderKey:
 		return true
 	}
 	return false

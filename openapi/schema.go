@@ -55,6 +55,7 @@ type schemas struct {
 	uses      map[string][]*object // the {"$ref": …} objects of each def
 	copies    int                  // see prune
 	files     bool                 // strings of bytes are files
+	headers   bool                 // some have an x-mcp-header
 	fileName  string               // of the definition of files, "" until there is one
 	widening
 }
@@ -136,6 +137,7 @@ func (s *schemas) keywords(n *yaml.Node, out *object, from mark, of func(string)
 			s.guard(out, k.Value, before)
 		}
 	}
+	s.mcpHeader(n, out)
 	s.meanings(n, out)
 	s.discriminate(n, out)
 	s.guardClosed(n, out, from)

@@ -21,6 +21,7 @@ type slot struct {
 	description string
 	deprecated  bool
 	example     *yaml.Node
+	mcpHeader   *yaml.Node // x-action's name of the header that clients repeat it in
 	parameter   *parameter
 	contents    []*content // it is the whole body, or chooses among them
 	file        bool       // the value is a file, or a list of them

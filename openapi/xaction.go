@@ -46,6 +46,7 @@ type xInput struct {
 	defaultValue *yaml.Node
 	example      *yaml.Node
 	schema       *yaml.Node
+	mcpHeader    *yaml.Node
 	hidden       bool
 	required     *bool
 }
@@ -179,6 +180,7 @@ func (r *reader) xInputs(x *xAction, n *yaml.Node) bool {
 			"default":     nodeInto(&in.defaultValue),
 			"example":     nodeInto(&in.example),
 			"schema":      schemaInto(&in.schema),
+			"mcpHeader":   func(v *yaml.Node) error { in.mcpHeader = v; return stringInto(new(string))(v) },
 			"hidden":      func(v *yaml.Node) error { in.hidden = isTrue(v); return wantBool(v) },
 			"required":    boolInto(&in.required),
 		})

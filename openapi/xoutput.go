@@ -43,7 +43,7 @@ func (r *reader) xOutput(x *xAction, n *yaml.Node) bool {
 
 // outputAgrees refuses fields that say nothing without another one, or beside it.
 func (r *reader) outputAgrees(x *xAction, n *yaml.Node) bool {
-	message := ""
+	var message string
 	switch {
 	case x.mcp && x.progress != nil:
 		message = "progress is for streams of plain values; with mode: mcp the plugin sends notifications/progress"

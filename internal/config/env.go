@@ -99,7 +99,7 @@ func (o *overrides) parse(s *shape, value string) (any, *problem) {
 		}
 		return items, nil
 	case s.kind == list:
-		return nil, &problem{"a list of rules is set in the file only", ""}
+		return nil, &problem{"a list of sections is set in the file only", ""}
 	}
 	return s.parse(scalar{text: value})
 }

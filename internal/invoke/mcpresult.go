@@ -107,11 +107,8 @@ func (o *checker) list(at string, text json.RawMessage) (items []json.RawMessage
 	return items
 }
 
-// typeNames are the types of JSON by the first byte of a text; all numbers
-// count as 0, both booleans as t.
-var typeNames = map[byte]string{'{': "an object", '[': "a list", '"': "a string", '0': "a number", 't': "true or false", 'n': "null"}
-
-// typeOf is a JSON text's type; the text is valid and begins with its value.
+// typeOf is a JSON text's type: its first byte, where all numbers count as 0 and
+// both booleans as t. The text is valid and begins with its value.
 func typeOf(text json.RawMessage) byte {
 	switch {
 	case len(text) == 0:
@@ -124,6 +121,21 @@ func typeOf(text json.RawMessage) byte {
 	return text[0]
 }
 
+// typeName words what a member can have to be.
+func typeName(kind byte) string {
+	switch kind {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case '"':
+		return "a string"
+	case '0':
+		return "a number"
+	}
+	return "true or false"
+}
+
 // member gives a member that has to be of a type; nil: it is not there.
 func (o *checker) member(s shape, name string, kind byte, required bool) json.RawMessage {
 	text, there := s.members[name]
@@ -131,7 +143,7 @@ func (o *checker) member(s shape, name string, kind byte, required bool) json.Ra
 	case !there && required:
 		o.fault(s.at, "has no "+name)
 	case there && typeOf(text) != kind:
-		o.fault(s.at+"."+name, "is not "+typeNames[kind])
+		o.fault(s.at+"."+name, "is not "+typeName(kind))
 	default:
 		return text
 	}

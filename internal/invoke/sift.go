@@ -43,7 +43,7 @@ func (c *Client) sift(ctx context.Context, a *openapi.Action, in *answer) sift {
 func progressOf(ctx context.Context, a *openapi.Action, in *answer, item json.RawMessage) (p Progress, ok bool, err error) {
 	input, err := unmarshal(item)
 	if err != nil {
-		return p, false, nil
+		return p, false, internal(err)
 	}
 	out, err := runQuery(ctx, a.Response.Progress, input, withDefaults(in.arguments, a.Request.Defaults), in.status)
 	var said *openapi.QueryError
@@ -52,8 +52,8 @@ func progressOf(ctx context.Context, a *openapi.Action, in *answer, item json.Ra
 		return p, false, &Error{Kind: Rejected, Status: in.status, Message: said.Message}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return p, false, queryTimeout(err)
-	case err != nil: // the program did not expect such an item
-		return p, false, nil
+	case err != nil:
+		out = nil // the program did not expect such an item
 	}
 	switch out := out.(type) {
 	case string:
@@ -88,17 +88,15 @@ type notes struct {
 // notifications are nobody's.
 func (n *notes) sift(item json.RawMessage) (json.RawMessage, error) {
 	if n.in.media.essence == eventStream {
-		var event struct{ Data json.RawMessage }
-		if err := json.Unmarshal(item, &event); err != nil || string(event.Data) == `""` {
-			return nil, nil //nolint:nilerr // an event without data says nothing
+		if item = (&checker{}).object("event", item).members["data"]; string(item) == `""` { // an event without data says nothing
+			return nil, nil
 		}
-		item = event.Data
 	}
-	o := &checker{}
-	message := o.object("message", item)
-	if o.err != nil || message.members["method"] == nil {
+	message := (&checker{}).object("message", item)
+	if message.members["method"] == nil {
 		return item, nil // the result, or what is wrong with it is told when there is no more
 	}
+	o := &checker{}
 	if message.members["id"] != nil {
 		o.fault("message", "is a request; what the client is to be asked goes into inputRequests")
 	}
@@ -125,12 +123,14 @@ func (n *notes) told(o *checker, params shape) {
 	}
 }
 
-// logLevels are those of RFC 5424 §6.2.1, as MCP names them.
-var logLevels = []string{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
+// isLogLevel knows the levels of RFC 5424 §6.2.1, as MCP names them.
+func isLogLevel(level string) bool {
+	return slices.Contains([]string{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}, level)
+}
 
 func (n *notes) logged(o *checker, params shape) {
 	l := Log{Level: o.word(params, "level", true), Logger: o.word(params, "logger", false), Data: params.members["data"]}
-	if !slices.Contains(logLevels, l.Level) {
+	if !isLogLevel(l.Level) {
 		o.fault("params.level", "is none of the eight")
 	}
 	if l.Data == nil {

@@ -80,7 +80,7 @@ func (h *Handler) converse(ctx context.Context, x *exchange, m *envelope) {
 	case m.method == string(mcp.MethodInitialize) && m.id != nil:
 		h.initializeChannel(ctx, x, m)
 		return
-	case x.session.ProtocolVersion == "" && m.id != nil && m.method != string(mcp.MethodPing):
+	case x.session.ProtocolVersion == "" && m.id != nil && !m.response && m.method != string(mcp.MethodPing):
 		x.fail(m.id, invalidRequest("initialize comes first"))
 		return
 	}

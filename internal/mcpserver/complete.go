@@ -17,11 +17,11 @@ const maxCompletions = 100
 // complete answers completion/complete: what an argument of a prompt, or a
 // variable of a resource template, may be, as far as it is one of a list.
 func (h *Handler) complete(_ context.Context, x *exchange, e era, m *envelope) (json.RawMessage, *rpcError) {
-	ref, argument := memberOf(m.params, "ref"), memberOf(m.params, "argument")
+	ref, argument := m.param("ref"), m.param("argument")
 	if !isObject(ref) || !isObject(argument) {
 		return nil, invalidParams("params.ref and params.argument must be objects")
 	}
-	name, value := memberOf(argument, "name"), memberOf(argument, "value")
+	name, value := member(argument, "name"), member(argument, "value")
 	if !isString(name) || !isString(value) {
 		return nil, invalidParams("params.argument needs name and value, both strings")
 	}
@@ -45,7 +45,7 @@ func (h *Handler) complete(_ context.Context, x *exchange, e era, m *envelope) (
 
 // candidates are the values that an argument of the reference can have.
 func (x *exchange) candidates(ref []byte, argument string) ([]string, *rpcError) {
-	kind, name, uri := memberOf(ref, "type"), memberOf(ref, "name"), memberOf(ref, "uri")
+	kind, name, uri := member(ref, "type"), member(ref, "name"), member(ref, "uri")
 	switch {
 	case string(kind) == `"ref/prompt"` && isString(name):
 		p, ok := x.server.prompts[unquote(name)]

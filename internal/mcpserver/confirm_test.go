@@ -19,7 +19,7 @@ import (
 
 func TestConfirmModern(t *testing.T) {
 	h, plugin := newCurious(t, Options{})
-	r := request{tool: "drop", arguments: `{"id":7,"password":"hunter2"}`}
+	r := asking{tool: "drop", arguments: `{"id":7,"password":"hunter2"}`}
 	p := r.asks(t, h, "confirm")
 	question := string(p.InputRequests["confirm"])
 	for _, want := range []string{"The drop", "curious", `\"id\":7`, `"required":["confirm"]`, `"mode":"form"`} {
@@ -53,14 +53,14 @@ func TestConfirmModern(t *testing.T) {
 	if plugin.count("drop") != 1 {
 		t.Error("a confirmation counted twice")
 	}
-	request{tool: "plain"}.completes(t, h)
-	request{tool: "drop", server: "free"}.completes(t, h)
+	asking{tool: "plain"}.completes(t, h)
+	asking{tool: "drop", server: "free"}.completes(t, h)
 }
 
 // A plugin that asks after the confirmation is not called twice with it either.
 func TestConfirmedPluginAsks(t *testing.T) {
 	h, plugin := newCurious(t, Options{})
-	r := request{tool: "drop_name"}
+	r := asking{tool: "drop_name"}
 	p := r.asks(t, h, "confirm")
 	p = r.with(agreed, p.RequestState).asks(t, h, "user_name")
 	r.with(`{"user_name":`+ada+`}`, p.RequestState).completes(t, h)
@@ -69,7 +69,7 @@ func TestConfirmedPluginAsks(t *testing.T) {
 		t.Errorf("%d calls", plugin.count("drop_name"))
 	}
 	// What was begun where nobody has to confirm does not go on here.
-	free := request{tool: "drop_name", server: "free"}.asks(t, h, "user_name")
+	free := asking{tool: "drop_name", server: "free"}.asks(t, h, "user_name")
 	r.with(`{"user_name":`+ada+`}`, free.RequestState).fails(t, h, -32602, "does not belong")
 	if err := h.SetServers(unconfirmed()); err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func TestConfirmOnce(t *testing.T) {
 		secret := []byte("0123456789abcdef0123456789abcdef")
 		a, plugin := newCurious(t, Options{Store: db, Secret: secret})
 		b, _ := newCurious(t, Options{Store: db, Secret: secret, Invoker: plugin})
-		r := request{tool: "drop"}
+		r := asking{tool: "drop"}
 		p := r.asks(t, a, "confirm")
 		var refused atomic.Int64
 		var wg sync.WaitGroup
@@ -125,7 +125,7 @@ func (amnesiac) Spend(context.Context, string, time.Time) (bool, error) {
 
 func TestConfirmWithoutDatabase(t *testing.T) {
 	h, plugin := newCurious(t, Options{Store: amnesiac{openStore(t)}})
-	r := request{tool: "drop"}
+	r := asking{tool: "drop"}
 	p := r.asks(t, h, "confirm")
 	r.with(agreed, p.RequestState).fails(t, h, -32603, "not available")
 	if plugin.count("drop") != 0 {
@@ -145,7 +145,7 @@ func TestConfirmEverywhere(t *testing.T) {
 		}
 	}
 	t.Run("modern, no capability", func(t *testing.T) {
-		_, a := request{tool: "drop", capabilities: `{"elicitation":{"url":{}}}`}.do(t, h)
+		_, a := asking{tool: "drop", capabilities: `{"elicitation":{"url":{}}}`}.do(t, h)
 		refused(t, a)
 	})
 	all := strings.Replace(initializeBody("2025-11-25"), `{"roots":{}}`, allCapabilities, 1)

@@ -114,14 +114,14 @@ func newCurious(t testing.TB, o Options) (*Handler, *curious) {
 
 const allCapabilities = `{"elicitation":{"form":{},"url":{}},"sampling":{},"roots":{}}`
 
-// request is a 2026-07-28 request to ask with.
-type request struct {
+// asking is a 2026-07-28 request to ask with.
+type asking struct {
 	server, method, tool, arguments, user string
 	capabilities                          string
 	more                                  string // further members of params
 }
 
-func (r request) do(t testing.TB, h http.Handler) (int, answer) {
+func (r asking) do(t testing.TB, h http.Handler) (int, answer) {
 	t.Helper()
 	with := func(s *string, or string) {
 		if *s == "" {
@@ -163,7 +163,7 @@ func resultOfAnswer(t testing.TB, a answer) (p pendingResult) {
 }
 
 // asks makes the request and expects a question.
-func (r request) asks(t testing.TB, h http.Handler, keys ...string) pendingResult {
+func (r asking) asks(t testing.TB, h http.Handler, keys ...string) pendingResult {
 	t.Helper()
 	_, a := r.do(t, h)
 	p := resultOfAnswer(t, a)
@@ -179,7 +179,7 @@ func (r request) asks(t testing.TB, h http.Handler, keys ...string) pendingResul
 }
 
 // with adds answers and a state to a request.
-func (r request) with(answers, state string) request {
+func (r asking) with(answers, state string) asking {
 	if answers != "" {
 		r.more += `,"inputResponses":` + answers
 	}
@@ -190,7 +190,7 @@ func (r request) with(answers, state string) request {
 }
 
 // completes makes the request and expects a result.
-func (r request) completes(t testing.TB, h http.Handler) pendingResult {
+func (r asking) completes(t testing.TB, h http.Handler) pendingResult {
 	t.Helper()
 	_, a := r.do(t, h)
 	p := resultOfAnswer(t, a)
@@ -201,7 +201,7 @@ func (r request) completes(t testing.TB, h http.Handler) pendingResult {
 }
 
 // fails makes the request and expects an error of the protocol.
-func (r request) fails(t testing.TB, h http.Handler, code int, words string) {
+func (r asking) fails(t testing.TB, h http.Handler, code int, words string) {
 	t.Helper()
 	if _, a := r.do(t, h); a.code() != code || !strings.Contains(a.Error.Message, words) {
 		t.Errorf("want error %d %q, got %s %+v", code, words, a.Result, a.Error)
@@ -218,7 +218,7 @@ const (
 
 func TestPluginAsksModern(t *testing.T) {
 	h, plugin := newCurious(t, Options{})
-	r := request{tool: "name", arguments: `{"z":12345678901234567890}`}
+	r := asking{tool: "name", arguments: `{"z":12345678901234567890}`}
 	p := r.asks(t, h, "user_name")
 	if string(p.Meta["example.com/a"]) != "1" || p.Meta["io.modelcontextprotocol/serverInfo"] == nil {
 		t.Errorf("_meta %s", p.Meta)
@@ -245,7 +245,7 @@ func TestPluginAsksModern(t *testing.T) {
 
 func TestPluginAsksMany(t *testing.T) {
 	h, _ := newCurious(t, Options{})
-	r := request{tool: "many"}
+	r := asking{tool: "many"}
 	p := r.asks(t, h, "n", "c", "r")
 	if strings.Contains(p.RequestState, "own") {
 		t.Error("the plugin's state can be read")
@@ -260,22 +260,22 @@ func TestPluginAsksMany(t *testing.T) {
 
 func TestPluginAsksInRounds(t *testing.T) {
 	h, plugin := newCurious(t, Options{})
-	r := request{tool: "steps"}
+	r := asking{tool: "steps"}
 	first := r.asks(t, h, "step")
 	second := r.with(`{"step":`+ada+`}`, first.RequestState).asks(t, h, "step1")
 	done := r.with(`{"step1":`+ada+`}`, second.RequestState).completes(t, h)
 	if !strings.Contains(string(done.StructuredContent), `"state":"2"`) || plugin.count("steps") != 3 {
 		t.Errorf("got %s", done.StructuredContent)
 	}
-	p := request{tool: "for_ever"}.asks(t, h, "n")
+	p := asking{tool: "for_ever"}.asks(t, h, "n")
 	for range maxRounds - 1 {
-		p = request{tool: "for_ever"}.with(`{"n":`+ada+`}`, p.RequestState).asks(t, h, "n")
+		p = asking{tool: "for_ever"}.with(`{"n":`+ada+`}`, p.RequestState).asks(t, h, "n")
 	}
-	if end := (request{tool: "for_ever"}).with(`{"n":`+ada+`}`, p.RequestState).completes(t, h); !end.IsError {
+	if end := (asking{tool: "for_ever"}).with(`{"n":`+ada+`}`, p.RequestState).completes(t, h); !end.IsError {
 		t.Errorf("got %+v", end)
 	}
-	p = request{tool: "later"}.asks(t, h)
-	if done := (request{tool: "later"}).with("", p.RequestState).completes(t, h); !strings.Contains(string(done.StructuredContent), "busy") {
+	p = asking{tool: "later"}.asks(t, h)
+	if done := (asking{tool: "later"}).with("", p.RequestState).completes(t, h); !strings.Contains(string(done.StructuredContent), "busy") {
 		t.Errorf("got %s", done.StructuredContent)
 	}
 }
@@ -285,16 +285,16 @@ func TestForeignStates(t *testing.T) {
 	db := openStore(t)
 	secret := []byte("0123456789abcdef0123456789abcdef")
 	h, plugin := newCurious(t, Options{Now: clock.Now, Store: db, Secret: secret})
-	r := request{tool: "many", arguments: `{"a":1}`, user: "ada"}
+	r := asking{tool: "many", arguments: `{"a":1}`, user: "ada"}
 	all := `{"n":` + ada + `,"r":` + rooted + `,"c":` + sampled + `}`
 	state := r.asks(t, h, "n", "c", "r").RequestState
 	before := plugin.count("many")
 	const foreign = "does not belong"
-	for name, change := range map[string]func(*request){
-		"tool":      func(r *request) { r.tool = "steps" },
-		"arguments": func(r *request) { r.arguments = `{"a":2}` },
-		"principal": func(r *request) { r.user = "eve" },
-		"server":    func(r *request) { r.server = "other" },
+	for name, change := range map[string]func(*asking){
+		"tool":      func(r *asking) { r.tool = "steps" },
+		"arguments": func(r *asking) { r.arguments = `{"a":2}` },
+		"principal": func(r *asking) { r.user = "eve" },
+		"server":    func(r *asking) { r.server = "other" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			changed := r
@@ -343,13 +343,13 @@ func TestUndeclaredCapabilities(t *testing.T) {
 		{"url", `{"elicitation":{}}`, `{"requiredCapabilities":{"elicitation":{"url":{}}}}`},
 		{"many", `{"elicitation":{}}`, `{"requiredCapabilities":{"sampling":{},"roots":{}}}`},
 	} {
-		status, a := request{tool: c.tool, capabilities: c.capabilities}.do(t, h)
+		status, a := asking{tool: c.tool, capabilities: c.capabilities}.do(t, h)
 		if status != 400 || a.code() != -32021 || string(a.Error.Data) != c.want {
 			t.Errorf("%s with %s: %d %+v", c.tool, c.capabilities, status, a.Error)
 		}
 	}
-	request{tool: "name", capabilities: `{"elicitation":{}}`}.asks(t, h, "user_name")
-	request{tool: "url", capabilities: `{"elicitation":{"url":{}}}`}.asks(t, h, "u")
+	asking{tool: "name", capabilities: `{"elicitation":{}}`}.asks(t, h, "user_name")
+	asking{tool: "url", capabilities: `{"elicitation":{"url":{}}}`}.asks(t, h, "u")
 }
 
 func TestPromptAsks(t *testing.T) {
@@ -365,7 +365,7 @@ func TestPromptAsks(t *testing.T) {
 	if name == "" {
 		t.Fatal("no prompt asks", missing)
 	}
-	r := request{method: "prompts/get", tool: name}
+	r := asking{method: "prompts/get", tool: name}
 	p := r.asks(t, h, "arguments")
 	r.with(`{"arguments":{"action":"accept","content":{"team":"blue","why":"so"}}}`, p.RequestState).completes(t, h)
 	r.with(`{"arguments":{"action":"accept","content":{"team":"green","why":"so"}}}`, p.RequestState).fails(t, h, -32602, "team")

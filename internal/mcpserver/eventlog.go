@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,8 +14,12 @@ import (
 const (
 	// maxUnwritten bounds what waits for a database that does not answer.
 	maxUnwritten = 64 << 20
-	logTimeout   = 5 * time.Second
-	logRetry     = 500 * time.Millisecond
+	// One transaction has at most this much, so that the database can catch up
+	// after it was away, however much has gathered.
+	batchEvents = 2000
+	batchBytes  = 4 << 20
+	logTimeout  = 5 * time.Second
+	logRetry    = 500 * time.Millisecond
 )
 
 var errLogFull = errors.New("event log: the database has not answered for long, streams cannot be resumed")
@@ -66,6 +71,7 @@ func (l *eventLog) append(event session.Event) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.bytes+len(event.Data) > maxUnwritten {
+		delete(l.followed, event.Stream)
 		return errLogFull
 	}
 	l.events = append(l.events, event)
@@ -87,18 +93,24 @@ func (l *eventLog) run(ctx context.Context) {
 				}
 			}
 		case <-ctx.Done():
-			l.flush(context.WithoutCancel(ctx))
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logTimeout)
+			defer cancel()
+			for l.flush(ctx) && l.unwritten() {
+			}
 			return
 		}
 	}
 }
 
-// flush writes what has gathered; of what could not be written, the events are
-// kept for the next time.
+// flush writes of what has gathered as much as goes at once; what is left is
+// written soon, and so are events that could not be written.
 func (l *eventLog) flush(ctx context.Context) (ok bool) {
 	l.mu.Lock()
-	opens, events := l.opens, l.events
-	l.opens, l.events = nil, nil
+	opens, events := l.opens, l.events[:batch(l.events)]
+	l.opens, l.events = nil, l.events[len(events):]
+	if len(l.events) > 0 {
+		nudge(l.wake)
+	}
 	l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
@@ -118,12 +130,26 @@ func (l *eventLog) flush(ctx context.Context) (ok bool) {
 	if err := l.store.AppendEvents(ctx, events); err != nil {
 		l.logger.LogAttrs(ctx, slog.LevelWarn, "event log", slog.Int("events", len(events)), slog.String("error", err.Error()))
 		l.mu.Lock()
-		l.events = append(events, l.events...)
+		l.events = slices.Concat(events, l.events)
 		l.mu.Unlock()
 		return false
 	}
 	l.account(events)
 	return true
+}
+
+// batch is how many of the events are written at once.
+func batch(events []session.Event) (n int) {
+	for size := 0; n < min(len(events), batchEvents) && size < batchBytes; n++ {
+		size += len(events[n].Data)
+	}
+	return n
+}
+
+func (l *eventLog) unwritten() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.events) > 0
 }
 
 // account tells of what is in the database now.

@@ -227,6 +227,17 @@ func openStore(t testing.TB) *store.DB {
 // whatever the header X-User says.
 func newTestHandler(t testing.TB, o Options) *Handler {
 	t.Helper()
+	h := prepareHandler(t, o)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { h.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return h
+}
+
+// prepareHandler is newTestHandler without what goes on beside requests.
+func prepareHandler(t testing.TB, o Options) *Handler {
+	t.Helper()
 	if o.Store == nil {
 		o.Store = openStore(t)
 	}
@@ -251,10 +262,6 @@ func newTestHandler(t testing.TB, o Options) *Handler {
 	if err := h.SetServers(testServers()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { h.Run(ctx) })
-	t.Cleanup(func() { cancel(); running.Wait() })
 	return h
 }
 
@@ -382,4 +389,23 @@ func serveRequest(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w
+}
+
+// count is how many requests are being answered.
+func (f *inflight) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.calls)
+}
+
+// hasID tells whether some session's request of the id is being answered.
+func (f *inflight) hasID(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key := range f.calls {
+		if key.id == id {
+			return true
+		}
+	}
+	return false
 }

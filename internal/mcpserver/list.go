@@ -133,7 +133,7 @@ func version(lists ...*listing) string {
 		}
 		h.Write([]byte{0})
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // appendList answers tools/list.

@@ -228,9 +228,7 @@ func TestVersions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var v [3]string
-		v[0], v[1], v[2] = built.versions()
-		return v
+		return built.versions
 	}
 	same := of(func(*registry.Server) {})
 	for name, tt := range map[string]struct {

@@ -111,6 +111,18 @@ func (ls *listeners) each(server string, change func(*listener)) {
 	}
 }
 
+// any tells whether somebody listens to the server.
+func (ls *listeners) any(server string) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for l := range ls.all {
+		if l.server == server {
+			return true
+		}
+	}
+	return false
+}
+
 // end closes the streams of a session.
 func (ls *listeners) end(session string) {
 	ls.mu.Lock()

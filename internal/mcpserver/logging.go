@@ -34,10 +34,8 @@ func (h *Handler) setLogLevel(ctx context.Context, x *exchange, m *envelope) rep
 		return reply{invalidParams("level must be one of debug, info, notice, warning, error, critical, alert, emergency")}
 	}
 	level := unquote(raw)
-	if !x.forwards() {
-		if err := h.options.Store.SetLogLevel(ctx, x.session.ID, level); err != nil {
-			return reply{h.storeFault(ctx, x, err)}
-		}
+	if err := h.options.Store.SetLogLevel(ctx, x.session.ID, level); err != nil {
+		return reply{h.storeFault(ctx, x, err)}
 	}
 	x.session.LogLevel = level
 	h.sessions.change(x.session.ID, func(s *session.Session) { s.LogLevel = level })
@@ -88,7 +86,7 @@ func (h *Handler) subscribe(ctx context.Context, x *exchange, m *envelope) reply
 	if m.method == string(mcp.MethodResourcesUnsubscribe) {
 		err = h.options.Store.Unsubscribe(ctx, x.session.ID, m.uri)
 	} else if !x.server.hasResource(x.principal, m.uri) {
-		return reply{&rpcError{code: mcp.RESOURCE_NOT_FOUND, message: "resource not found: " + quoteShort(m.uri)}}
+		return reply{noResource(legacy, m.uri)}
 	} else {
 		err = h.options.Store.Subscribe(ctx, x.session.ID, m.uri)
 	}

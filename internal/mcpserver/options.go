@@ -47,7 +47,7 @@ type Options struct {
 	Observe     func(server, tool, outcome string, d time.Duration)
 	MaxBody     int64         // default 4 MiB
 	SessionTTL  time.Duration // since a session was last seen; default 24 h
-	CallTimeout time.Duration // of a legacy request, which outlives its connection; default 5 min
+	CallTimeout time.Duration // of a legacy request, which outlives its connection; default 15 min
 	SlowCall    time.Duration // after it, an answer becomes a stream; default 2 s
 	KeepAlive   time.Duration // between comments on a quiet stream; default 15 s
 	// EventTTL is how long the events of a stream are kept for a client that
@@ -69,7 +69,7 @@ func setDefaults(o *Options) {
 		o.SessionTTL = 24 * time.Hour
 	}
 	if o.CallTimeout == 0 {
-		o.CallTimeout = 5 * time.Minute
+		o.CallTimeout = 15 * time.Minute
 	}
 	if o.Replica == "" {
 		o.Replica = newSessionID()

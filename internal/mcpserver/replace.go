@@ -3,6 +3,7 @@ package mcpserver
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/stagedoor/stagedoor/internal/session"
 )
@@ -24,9 +25,27 @@ func (h *Handler) replace(old, next map[string]*server) {
 			h.tellLists(name, changed)
 			changes = append(changes, name+" "+changed.String())
 		}
+		h.tellDocuments(was, is)
 	}
 	if len(changes) > 0 {
 		h.signal(ctx, session.SignalLists, changes...)
+	}
+}
+
+// tellDocuments tells those who listen which actions' documents changed.
+func (h *Handler) tellDocuments(was, is *server) {
+	if !h.listeners.any(is.name) {
+		return
+	}
+	var updated []string
+	for id, t := range was.documents {
+		if now := is.documents[id]; now != nil && now.document() != t.document() {
+			updated = append(updated, t.action.DocumentURI())
+		}
+	}
+	if len(updated) > 0 {
+		slices.Sort(updated)
+		h.listeners.each(is.name, func(l *listener) { l.updated = append(l.updated, updated...) })
 	}
 }
 

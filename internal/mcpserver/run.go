@@ -27,9 +27,9 @@ func (h *Handler) Run(ctx context.Context) {
 	all.Go(func() { every(ctx, tendEvery, h.tend) })
 	all.Go(func() { every(ctx, purgeEvery, func(time.Time) { h.purge(ctx) }) })
 	every(ctx, flushEvery, func(time.Time) { h.flush(ctx) })
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
 	defer cancel()
-	h.flush(ctx)
+	h.flush(last)
 }
 
 // every calls f again and again until the context ends.

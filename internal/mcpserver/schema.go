@@ -171,21 +171,7 @@ func comma(dst []byte) []byte {
 	return dst
 }
 
-func hasMember(object []byte, name string) bool { return memberOf(object, name) != nil }
-
-// memberOf is the value of an object's member; nil: it has none. Of a missing
-// object it is nil, too.
-func memberOf(object []byte, want string) []byte {
-	if object == nil {
-		return nil
-	}
-	for m := membersOf(object); ; {
-		name, value, ok := m.next()
-		if !ok || name == want {
-			return value
-		}
-	}
-}
+func hasMember(object []byte, name string) bool { return member(object, name) != nil }
 
 func appendMember(dst []byte, name string, value []byte) []byte {
 	dst = append(appendString(dst, name), ':')

@@ -33,9 +33,11 @@ type server struct {
 	// meta is the start of each modern result: its type and who answers.
 	meta   []byte
 	engine *mcpgo.MCPServer
-	noSSE  bool // HTTP+SSE is switched off
-	// confirms says that the user is asked before a destructive action.
-	confirms bool
+	// versions are hashes of what tools, prompts and resources (with their
+	// templates) list, without regard to who asks.
+	versions [3]string
+	noSSE    bool // HTTP+SSE is switched off
+	confirms bool // users are asked before a destructive action
 }
 
 func (h *Handler) newServer(s registry.Server) (*server, error) {
@@ -51,7 +53,7 @@ func (h *Handler) newServer(s registry.Server) (*server, error) {
 // buildServer makes everything but the engine, which needs a handler to call.
 func buildServer(s registry.Server, c *cursors) (*server, error) {
 	built := &server{
-		name: s.Name, page: s.ListPage, cursors: c, resources: s.Resources, confirms: s.ConfirmDestructive,
+		name: s.Name, page: s.ListPage, noSSE: s.NoLegacySSE, confirms: s.ConfirmDestructive, cursors: c, resources: s.Resources,
 		tools: make(map[string]*tool, len(s.Tools)), documents: map[string]*tool{}, prompts: map[string]*prompt{},
 	}
 	// Icons stay out of what every result repeats.
@@ -65,6 +67,7 @@ func buildServer(s registry.Server, c *cursors) (*server, error) {
 	}
 	built.addPrompts(s.Prompts)
 	built.addResources()
+	built.versions = [3]string{version(built.lists.tools), version(built.lists.prompts), version(built.lists.resources, built.lists.templates)}
 	return built, nil
 }
 
@@ -103,12 +106,6 @@ func (s *server) begin(e era) []byte {
 // sees tells whether a principal may know of an action.
 func (s *server) sees(p registry.Principal, a *registry.Action) bool {
 	return s.visible == nil || s.visible(p, a)
-}
-
-// versions are hashes of what the server lists, without regard to who asks:
-// where one differs, the list has changed. resources has the templates, too.
-func (s *server) versions() (tools, prompts, resources string) {
-	return version(s.lists.tools), version(s.lists.prompts), version(s.lists.resources, s.lists.templates)
 }
 
 // ProtocolVersions lists the revisions that are spoken, newest first.

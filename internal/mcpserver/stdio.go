@@ -33,6 +33,7 @@ type stdio struct {
 	broken  error
 	places  chan struct{}
 	work    sync.WaitGroup
+	listens sync.WaitGroup // what only ends with the client
 }
 
 // ServeStdio answers the messages on in until it ends, and what was asked for
@@ -49,12 +50,12 @@ func (h *Handler) ServeStdio(ctx context.Context, server string, principal regis
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer h.endStdio(c.session.ID)
-	listening := sync.WaitGroup{}
-	listening.Go(func() { c.listen(ctx) })
+	id := c.session.ID // of which initialize says more, later
+	c.listens.Go(func() { c.listen(ctx, id) })
 	err := c.read(ctx, in)
 	c.work.Wait()
 	cancel()
-	listening.Wait()
+	c.listens.Wait()
 	return errors.Join(err, c.broken)
 }
 
@@ -124,8 +125,9 @@ func readLine(r *bufio.Reader, limit int64) (line []byte, err error) {
 	}
 }
 
-// message begins the work on one message. What must come before the next one is
-// done at once.
+// message begins the work on one message, and does not wait for a place to do it:
+// the next one may be the answer, or the cancellation, that others wait for.
+// What must come before the next one is done at once.
 func (c *stdio) message(ctx context.Context, line []byte) {
 	x := c.exchange(ctx)
 	m, fault := parseMessage(line)
@@ -136,15 +138,16 @@ func (c *stdio) message(ctx context.Context, line []byte) {
 		x.fail(m.id, fault)
 	case m.id == nil || m.response || m.method == string(mcp.MethodInitialize):
 		c.answer(x, &m)
+	case m.method == string(mcp.MethodSubscriptionsListen):
+		c.listens.Go(func() { c.answer(x, &m) })
 	default:
-		select {
-		case c.places <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
 		c.work.Go(func() {
-			defer func() { <-c.places }()
-			c.answer(x, &m)
+			select {
+			case c.places <- struct{}{}:
+				defer func() { <-c.places }()
+				c.answer(x, &m)
+			case <-ctx.Done():
+			}
 		})
 	}
 }
@@ -172,14 +175,17 @@ func (c *stdio) answer(x *exchange, m *envelope) {
 	c.h.converse(ctx, x, m)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if m.method == string(mcp.MethodInitialize) {
+	switch m.method {
+	case string(mcp.MethodInitialize):
 		c.session = x.session
+	case string(mcp.MethodSetLogLevel):
+		c.session.LogLevel = x.session.LogLevel
 	}
 }
 
 // answerModern is of 2026-07-28, which has no headers here to be compared.
 func (c *stdio) answerModern(x *exchange, m *envelope) {
-	if !mcp.IsModernProtocol(m.version) {
+	if !mcp.IsModernProtocol(m.version) || !mcp.IsValidProtocolVersion(m.version) {
 		x.fail(m.id, unsupportedVersion(m.version))
 		return
 	}
@@ -209,10 +215,10 @@ func (c *stdio) write(message []byte) {
 }
 
 // listen tells of changed lists, once the client has initialized a session.
-func (c *stdio) listen(ctx context.Context) {
-	l := &listener{server: c.server, session: c.session.ID, lists: toolsList | promptsList | resourcesList}
+func (c *stdio) listen(ctx context.Context, id string) {
+	l := &listener{server: c.server, session: id, lists: toolsList | promptsList | resourcesList}
 	defer c.h.listeners.add(l)()
-	out := &notices{h: c.h, listener: l, subscribed: c.h.subscribed(c.session.ID)}
+	out := &notices{h: c.h, listener: l, subscribed: c.h.subscribed(id)}
 	out.deliver = func(message []byte) bool {
 		c.mu.Lock()
 		initialized := c.session.ProtocolVersion != ""

@@ -119,6 +119,7 @@ func (x *exchange) event(message []byte, last bool) {
 		err := x.handler.log.append(session.Event{Stream: s.id, Sequence: s.sequence, Data: message, Last: last})
 		if err != nil { // from here on the stream cannot be resumed
 			x.handler.options.Logger.LogAttrs(x.r.Context(), slog.LevelWarn, "stream", slog.String("ref", x.ref), slog.String("error", err.Error()))
+			x.handler.live.remove(s.id)
 			s.id = ""
 		} else {
 			head = appendEventID(head, s.id, s.sequence)

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"time"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/openapi"
@@ -46,12 +47,16 @@ type Server struct {
 	WebsiteURL   string
 	Icons        []Icon
 	Instructions string
-	ListPage     int // entries on one page of a list; 0: all
+	ListPage     int  // entries on one page of a list; 0: all
+	NoLegacySSE  bool // it does not speak HTTP+SSE
 	// ConfirmDestructive says that users are asked before a destructive action.
 	ConfirmDestructive bool
-	Tools              []Tool
-	Prompts            []Prompt   // ordered by name
-	Resources          []Resource // in the config's order
+	// TaskAfter is how long a call may take before it is a task, for clients that
+	// know tasks; 0: there are none.
+	TaskAfter time.Duration
+	Tools     []Tool
+	Prompts   []Prompt   // ordered by name
+	Resources []Resource // in the config's order
 }
 
 // Plugin is what the registry needs of one plugin.
@@ -99,8 +104,10 @@ type ServerSpec struct {
 	Icons        []Icon
 	Instructions string
 	ListPage     int
-	// ConfirmDestructive is as in [Server].
+	NoLegacySSE  bool
+	// ConfirmDestructive and TaskAfter are as in [Server].
 	ConfirmDestructive bool
+	TaskAfter          time.Duration
 	ToolNames          string // template, "{plugin}_{action}" by default
 	Include            []Rule
 	Exclude            []Rule

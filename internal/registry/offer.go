@@ -156,6 +156,8 @@ func (s *Snapshot) resourceAction(spec ServerSpec, r ResourceSpec) (*Action, *Fa
 			Path: path, Message: fmt.Sprintf("action %q does not only read", a.ID),
 			Hint: "if it does, say so under attributes of the plugin",
 		}
+	case a.Response.MCP:
+		return nil, &Fault{Path: path, Message: fmt.Sprintf("action %q answers with MCP results, which are for tools", a.ID)}
 	}
 	return a, nil
 }

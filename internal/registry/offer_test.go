@@ -28,6 +28,13 @@ paths:
         - {name: color, in: query, schema: {$ref: "#/components/schemas/Color"}}
         - {name: level, in: query, schema: {anyOf: [{$ref: "#/components/schemas/Level"}, {type: "null"}]}}
       responses: {}
+  /mcp/{id}:
+    get:
+      operationId: get-mcp
+      parameters: [{name: id, in: path, required: true, schema: {type: integer}}]
+      x-action: {output: {mode: mcp}}
+      responses: {}
+  /other/{id}:
     delete: {operationId: delete-thing, parameters: [{name: id, in: path, required: true, schema: {type: integer}}], responses: {}}
 `
 
@@ -35,7 +42,7 @@ func readPlugin(t *testing.T) Plugin {
 	t.Helper()
 	p := plugin(t, "a", nil)
 	p.Actions = openapi.Read(openapi.Source{Name: "a.yaml", Data: []byte(readDocument)}, openapi.Options{Mode: openapi.All}).Actions
-	if len(p.Actions) != 2 {
+	if len(p.Actions) != 3 {
 		t.Fatal("actions", p.Actions)
 	}
 	return p
@@ -89,6 +96,7 @@ func TestOfferFaults(t *testing.T) {
 		"not included":        {func(r *ResourceSpec) { r.Action = "b:get-thing" }, "r.action", "is not one of the server's"},
 		"excluded":            {func(r *ResourceSpec) { r.Action = "c:get-thing" }, "r.action", "is not one of the server's"},
 		"not only reading":    {func(r *ResourceSpec) { r.Action = "a:delete-thing" }, "r.action", "does not only read"},
+		"MCP results":         {func(r *ResourceSpec) { r.Action = "a:get-mcp" }, "r.action", "answers with MCP results"},
 		"unknown argument":    {func(r *ResourceSpec) { r.Arguments["colour"] = "red" }, "r.arguments.colour", `did you mean "color"?`},
 		"unknown variable":    {func(r *ResourceSpec) { r.Arguments["text"] = "{idd}" }, "r.arguments.text", `no variable "idd" (did you mean "id"?)`},
 		"unused variable":     {func(r *ResourceSpec) { r.URITemplate = "things://{id}/{x}" }, "r.uriTemplate", `variable "x" is no argument`},

@@ -1,0 +1,114 @@
+package mcpserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/session"
+)
+
+// slowLog is a database that was away, and then takes its time.
+type slowLog struct {
+	*memoryStore
+	away  atomic.Bool
+	event atomic.Int64 // nanoseconds that it takes to write one
+	most  atomic.Int64 // events of one transaction
+}
+
+func (s *slowLog) AppendEvents(ctx context.Context, events []session.Event) error {
+	if s.away.Load() {
+		return errAway
+	}
+	s.most.Store(max(s.most.Load(), int64(len(events))))
+	select {
+	case <-time.After(time.Duration(int64(len(events)) * s.event.Load())):
+		return s.memoryStore.AppendEvents(ctx, events)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *slowLog) written(stream string) []session.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.events[stream]
+}
+
+// TestEventLogCatchesUp: what gathered while the database was away is more than
+// it can take at once, and gets there all the same, in order.
+func TestEventLogCatchesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &slowLog{memoryStore: newMemoryStore()}
+		db.away.Store(true)
+		db.event.Store(int64(time.Millisecond))
+		log := newEventLog(db, slog.New(slog.DiscardHandler), func(_, _ []string) {})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { log.run(ctx) })
+		if err := log.open(ctx, session.Stream{ID: "s", Session: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		const total = 20_000 // 20 s of work, where a transaction has 5 s
+		for i := range total {
+			if err := log.append(session.Event{Stream: "s", Sequence: int64(i + 1), Data: []byte(fmt.Sprint(i))}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(30 * time.Second)
+		db.away.Store(false)
+		time.Sleep(30 * time.Second)
+		written := db.written("s")
+		if n := len(written); n != total || log.unwritten() {
+			t.Errorf("%d events of %d are written", n, total)
+		}
+		for i, e := range written {
+			if e.Sequence != int64(i+1) {
+				t.Fatalf("event %d stands at %d", e.Sequence, i)
+			}
+		}
+		if db.most.Load() > batchEvents {
+			t.Errorf("%d events in one transaction", db.most)
+		}
+		for i := range 3 * batchEvents { // what is there at the end is written, too
+			_ = log.append(session.Event{Stream: "s", Sequence: int64(total + i + 1)})
+		}
+		db.event.Store(0)
+		cancel()
+		running.Wait()
+		if n := len(db.written("s")); n != total+3*batchEvents {
+			t.Errorf("%d events are lost at the end", total+3*batchEvents-n)
+		}
+	})
+}
+
+// TestEventLogIsBounded: a stream whose events have no room goes on, and is
+// forgotten by those who would wait for them.
+func TestEventLogIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &slowLog{memoryStore: newMemoryStore()}
+		db.away.Store(true)
+		h := newTestHandler(t, Options{Store: db})
+		w := &brokenWriter{}
+		x := &exchange{handler: h, w: w, r: newRequest("POST", "/", nil, ""), session: session.Session{ID: "s"}}
+		x.stream.allowed = true
+		x.notify([]byte("1"))
+		if h.live.get(x.stream.id) != x {
+			t.Fatal("the stream is not known")
+		}
+		stream := x.stream.id
+		x.notify(make([]byte, maxUnwritten))
+		if err := h.log.append(session.Event{Data: make([]byte, maxUnwritten)}); !errors.Is(err, errLogFull) {
+			t.Errorf("the log takes more than it may: %v", err)
+		}
+		if h.live.get(stream) != nil || x.stream.id != "" {
+			t.Error("the stream can be resumed, though it is not in the log")
+		}
+	})
+}
