@@ -4,7 +4,11 @@ import (
 	"cmp"
 	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/stagedoor/stagedoor/internal/source"
 )
 
 // Config is a whole gateway: what the YAML file says, or what a Go program
@@ -22,13 +26,15 @@ type Config struct {
 	Log            Log               `koanf:"log" doc:"The log on standard error."`
 	Limits         Limits            `koanf:"limits" doc:"Bounds on what callers send."`
 	Streams        Streams           `koanf:"streams" doc:"Answers that are streams of events, and what is kept of them for clients that lose the connection."`
+	Shutdown       Shutdown          `koanf:"shutdown" doc:"How the gateway ends on SIGTERM. A second signal ends it at once."`
 	Plugins        map[string]Plugin `koanf:"plugins" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"The services whose actions the gateway offers, by name ([a-z0-9][a-z0-9-]*)."`
 	Servers        map[string]Server `koanf:"servers" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"The MCP servers, by name: each is served at /mcp/{name}."`
 }
 
 // Database says where state is kept.
 type Database struct {
-	URL Secret `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name, without a pooler in transaction mode between."`
+	URL  Secret        `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name, without a pooler in transaction mode between."`
+	Wait time.Duration `koanf:"wait" doc:"How long the start waits for a Postgres that does not answer yet. 0: it ends with an error at once."`
 }
 
 // Log says how the log looks.
@@ -49,6 +55,13 @@ type Streams struct {
 	KeepAlive   time.Duration `koanf:"keepAlive" doc:"How often something is sent on a quiet stream."`
 	Replay      time.Duration `koanf:"replay" doc:"How long a client of a session can come back for what it missed of a stream."`
 	ReplayBytes Size          `koanf:"replayBytes" doc:"How much is kept for that, of one session."`
+}
+
+// Shutdown says how a gateway ends; package gateway itself only keeps it for
+// the program that serves its handler.
+type Shutdown struct {
+	Delay   time.Duration `koanf:"delay" doc:"How long requests are still taken after /readyz has begun to answer 503, so that load balancers notice."`
+	Timeout time.Duration `koanf:"timeout" doc:"How long calls in flight may take to finish after that."`
 }
 
 // Plugin is one service with an OpenAPI document.
@@ -201,6 +214,7 @@ func DefaultConfig() Config {
 		Log:      Log{Format: "auto", Level: "info"},
 		Limits:   Limits{RequestBody: 4 << 20, SessionTTL: 24 * time.Hour},
 		Streams:  Streams{SlowCall: 2 * time.Second, KeepAlive: 15 * time.Second, Replay: 10 * time.Minute, ReplayBytes: 16 << 20},
+		Shutdown: Shutdown{Timeout: 30 * time.Second},
 	}
 }
 
@@ -214,6 +228,31 @@ func DefaultServer() Server {
 	return Server{ToolNames: "{plugin}_{action}", LegacySSE: "on", ListPage: 1000, Confirm: "none"}
 }
 
+// origins are the allowed origins as browsers write them.
+func (c Config) origins() []string {
+	origins := make([]string, 0, len(c.AllowedOrigins))
+	for _, o := range c.AllowedOrigins {
+		origins = append(origins, strings.TrimSuffix(o, "/"))
+	}
+	return origins
+}
+
+// Files lists the files that the config names, beside its own: documents (of
+// a glob those that are there now), overlays and secrets. Locations of the
+// embedded catalog are not among them: it looks after them itself.
+func (c Config) Files() []string {
+	files := c.Database.URL.files()
+	for _, p := range c.Plugins {
+		files = append(files, p.Overlays...)
+		files = append(files, source.Paths(p.Spec)...)
+		for _, s := range []Secret{p.Auth.Bearer, p.Auth.Basic.Password, p.Auth.Header.Value} {
+			files = append(files, s.files()...)
+		}
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
+}
+
 // withDefaults fills in what a config made in Go left at its zero value.
 func (c Config) withDefaults() Config {
 	d := DefaultConfig()
@@ -224,6 +263,7 @@ func (c Config) withDefaults() Config {
 	c.Limits.SessionTTL = cmp.Or(c.Limits.SessionTTL, d.Limits.SessionTTL)
 	c.Streams.SlowCall, c.Streams.KeepAlive = cmp.Or(c.Streams.SlowCall, d.Streams.SlowCall), cmp.Or(c.Streams.KeepAlive, d.Streams.KeepAlive)
 	c.Streams.Replay, c.Streams.ReplayBytes = cmp.Or(c.Streams.Replay, d.Streams.Replay), cmp.Or(c.Streams.ReplayBytes, d.Streams.ReplayBytes)
+	c.Shutdown.Timeout = cmp.Or(c.Shutdown.Timeout, d.Shutdown.Timeout)
 	c.Plugins, c.Servers = maps.Clone(c.Plugins), maps.Clone(c.Servers)
 	for name, p := range c.Plugins {
 		d := DefaultPlugin()

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/stagedoor/stagedoor/internal/mcpserver"
 	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/internal/session"
 	"github.com/stagedoor/stagedoor/internal/store"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 	"github.com/stagedoor/stagedoor/openapi"
@@ -22,6 +24,9 @@ import (
 
 // Version of the gateway; servers that have none of their own show it.
 const Version = "0.1.0"
+
+// openAgain is how long a start waits between two tries to open the database.
+const openAgain = time.Second
 
 // Gateway is a running gateway: all its plugins, actions and servers. It opens
 // no port. It is safe for concurrent use.
@@ -40,9 +45,17 @@ type Gateway struct {
 	reloading sync.Mutex    // held while the next generation is built
 	reloaded  chan struct{} // wakes the refresh
 	current   generation
+	serving   atomic.Pointer[serving]
 	files     atomic.Pointer[[]string] // see Files
-	stop      context.CancelFunc
-	running   sync.WaitGroup
+
+	replica  session.Replica      // this process among those that share the database
+	peer     atomic.Pointer[peer] // nil until there are MCP servers
+	changed  chan struct{}        // another replica read something new
+	away     atomic.Bool          // the database did not answer when it was last asked
+	draining atomic.Bool
+
+	stop    context.CancelFunc
+	running sync.WaitGroup
 }
 
 // Option changes how a gateway is made.
@@ -70,6 +83,8 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 		progress: func(int, int, string) {},
 		metrics:  telemetry.NewMetrics(),
 		reloaded: make(chan struct{}, 1),
+		changed:  make(chan struct{}, 1),
+		replica:  session.Replica{ID: rand.Text(), Started: time.Now()},
 	}
 	for _, o := range options {
 		o(g)
@@ -84,6 +99,9 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	g.stop = stop
+	if !g.offline {
+		g.listen(background) // before anything is read, so that no news of it is missed
+	}
 	next, err := g.build(ctx, cfg, generation{}, nil, false)
 	if err == nil {
 		err = g.serve(ctx, cfg, next)
@@ -91,19 +109,30 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 	if err != nil {
 		next.close(generation{})
 		stop()
+		g.running.Wait()
 		return nil, errors.Join(err, g.db.Close())
 	}
 	g.run(background, next)
 	return g, nil
 }
 
-// open opens the database.
+// open opens the database, and waits for one that does not answer yet as long
+// as the config says.
 func (g *Gateway) open(ctx context.Context, cfg Config) Faults {
 	url, err := "sqlite::memory:", error(nil)
 	if !g.offline {
 		url, err = cfg.Database.URL.Reveal()
 	}
 	if err == nil {
+		g.db, err = store.Open(ctx, url)
+	}
+	for until := time.Now().Add(cfg.Database.Wait); errors.Is(err, session.ErrAway) && time.Now().Before(until); {
+		g.log.WarnContext(ctx, "database is away: waiting for it", "error", err, "until", until)
+		select {
+		case <-ctx.Done():
+			return Faults{{Path: "database.url", Message: err.Error()}}
+		case <-time.After(openAgain):
+		}
 		g.db, err = store.Open(ctx, url)
 	}
 	if err != nil {
@@ -139,11 +168,12 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 	}
 	g.mcp, err = mcpserver.New(mcpserver.Options{
 		Store:          g.db,
+		Replica:        g.replica.ID,
 		Secret:         secret,
 		Invoker:        g.registry,
 		Visible:        g.registry.Visibility(),
 		PublicURL:      cfg.PublicURL,
-		AllowedOrigins: cfg.AllowedOrigins,
+		AllowedOrigins: cfg.origins(),
 		LoopbackOnly:   onLoopback(cfg.Listen),
 		Logger:         g.log,
 		Observe:        g.metrics.ToolCall,
@@ -160,6 +190,9 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 	if err := g.mcp.SetServers(next.snapshot.Servers()); err != nil {
 		return err
 	}
+	if p, ok := any(g.mcp).(peer); ok {
+		g.peer.Store(&p)
+	}
 	g.handler = g.routes()
 	return nil
 }
@@ -171,10 +204,11 @@ func onLoopback(listen string) bool {
 
 // run starts what goes on in the background.
 func (g *Gateway) run(ctx context.Context, first generation) {
-	g.current = first
+	g.take(first)
 	if g.offline {
 		return
 	}
+	g.running.Go(func() { g.beat(ctx) })
 	g.running.Go(func() { g.mcp.Run(ctx) })
 	g.running.Go(func() { g.outputs.Run(ctx) })
 	first.run(ctx, g)
@@ -190,111 +224,12 @@ func (g *Gateway) mismatch(m registry.Mismatch) {
 	}
 }
 
-// refresh reads the documents again, as often as the current config wants.
-// What cannot be read changes nothing but the log.
-func (g *Gateway) refresh(ctx context.Context) {
-	for {
-		var due <-chan time.Time // never
-		if every := g.refreshEvery(); every > 0 {
-			due = time.After(every)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-g.reloaded: // perhaps with another interval
-		case <-due:
-			if err := g.reload(ctx, nil); err != nil && ctx.Err() == nil {
-				g.log.WarnContext(ctx, "refresh: the last good documents stay in use", "error", err)
-			}
-		}
-	}
-}
-
-func (g *Gateway) refreshEvery() time.Duration {
-	g.reloading.Lock()
-	defer g.reloading.Unlock()
-	return g.current.config.refreshEvery()
-}
-
-// Reload replaces the config, plugins and servers as a whole. With any fault
-// all stays as it was. Calls that have begun finish on the old plugins. What is
-// not about plugins and servers cannot change: that is a fault, too.
-func (g *Gateway) Reload(ctx context.Context, cfg Config) error {
-	cfg = cfg.withDefaults()
-	if faults := cfg.Validate(); len(faults) > 0 {
-		return append(faults, inspect(ctx, cfg, faults)...)
-	}
-	err := g.reload(ctx, &cfg)
-	select {
-	case g.reloaded <- struct{}{}:
-	default:
-	}
-	return err
-}
-
-// reload builds the next generation, of the given config or of the current
-// one, beside the current generation and swaps them.
-func (g *Gateway) reload(ctx context.Context, cfg *Config) error {
-	g.reloading.Lock()
-	defer g.reloading.Unlock()
-	old := g.current
-	same := cfg == nil
-	if same {
-		cfg = &old.config
-	}
-	if faults := old.config.fixedParts(*cfg); len(faults) > 0 {
-		return faults
-	}
-	next, err := g.build(ctx, *cfg, old, nil, same)
-	if err == nil && same && next.sameAs(old) {
-		return nil
-	}
-	if err == nil {
-		err = g.mcp.SetServers(next.snapshot.Servers())
-	}
-	if err != nil {
-		next.close(old)
-		return err
-	}
-	g.registry.Swap(next.snapshot)
-	g.current = next
-	next.run(context.WithoutCancel(ctx), g)
-	old.close(next)
-	return nil
-}
-
-// fixedParts names what a reload would have to restart for.
-func (c Config) fixedParts(next Config) (fs Faults) {
-	const hint = "restart the gateway to change it"
-	if c.Listen != next.Listen {
-		fs.add("listen", hint, "cannot change while the gateway runs")
-	}
-	if c.Database != next.Database {
-		fs.add("database.url", hint, "cannot change while the gateway runs")
-	}
-	if c.PublicURL != next.PublicURL {
-		fs.add("publicURL", hint, "cannot change while the gateway runs")
-	}
-	if !slices.Equal(c.AllowedOrigins, next.AllowedOrigins) {
-		fs.add("allowedOrigins", hint, "cannot change while the gateway runs")
-	}
-	if c.Log != next.Log {
-		fs.add("log", hint, "cannot change while the gateway runs")
-	}
-	if c.Streams != next.Streams {
-		fs.add("streams", hint, "cannot change while the gateway runs")
-	}
-	if c.Limits != next.Limits {
-		fs.add("limits", hint, "cannot change while the gateway runs")
-	}
-	return fs
-}
-
 // Handler serves the gateway's routes.
 func (g *Gateway) Handler() http.Handler { return g.handler }
 
-// Close ends the background work and releases the database. Sessions stay in
-// it. Calls in flight should be finished first, as http.Server.Shutdown does.
+// Close ends the background work, takes this replica off the list, and releases
+// the database. Sessions stay in it. Calls in flight should be finished first:
+// [Gateway.Drain], then http.Server.Shutdown with [Gateway.EndStreams].
 func (g *Gateway) Close() error {
 	g.stop()
 	g.reloading.Lock()

@@ -3,7 +3,10 @@ package gateway
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"maps"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -28,7 +31,8 @@ type builtPlugin struct {
 	registry.Plugin
 	findings []openapi.Finding
 	settings settings
-	digest   [sha256.Size]byte // of documents and overlays
+	digest   [sha256.Size]byte // of documents and overlays, and where they are
+	contents [sha256.Size]byte // of documents and overlays alone
 	files    []*source.Files   // what each document's $refs led to
 }
 
@@ -132,15 +136,49 @@ func referenced(plugins []builtPlugin) []string {
 	return slices.Compact(paths)
 }
 
-// sameAs tells whether everything in one generation was taken over from the
-// other.
-func (next *generation) sameAs(old generation) bool {
-	for name, p := range next.plugins {
-		if p.Client != old.plugins[name].Client {
-			return false
+// hash is a short text that tells generations apart: two gateways of one
+// version that show the same have the same. It is of the config without the
+// values of secrets and without the place of its folder, of the documents, and
+// of what these refer to.
+func (next *generation) hash() string {
+	h := sha256.New()
+	write := func(v any) {
+		b, err := json.Marshal(v)
+		if err != nil { // nothing in a config is strange to JSON
+			b = []byte(err.Error())
+		}
+		h.Write(append(b, '\n'))
+	}
+	write(Version)
+	for _, name := range slices.Sorted(maps.Keys(next.plugins)) {
+		p := next.config.Plugins[name]
+		p.Handler, p.Document, p.Overlays = nil, nil, nil
+		p.Spec, p.BaseURL, p.Locations = named(p.Spec), named(p.BaseURL), slices.Clone(p.Locations)
+		for i, location := range p.Locations {
+			p.Locations[i] = named(location)
+		}
+		write(name)
+		write(p)
+		built := next.plugins[name]
+		h.Write(built.contents[:])
+		for _, f := range built.files {
+			h.Write(f.Sum())
 		}
 	}
-	return len(next.plugins) == len(old.plugins)
+	write(next.config.Servers)
+	write(next.config.AllowedOrigins)
+	write(next.config.Limits)
+	return hex.EncodeToString(h.Sum(nil)[:6])
+}
+
+// named is what a place contributes to the hash: of a file its name, for
+// replicas may keep their config in different folders; of a URL all but its
+// credentials and query.
+func named(place string) string {
+	if source.IsURL(place) {
+		return source.Display(place)
+	}
+	return filepath.Base(place)
 }
 
 // catalog makes the embedded catalog of a plugin, or keeps the old one where

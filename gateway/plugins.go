@@ -40,7 +40,8 @@ func (p Plugin) build(ctx context.Context, name string, settings settings, old b
 		}
 		overlays = append(overlays, overlay)
 	}
-	out := builtPlugin{settings: settings, digest: digest(sources, overlays), files: files}
+	out := builtPlugin{settings: settings, files: files}
+	out.digest, out.contents = digests(sources, overlays)
 	if old.Client != nil && old.settings == out.settings && old.digest == out.digest && !settings.inGo && sameFiles(files, old.files) {
 		old.Attributes, old.StrictOutput, old.Icons = attributeRules(path, p.Attributes), p.strictOutput(), icons(p.Icons)
 		return old, nil
@@ -89,17 +90,21 @@ func (p Plugin) settings(c *runningCatalog) settings {
 	}
 }
 
-// digest is a hash of documents, their names and order.
-func digest(lists ...[]openapi.Source) (sum [sha256.Size]byte) {
-	h := sha256.New()
+// digests are hashes of documents in their order: with the names of their
+// places, and without.
+func digests(lists ...[]openapi.Source) (named, contents [sha256.Size]byte) {
+	n, c := sha256.New(), sha256.New()
 	for _, list := range lists {
 		for _, src := range list {
-			h.Write(fmt.Appendf(nil, "%q %d ", src.Name, len(src.Data)))
-			h.Write(src.Data)
+			n.Write(fmt.Appendf(nil, "%q %d ", src.Name, len(src.Data)))
+			c.Write(fmt.Appendf(nil, "%d ", len(src.Data)))
+			n.Write(src.Data)
+			c.Write(src.Data)
 		}
-		h.Write([]byte{0})
+		n.Write([]byte{0})
+		c.Write([]byte{0})
 	}
-	return [sha256.Size]byte(h.Sum(nil))
+	return [sha256.Size]byte(n.Sum(nil)), [sha256.Size]byte(c.Sum(nil))
 }
 
 // strictOutput: what ships in the binary keeps to its document.

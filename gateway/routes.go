@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -28,9 +27,12 @@ func (g *Gateway) healthz(w http.ResponseWriter, _ *http.Request) {
 }
 
 type readiness struct {
-	Status  string            `json:"status"`
-	Reason  string            `json:"reason,omitempty"`
-	Plugins []pluginReadiness `json:"plugins"`
+	Status     string            `json:"status"`
+	Reason     string            `json:"reason,omitempty"`
+	Replica    string            `json:"replica"`
+	Generation string            `json:"generation"`
+	Since      time.Time         `json:"since"`
+	Plugins    []pluginReadiness `json:"plugins"`
 }
 
 type pluginReadiness struct {
@@ -38,11 +40,13 @@ type pluginReadiness struct {
 	Actions int    `json:"actions"`
 }
 
-// readyz says whether calls can be served, and which plugins there are.
-func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	ready := readiness{Status: "ready", Plugins: []pluginReadiness{}}
+// readyz says whether calls should be sent here, what is served, and which
+// plugins there are. It asks nobody, so that it answers at once in any
+// weather. A database that is away does not make a gateway unready: it would
+// be away for all replicas, and none would be left to serve what needs none.
+func (g *Gateway) readyz(w http.ResponseWriter, _ *http.Request) {
+	now := g.serving.Load()
+	ready := readiness{Status: "ready", Replica: g.replica.ID, Generation: now.generation, Since: now.since.UTC(), Plugins: []pluginReadiness{}}
 	for _, a := range g.registry.Snapshot().Actions() { // ordered by plugin
 		if n := len(ready.Plugins); n == 0 || ready.Plugins[n-1].Name != a.Plugin {
 			ready.Plugins = append(ready.Plugins, pluginReadiness{Name: a.Plugin})
@@ -50,9 +54,11 @@ func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) {
 		ready.Plugins[len(ready.Plugins)-1].Actions++
 	}
 	status := http.StatusOK
-	if err := g.db.Ping(ctx); err != nil {
-		g.log.WarnContext(ctx, "readiness", "error", err)
-		ready.Status, ready.Reason, status = "unready", "the database does not answer", http.StatusServiceUnavailable
+	switch {
+	case g.draining.Load():
+		ready.Status, ready.Reason, status = "draining", "the gateway is about to stop", http.StatusServiceUnavailable
+	case g.away.Load():
+		ready.Status, ready.Reason = "degraded", "the database does not answer: there are no new sessions"
 	}
 	writeJSON(w, status, ready)
 }

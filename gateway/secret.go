@@ -54,6 +54,14 @@ func (s Secret) Reveal() (string, error) {
 	return s.value, nil
 }
 
+// files is the file that the secret is in, if any.
+func (s Secret) files() []string {
+	if s.file == "" {
+		return nil
+	}
+	return []string{s.file}
+}
+
 const redacted = "[redacted]"
 
 // String implements fmt.Stringer; it and its siblings below never tell.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -81,6 +82,14 @@ func (c Config) Validate() Faults {
 		fs.add("limits.sessionTTL", "", "has to be more than 0")
 	}
 	c.Streams.validate(&fs)
+	for _, wait := range []struct {
+		path  string
+		value time.Duration
+	}{{"database.wait", c.Database.Wait}, {"shutdown.delay", c.Shutdown.Delay}, {"shutdown.timeout", c.Shutdown.Timeout}} {
+		if wait.value < 0 {
+			fs.add(wait.path, "", "cannot be negative")
+		}
+	}
 	for _, n := range slices.Sorted(maps.Keys(c.Plugins)) {
 		c.Plugins[n].validate(&fs, n)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -28,6 +29,8 @@ type program struct {
 	stdout  io.Writer
 	stderr  io.Writer
 	environ []string
+
+	logLevel slog.LevelVar // of the running gateway's log
 }
 
 // failure is an error of a command that was called rightly.

@@ -9,8 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,9 +18,6 @@ import (
 	"github.com/stagedoor/stagedoor/gateway"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
-
-// drainFor is how long calls in flight may take to finish at the end.
-const drainFor = 30 * time.Second
 
 func (p *program) serve() *cobra.Command {
 	cmd := &cobra.Command{
@@ -44,10 +40,13 @@ func (p *program) serve() *cobra.Command {
 
 // runServe: config, listener, gateway, and then serving until ctx ends.
 func (p *program) runServe(ctx context.Context, path string) error {
+	begun, files := time.Now(), newWatched(path)
 	file, err := p.load(ctx, path)
 	if err != nil {
 		return err
 	}
+	listed := file.Config.Files()
+	files.add(listed)
 	log, err := p.logger(file.Config.Log)
 	if err != nil {
 		return err
@@ -61,8 +60,9 @@ func (p *program) runServe(ctx context.Context, path string) error {
 		return located(file, joinFaults(faults, p.otherFaults(ctx, file.Config)))
 	}
 	defer listener.Close()
+	publicURL := "http://" + listener.Addr().String()
 	if file.Config.PublicURL == "" {
-		file.Config.PublicURL = "http://" + listener.Addr().String()
+		file.Config.PublicURL = publicURL
 	}
 	g, err := gateway.New(ctx, file.Config, gateway.WithLogger(log), gateway.WithProgress(p.progress()))
 	if err != nil {
@@ -70,12 +70,16 @@ func (p *program) runServe(ctx context.Context, path string) error {
 	}
 	logFindings(ctx, log, g)
 	p.greet(file.Config.PublicURL, g.Servers())
-	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "servers", len(g.Servers()), "actions", len(g.Actions()))
-
-	var current atomic.Pointer[gateway.Config]
-	current.Store(&file.Config)
-	go p.reloadWhen(ctx, hangups, watch(ctx, path, &current, g.Files), func() { p.reload(ctx, g, log, path, &current) })
-	return errors.Join(serveUntil(ctx, listener, g.Handler(), log), g.Close())
+	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "servers", len(g.Servers()), "actions", len(g.Actions()),
+		"generation", g.Generation())
+	files.settle(listed, g.Files(), begun)
+	r := &reloader{program: p, gateway: g, log: log, path: path, publicURL: publicURL, files: files, read: file.Config}
+	r.config.Store(&file.Config)
+	var background sync.WaitGroup
+	background.Go(func() { r.run(ctx, hangups) })
+	err = serveUntil(ctx, listener, g, log, func() gateway.Shutdown { return r.config.Load().Shutdown })
+	background.Wait()
+	return errors.Join(err, g.Close())
 }
 
 // otherFaults finds what else serve would refuse.
@@ -98,65 +102,43 @@ func listenFault(address string, err error) string {
 	return fmt.Sprintf("%s cannot be listened on: %v", address, err)
 }
 
-// serveUntil answers requests until ctx ends, and then lets those in flight
-// finish.
-func serveUntil(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+// serveUntil answers requests until ctx ends. Then it says so at /readyz, goes
+// on for the delay in which load balancers notice, and lets the calls in
+// flight finish. ended gives the times of the config that is then in use.
+func serveUntil(ctx context.Context, l net.Listener, g *gateway.Gateway, log *slog.Logger, ended func() gateway.Shutdown) error {
 	server := &http.Server{
-		Handler:           h,
+		Handler:           g.Handler(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       60 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
+	server.RegisterOnShutdown(g.EndStreams)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
 	select {
-	case err := <-ended:
+	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
-	log.InfoContext(ctx, "stopping: calls in flight finish first")
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
+	g.Drain()
+	times := ended()
+	log.InfoContext(ctx, "stopping: calls in flight finish first", "delay", times.Delay.String(), "timeout", times.Timeout.String())
+	select {
+	case err := <-failed:
+		return err
+	case <-time.After(times.Delay):
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), times.Timeout)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {
-		return errors.Join(fmt.Errorf("calls in flight took longer than %v", drainFor), server.Close())
+		return errors.Join(fmt.Errorf("calls in flight took longer than %v", times.Timeout), server.Close())
 	}
 	return nil
 }
 
-// reloadWhen reloads at each signal and each change of a file.
-func (p *program) reloadWhen(ctx context.Context, hangups <-chan os.Signal, changes <-chan struct{}, reload func()) {
-	for {
-		select {
-		case <-hangups:
-			reload()
-		case <-changes:
-			reload()
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// reload is what SIGHUP and a changed file do. Address and public URL stay those of the start.
-func (p *program) reload(ctx context.Context, g *gateway.Gateway, log *slog.Logger, path string, current *atomic.Pointer[gateway.Config]) {
-	file, err := p.load(ctx, path)
-	if err == nil {
-		if file.Config.PublicURL == "" {
-			file.Config.PublicURL = current.Load().PublicURL
-		}
-		err = located(file, g.Reload(ctx, file.Config))
-	}
-	if err != nil {
-		log.ErrorContext(ctx, "reload refused: all stays as it was", "faults", strings.Split(err.Error(), "\n"))
-		return
-	}
-	current.Store(&file.Config)
-	logFindings(ctx, log, g)
-	log.InfoContext(ctx, "reloaded", "servers", len(g.Servers()), "actions", len(g.Actions()))
-}
-
+// logger makes the log, whose level p.logLevel can change.
 func (p *program) logger(c gateway.Log) (*slog.Logger, error) {
 	format := c.Format
 	if format == "auto" {
@@ -165,11 +147,19 @@ func (p *program) logger(c gateway.Log) (*slog.Logger, error) {
 			format = "text"
 		}
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		return nil, fmt.Errorf("log level: %w", err)
+	if err := p.setLogLevel(c.Level); err != nil {
+		return nil, err
 	}
-	return telemetry.NewLogger(p.stderr, format, level)
+	return telemetry.NewLogger(p.stderr, format, &p.logLevel)
+}
+
+func (p *program) setLogLevel(name string) error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(name)); err != nil {
+		return fmt.Errorf("log level: %w", err)
+	}
+	p.logLevel.Set(level)
+	return nil
 }
 
 // logFindings tells what the documents lack; advice only when debugging.

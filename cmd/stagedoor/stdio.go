@@ -9,8 +9,9 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/stagedoor/stagedoor/gateway"
 	"github.com/stagedoor/stagedoor/internal/suggest"
@@ -19,10 +20,13 @@ import (
 // runStdio serves one MCP server to whoever started the program, on standard
 // input and output, and opens no port. It reloads as [program.runServe] does.
 func (p *program) runStdio(ctx context.Context, path, server string) error {
+	begun, files := time.Now(), newWatched(path)
 	file, err := p.load(ctx, path)
 	if err != nil {
 		return err
 	}
+	listed := file.Config.Files()
+	files.add(listed)
 	log, err := p.logger(file.Config.Log)
 	if err != nil {
 		return err
@@ -39,12 +43,16 @@ func (p *program) runStdio(ctx context.Context, path, server string) error {
 	}
 	logFindings(ctx, log, g)
 	log.InfoContext(ctx, "serving on standard input and output", slog.String("server", server))
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var current atomic.Pointer[gateway.Config]
-	current.Store(&file.Config)
-	go p.reloadWhen(ctx, hangups, watch(ctx, path, &current, g.Files), func() { p.reload(ctx, g, log, path, &current) })
-	return errors.Join(g.ServeStdio(ctx, server, p.stdin, p.stdout), g.Close())
+	files.settle(listed, g.Files(), begun)
+	r := &reloader{program: p, gateway: g, log: log, path: path, files: files, read: file.Config}
+	r.config.Store(&file.Config)
+	reloading, stop := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	background.Go(func() { r.run(reloading, hangups) })
+	err = g.ServeStdio(ctx, server, p.stdin, p.stdout)
+	stop()
+	background.Wait()
+	return errors.Join(err, g.Close())
 }
 
 // knows makes sure that the gateway has the server.

@@ -1,81 +1,122 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"maps"
 	"os"
 	"slices"
-	"strings"
-	"sync/atomic"
 	"time"
-
-	"github.com/bmatcuk/doublestar/v4"
-
-	"github.com/stagedoor/stagedoor/gateway"
-	"github.com/stagedoor/stagedoor/internal/source"
 )
 
-// watchEvery is how often files are looked at. A change is told when they have
-// stayed the same from one look to the next, so that a file that is being
-// written is not read half.
-const watchEvery = time.Second
+const (
+	// watchEvery is how often files are looked at. A change is told when they have
+	// stayed the same from one look to the next, so that a file that is being
+	// written is not read half.
+	watchEvery = time.Second
+	// restlessFor is how long files may keep changing before they are read anyway.
+	restlessFor = 10 * time.Second
+)
 
-// watch tells of changes of the config file, of the documents that it names as
-// files, and of the files that these refer to. It looks at them instead of being told by the system: that works
-// through renames, symlink swaps (Kubernetes ConfigMaps) and network file
-// systems alike.
-func watch(ctx context.Context, path string, current *atomic.Pointer[gateway.Config], referenced func() []string) <-chan struct{} {
-	changes := make(chan struct{})
-	go func() {
-		ticker := time.NewTicker(watchEvery)
-		defer ticker.Stop()
-		told := stamp(path, *current.Load(), referenced())
-		last := told
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			}
-			now := stamp(path, *current.Load(), referenced())
-			if now == last && now != told {
-				told = now
-				select {
-				case changes <- struct{}{}:
-				case <-ctx.Done():
-					return
-				}
-			}
-			last = now
-		}
-	}()
-	return changes
+// watched tells of changes of files. It looks at them instead of being told by
+// the system: that works through renames, symlink swaps (Kubernetes ConfigMaps),
+// removal and network file systems alike.
+type watched struct {
+	path   string                 // of the config
+	known  map[string]os.FileInfo // as of when they were last read; nil: not there
+	last   map[string]os.FileInfo // as of the last look
+	change time.Time              // when a change was first seen; zero: none is
 }
 
-// stamp is a text that changes whenever one of the files does.
-func stamp(path string, cfg gateway.Config, referenced []string) string {
-	files := append([]string{path}, referenced...)
-	for _, name := range slices.Sorted(maps.Keys(cfg.Plugins)) {
-		p := cfg.Plugins[name]
-		files = append(files, p.Overlays...)
-		if p.Spec == "" || source.IsURL(p.Spec) {
-			continue
-		}
-		matches, err := doublestar.FilepathGlob(p.Spec)
-		if err != nil || len(matches) == 0 {
-			matches = []string{p.Spec}
-		}
-		files = append(files, matches...)
-	}
-	var b strings.Builder
+// newWatched begins with the config file, before it is read.
+func newWatched(path string) *watched {
+	w := &watched{path: path}
+	w.mark(nil)
+	return w
+}
+
+// add begins to watch further files, before they are read.
+func (w *watched) add(files []string) {
 	for _, file := range files {
-		info, err := os.Stat(file)
-		if err != nil {
-			fmt.Fprintf(&b, "%s: gone\n", file)
-			continue
+		if _, there := w.known[file]; !there {
+			w.known[file] = stat(file)
 		}
-		fmt.Fprintf(&b, "%s: %d %d\n", file, info.Size(), info.ModTime().UnixNano())
 	}
-	return b.String()
+}
+
+// settle ends a reading that began at begun: what was read, and what that led
+// to, is all that is watched from now on. What it led to only shows afterwards,
+// so what may have changed meanwhile counts as changed.
+func (w *watched) settle(read, ledTo []string, begun time.Time) {
+	known := map[string]os.FileInfo{w.path: w.known[w.path]}
+	for _, file := range read {
+		known[file] = w.known[file]
+	}
+	for _, file := range ledTo {
+		info, there := w.known[file]
+		if !there {
+			info = stat(file)
+		}
+		if there || info == nil || info.ModTime().Before(begun.Add(-watchEvery)) {
+			known[file] = info
+		}
+	}
+	w.known = known
+}
+
+// mark takes the files as they are now for those that are about to be read.
+func (w *watched) mark(files []string) {
+	w.known = w.look(files)
+	w.last, w.change = w.known, time.Time{}
+}
+
+// changed looks at the files, and tells whether they are to be read: they
+// differ from what was last read, the list included, and have come to rest.
+func (w *watched) changed(files []string, now time.Time) bool {
+	before := w.last
+	w.last = w.look(files)
+	switch {
+	case alike(w.last, w.known):
+		w.change = time.Time{}
+		return false
+	case w.change.IsZero():
+		w.change = now
+	}
+	if !alike(w.last, before) && now.Sub(w.change) < restlessFor {
+		return false
+	}
+	w.known, w.change = w.last, time.Time{}
+	return true
+}
+
+func (w *watched) look(files []string) map[string]os.FileInfo {
+	seen := make(map[string]os.FileInfo, len(files)+1)
+	for _, file := range append(slices.Clone(files), w.path) {
+		seen[file] = stat(file)
+	}
+	return seen
+}
+
+// stat follows symbolic links, so that the file behind one is what counts.
+func stat(file string) os.FileInfo {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil
+	}
+	return info
+}
+
+// alike tells whether the same files are the same in both.
+func alike(a, b map[string]os.FileInfo) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for file, x := range a {
+		y, known := b[file]
+		switch {
+		case !known || (x == nil) != (y == nil):
+			return false
+		case x == nil:
+		case !os.SameFile(x, y) || x.Size() != y.Size() || !x.ModTime().Equal(y.ModTime()):
+			return false
+		}
+	}
+	return true
 }

@@ -53,7 +53,7 @@ servers: {a: {actions: {include: [x]}}}
 	want := `config.yaml:1:9: listen: expected host:port, got "127.0.0.1" (for example 127.0.0.1:8080)
   1 | listen: 127.0.0.1 # not the port
     |         ^
-config.yaml:2:1: unknown field "allwo" (there is: allowedOrigins, auth, database, limits, listen, log, plugins, publicURL, servers, streams)
+config.yaml:2:1: unknown field "allwo" (there is: allowedOrigins, auth, database, limits, listen, log, plugins, publicURL, servers, shutdown, streams)
   2 | allwo: …
     | ^
 config.yaml:4:3: plugins.größe: plugin name "größe" does not match ^[a-z0-9][a-z0-9-]{0,62}$

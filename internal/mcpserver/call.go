@@ -62,18 +62,18 @@ func (h *Handler) answerCall(
 }
 
 // call invokes the tool's action. What the plugin asks has to be asked before
-// there is an outcome.
+// there is an outcome; the one that is given is for whoever cannot.
 func (h *Handler) call(ctx context.Context, x *exchange, t *tool, arguments json.RawMessage) (outcome, *invoke.MCP) {
 	start := time.Now()
 	result, err := h.invoke(ctx, x.principal, t.action, arguments)
-	if err == nil && result != nil && result.MCP != nil && result.MCP.Asks != nil {
-		h.observe(ctx, x, t.name, outcomeAsks, time.Since(start), nil)
-		return outcome{}, result.MCP
-	}
 	o := outcomeOf(result, err, x.ref)
 	o.version = x.session.ProtocolVersion
+	var asks *invoke.MCP
+	if err == nil && result != nil && result.MCP != nil && result.MCP.Asks != nil {
+		asks, o.label = result.MCP, outcomeAsks
+	}
 	h.observe(ctx, x, t.name, o.label, time.Since(start), err)
-	return o, nil
+	return o, asks
 }
 
 // invoke turns a panic below into an error: one call must not cost the others

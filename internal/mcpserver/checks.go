@@ -68,7 +68,7 @@ func (h *Handler) checkHost(r *http.Request) *refusal {
 // send, as the handler itself does.
 func (h *Handler) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h.origins.check(r) != nil || h.checkHost(r) != nil {
+		if h.origins.Load().check(r) != nil || h.checkHost(r) != nil {
 			http.Error(w, "Origin or Host is not one of this gateway", http.StatusForbidden)
 			return
 		}

@@ -22,7 +22,8 @@ const pathPrefix = "/mcp/"
 // Handler serves all named MCP servers. It is safe for concurrent use.
 type Handler struct {
 	options    Options
-	origins    origins
+	origins    atomic.Pointer[origins]
+	public     *url.URL // nil: none
 	publicHost string
 	sessions   *sessions
 	log        *eventLog
@@ -34,9 +35,9 @@ type Handler struct {
 	mail       wakers // who waits for mail at an address
 	followers  wakers // who reads a stream from the log
 	buffers    buffers
-	cursors    *cursors
 	draining   chan struct{} // closed when the gateway stops
 	drain      sync.Once
+	cursors    *cursors
 	states     sealer // of requestState
 }
 
@@ -51,13 +52,12 @@ func New(o Options) (*Handler, error) {
 	h := &Handler{options: o, sessions: newSessions(o.Store, o.SessionTTL, o.Now), draining: make(chan struct{})}
 	h.log = newEventLog(o.Store, o.Logger, h.logged)
 	h.servers.Store(&map[string]*server{})
-	var public *url.URL
 	if o.PublicURL != "" {
 		u, err := url.Parse(o.PublicURL)
 		if err != nil || u.Host == "" || !isWeb(u) {
 			return nil, fmt.Errorf("public URL %q: expected http://host or https://host", o.PublicURL)
 		}
-		public, h.publicHost = u, u.Host
+		h.public, h.publicHost = u, u.Host
 	}
 	var err error
 	if h.cursors, err = newCursors(o.Secret); err != nil {
@@ -66,8 +66,7 @@ func New(o Options) (*Handler, error) {
 	if h.states, err = newSealer(o.Secret, "request state"); err != nil {
 		return nil, err
 	}
-	h.origins, err = newOrigins(public, o.AllowedOrigins)
-	return h, err
+	return h, h.SetAllowedOrigins(o.AllowedOrigins)
 }
 
 // SetServers puts these servers in the place of those before, all at once or,
@@ -137,7 +136,7 @@ func (h *Handler) admit(x *exchange, name string) *refusal {
 	if x.server = h.server(name); x.server == nil {
 		return unknownServer(name)
 	}
-	if refused := h.origins.check(x.r); refused != nil {
+	if refused := h.origins.Load().check(x.r); refused != nil {
 		return refused
 	}
 	if refused := h.checkHost(x.r); refused != nil {

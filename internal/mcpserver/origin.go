@@ -26,6 +26,16 @@ func newOrigins(publicURL *url.URL, allowed []string) (origins, error) {
 	return o, nil
 }
 
+// SetAllowedOrigins puts these web origins in the place of those that were
+// allowed beside the public URL's, or changes nothing.
+func (h *Handler) SetAllowedOrigins(allowed []string) error {
+	next, err := newOrigins(h.public, allowed)
+	if err == nil {
+		h.origins.Store(&next)
+	}
+	return err
+}
+
 // check refuses pages of other origins (2025-11-25, basic/transports,
 // "Security Warning"). Programs send no Origin; "null" is what a sandboxed
 // page sends, so it is nobody in particular.

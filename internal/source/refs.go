@@ -118,6 +118,17 @@ func (f *Files) Lost(old *Files) error {
 	return nil
 }
 
+// Sum is a hash of what was opened, by the order of its names: where the
+// document is does not matter.
+func (f *Files) Sum() []byte {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(f.opened)) {
+		opened := f.opened[name]
+		h.Write(opened.sum[:]) // zero where it could not be opened
+	}
+	return h.Sum(nil)
+}
+
 // Paths are the files that were opened, or would have been if they were there.
 // There are none for a document that is a URL.
 func (f *Files) Paths() []string {

@@ -41,7 +41,7 @@ func Read(ctx context.Context, spec string, header http.Header) ([]openapi.Sourc
 		return []openapi.Source{doc}, nil
 	}
 	paths := []string{spec}
-	if strings.ContainsAny(spec, "*?[{") {
+	if isGlob(spec) {
 		matches, err := doublestar.FilepathGlob(spec, doublestar.WithFilesOnly())
 		if err != nil {
 			return nil, fmt.Errorf("glob %s: %w", spec, err)
@@ -61,6 +61,22 @@ func Read(ctx context.Context, spec string, header http.Header) ([]openapi.Sourc
 		docs = append(docs, doc)
 	}
 	return docs, nil
+}
+
+func isGlob(spec string) bool { return strings.ContainsAny(spec, "*?[{") }
+
+// Paths are the files that a spec names now: none for a URL, and a glob that
+// matches nothing stands for itself.
+func Paths(spec string) []string {
+	switch {
+	case spec == "" || IsURL(spec):
+		return nil
+	case isGlob(spec):
+		if matches, err := doublestar.FilepathGlob(spec, doublestar.WithFilesOnly()); err == nil && len(matches) > 0 {
+			return matches
+		}
+	}
+	return []string{spec}
 }
 
 // File reads one document from a file.

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
+
+	"github.com/stagedoor/stagedoor/internal/session"
 )
 
 const (
@@ -41,7 +43,11 @@ func openPostgres(ctx context.Context, rawURL string) (*DB, error) {
 	name := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))) + "/" + config.Database
 	d := &DB{db: db, dialect: goose.DialectPostgres, name: name, postgres: config}
 	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("database %s: %w", name, oneLine(err)), db.Close())
+		fault := fmt.Errorf("database %s: %w", name, oneLine(err))
+		if away(err) {
+			fault = fmt.Errorf("%w: %w", session.ErrAway, fault)
+		}
+		return nil, errors.Join(fault, db.Close())
 	}
 	return d, nil
 }

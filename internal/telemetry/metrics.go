@@ -19,6 +19,12 @@ type Metrics struct {
 	calls      *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
 	mismatches *prometheus.CounterVec
+	reloads    *prometheus.CounterVec
+	lastReload prometheus.Gauge
+	generation *prometheus.GaugeVec
+	since      prometheus.Gauge
+	replicas   *prometheus.GaugeVec
+	databaseUp prometheus.Gauge
 }
 
 // NewMetrics makes an empty set.
@@ -38,8 +44,35 @@ func NewMetrics() *Metrics {
 			Name: "stagedoor_output_mismatches_total",
 			Help: "Answers of plugins that break the output schema of their own document, of those that were checked.",
 		}, []string{"plugin", "action"}),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stagedoor_reloads_total",
+			Help: "Readings of config or documents after the start, by cause (asked: a signal or a changed file; refresh: it was time; replica: another one found something new) and result (applied, unchanged, refused).",
+		}, []string{"cause", "result"}),
+		lastReload: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "stagedoor_last_reload_successful",
+			Help: "Whether the config that was last read is in use (1), or was refused (0).",
+		}),
+		generation: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "stagedoor_generation_info",
+			Help: "The generation of config and documents that is served, always 1.",
+		}, []string{"generation"}),
+		since: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "stagedoor_generation_timestamp_seconds",
+			Help: "Since when the generation is served, in Unix time.",
+		}),
+		replicas: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "stagedoor_replicas",
+			Help: "Living replicas on the same database, as this one sees them, by the generation that they serve (same: as this one, which is counted; other).",
+		}, []string{"generation"}),
+		databaseUp: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "stagedoor_database_up",
+			Help: "Whether the database answered when it was last asked, at most a few seconds ago.",
+		}),
 	}
-	m.registry.MustRegister(m.calls, m.duration, m.mismatches, collectors.NewGoCollector(),
+	m.lastReload.Set(1)
+	m.databaseUp.Set(1)
+	m.registry.MustRegister(m.calls, m.duration, m.mismatches, m.reloads, m.lastReload, m.generation, m.since, m.replicas, m.databaseUp,
+		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -53,6 +86,47 @@ func (m *Metrics) ToolCall(server, tool, outcome string, d time.Duration) {
 // OutputMismatch records an answer that breaks its output schema.
 func (m *Metrics) OutputMismatch(plugin, action string) {
 	m.mismatches.WithLabelValues(plugin, action).Inc()
+}
+
+// Causes of a reading of config or documents.
+const (
+	ReloadAsked   = "asked"
+	ReloadRefresh = "refresh"
+	ReloadReplica = "replica"
+)
+
+// Reload records a reading of config or documents and what came of it:
+// "applied", "unchanged" or "refused".
+func (m *Metrics) Reload(cause, result string) {
+	m.reloads.WithLabelValues(cause, result).Inc()
+	if cause == ReloadAsked && result == "refused" {
+		m.lastReload.Set(0)
+	} else if cause == ReloadAsked {
+		m.lastReload.Set(1)
+	}
+}
+
+// Generation records what is served, and since when.
+func (m *Metrics) Generation(generation string, since time.Time) {
+	m.generation.Reset()
+	m.generation.WithLabelValues(generation).Set(1)
+	m.since.Set(float64(since.Unix()))
+}
+
+// Replicas records how many replicas serve the same generation as this one,
+// itself included, and how many another.
+func (m *Metrics) Replicas(same, other int) {
+	m.replicas.WithLabelValues("same").Set(float64(same))
+	m.replicas.WithLabelValues("other").Set(float64(other))
+}
+
+// DatabaseUp records whether the database answers.
+func (m *Metrics) DatabaseUp(up bool) {
+	value := 0.0
+	if up {
+		value = 1
+	}
+	m.databaseUp.Set(value)
 }
 
 // Handler serves the metrics in Prometheus's formats.

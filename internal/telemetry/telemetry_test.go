@@ -53,6 +53,11 @@ func TestMetrics(t *testing.T) {
 	m.ToolCall("catalog", "get_entity", "ok", 3*time.Millisecond)
 	m.ToolCall("catalog", telemetry.UnknownTool, "unknown_tool", 0)
 	other.ToolCall("other", "x", "ok", 0)
+	m.Reload(telemetry.ReloadRefresh, "refused") // says nothing of the config
+	m.Generation("one", time.Unix(1, 0))
+	m.Generation("two", time.Unix(2, 0))
+	m.Replicas(2, 1)
+	m.DatabaseUp(false)
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	body := w.Body.String()
@@ -61,10 +66,16 @@ func TestMetrics(t *testing.T) {
 		`stagedoor_tool_calls_total{outcome="unknown_tool",server="catalog",tool="unknown"} 1`,
 		`stagedoor_tool_call_duration_seconds_count{server="catalog",tool="get_entity"} 1`,
 		`go_goroutines`,
+		"stagedoor_reloads_total{cause=\"refresh\",result=\"refused\"} 1\n", "stagedoor_last_reload_successful 1\n",
+		"stagedoor_generation_info{generation=\"two\"} 1\n", "stagedoor_generation_timestamp_seconds 2\n",
+		"stagedoor_replicas{generation=\"same\"} 2\n", "stagedoor_replicas{generation=\"other\"} 1\n", "stagedoor_database_up 0\n",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in\n%s", want, body)
 		}
+	}
+	if strings.Contains(body, `generation="one"`) {
+		t.Error("two generations are served")
 	}
 	if strings.Contains(body, `server="other"`) {
 		t.Error("two sets of metrics share a registry")

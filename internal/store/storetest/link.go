@@ -12,7 +12,8 @@ import (
 // Link is the network between a gateway and a Postgres database, which fails
 // when a test wants it to.
 type Link struct {
-	URL string // of the database behind it
+	URL    string // of the database behind it
+	Direct string // of the same database, beside the link
 
 	target   string
 	mu       sync.Mutex
@@ -33,7 +34,8 @@ const (
 // NewLink puts a link before a fresh Postgres database.
 func NewLink(t testing.TB) *Link {
 	t.Helper()
-	direct, err := url.Parse(Postgres(t))
+	database := Postgres(t)
+	direct, err := url.Parse(database)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +44,7 @@ func NewLink(t testing.TB) *Link {
 		t.Fatal(err)
 	}
 	l := &Link{
+		Direct: database,
 		URL:    "postgres://postgres@" + listener.Addr().String() + direct.Path + "?sslmode=disable",
 		target: direct.Query().Get("host") + "/.s.PGSQL.5432",
 		change: make(chan struct{}), open: map[net.Conn]struct{}{},

@@ -1,0 +1,196 @@
+package gateway
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/session"
+)
+
+const (
+	// beatEvery is how often a replica says that it lives.
+	beatEvery = 5 * time.Second
+	// silence is how long a replica counts as alive after it last said so.
+	silence = 30 * time.Second
+	// skewAfter is how long replicas may serve different generations before
+	// that is told: a rolling update and the mounting of a ConfigMap take as long.
+	skewAfter = time.Minute
+	// databaseBound is how long the database may take to answer in the background.
+	databaseBound = 3 * time.Second
+)
+
+// peer is what the MCP servers have to do with other replicas, and with the end
+// of this one.
+type peer interface {
+	// Heard is told what replicas say, this one included, one word after the other.
+	Heard(s session.Signal)
+	// Drain ends the streams on which nothing is under way.
+	Drain()
+}
+
+// listen gives what replicas say to those whom it concerns, and returns when it
+// is sure to miss nothing from now on. A database that is away is not waited for.
+func (g *Gateway) listen(ctx context.Context) {
+	listening := make(chan struct{})
+	var late atomic.Bool // the documents are being read, or were
+	g.running.Go(func() {
+		first := true
+		_ = g.db.Listen(ctx, func(s session.Signal) { // ends with ctx only
+			g.heard(s, late.Load())
+			if first {
+				close(listening)
+			}
+			first = false
+		})
+	})
+	select {
+	case <-listening:
+	case <-time.After(databaseBound):
+	}
+	late.Store(true)
+}
+
+// heard passes a signal on. After an outage, others may have told what was not
+// heard, unless the documents were read later anyway.
+func (g *Gateway) heard(s session.Signal, late bool) {
+	if s.Topic == session.SignalDocuments && s.Replica != g.replica.ID || s.Topic == session.SignalResync && late {
+		select {
+		case g.changed <- struct{}{}:
+		default: // it is known
+		}
+	}
+	if p := g.peer.Load(); p != nil {
+		(*p).Heard(s)
+	}
+}
+
+// beat says in the database that this replica lives and what it serves, and
+// looks at the others. It is also how the gateway knows whether the database
+// answers, without asking it at each probe.
+func (g *Gateway) beat(ctx context.Context) {
+	ticker := time.NewTicker(beatEvery)
+	defer ticker.Stop()
+	var differing skew
+	for {
+		g.beatOnce(ctx, &differing)
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), databaseBound)
+			defer cancel()
+			if err := g.db.Leave(ctx, g.replica.ID); err != nil {
+				g.log.WarnContext(ctx, "replica stays on the list until it is purged", "error", err)
+			}
+			return
+		}
+	}
+}
+
+func (g *Gateway) beatOnce(ctx context.Context, differing *skew) {
+	ctx, cancel := context.WithTimeout(ctx, databaseBound)
+	defer cancel()
+	own := g.replica
+	own.Generation = g.serving.Load().generation
+	err := g.db.Beat(ctx, own)
+	var all []session.Replica
+	if err == nil {
+		all, err = g.db.Replicas(ctx)
+	}
+	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
+		return // the gateway stops
+	}
+	g.answers(ctx, err)
+	if err != nil {
+		return
+	}
+	same, others := census(own, all)
+	g.metrics.Replicas(same, len(others))
+	switch differing.look(time.Now(), len(others) > 0) {
+	case skewBegan:
+		g.log.WarnContext(ctx, "replicas serve different generations", "replica", own.ID, "generation", own.Generation, "others", others)
+	case skewEnded:
+		g.log.InfoContext(ctx, "replicas serve the same generation again", "generation", own.Generation)
+	}
+}
+
+// answers notes whether the database does, and logs when that changes.
+func (g *Gateway) answers(ctx context.Context, err error) {
+	g.metrics.DatabaseUp(err == nil)
+	switch was := g.away.Swap(err != nil); {
+	case err != nil && !was:
+		g.log.ErrorContext(ctx, "database is away: cached sessions and stateless calls go on, new sessions do not", "error", err)
+	case err == nil && was:
+		g.log.InfoContext(ctx, "database is back")
+	}
+}
+
+// census counts the living replicas that serve what this one serves, itself
+// included, and gives the generations of the others by their ids. Who lives is
+// a matter of the database's clock alone.
+func census(own session.Replica, all []session.Replica) (same int, others map[string]string) {
+	var now time.Time
+	for _, r := range all {
+		if r.Seen.After(now) {
+			now = r.Seen
+		}
+	}
+	others = map[string]string{}
+	for _, r := range all {
+		switch {
+		case now.Sub(r.Seen) > silence:
+		case r.Generation == own.Generation:
+			same++
+		default:
+			others[r.ID] = r.Generation
+		}
+	}
+	return same, others
+}
+
+// skew watches for how long replicas differ.
+type skew struct {
+	since time.Time // zero: they do not
+	told  bool
+}
+
+type skewNews int
+
+const (
+	skewNothing skewNews = iota
+	skewBegan
+	skewEnded
+)
+
+func (s *skew) look(now time.Time, differ bool) skewNews {
+	switch {
+	case !differ && s.told:
+		*s = skew{}
+		return skewEnded
+	case !differ:
+		*s = skew{}
+	case s.since.IsZero():
+		s.since = now
+	case !s.told && now.Sub(s.since) >= skewAfter:
+		s.told = true
+		return skewBegan
+	}
+	return skewNothing
+}
+
+// Drain has /readyz answer 503, so that load balancers send no more requests
+// here. Requests are still served.
+func (g *Gateway) Drain() { g.draining.Store(true) }
+
+// EndStreams ends the streams on which nothing is under way, each as its
+// protocol has it. They would hold up http.Server.Shutdown for ever: give it to
+// http.Server.RegisterOnShutdown.
+func (g *Gateway) EndStreams() {
+	if p := g.peer.Load(); p != nil {
+		(*p).Drain()
+	}
+}
+
+// Generation is a short text that is the same for all gateways of one version
+// that show the same: a hash of config and documents, without secrets.
+func (g *Gateway) Generation() string { return g.serving.Load().generation }
