@@ -18,6 +18,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -124,6 +126,7 @@ func startProcess(t *testing.T, config string) *process {
 	p := &process{ended: make(chan struct{})}
 	p.cmd = exec.CommandContext(context.Background(), binary, "serve", "--config", config) // #nosec G204 -- our own program
 	p.cmd.Dir = t.TempDir()
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "STAGEDOOR_") }) // it refuses the tests' own
 	out, err := p.cmd.StderrPipe()
 	if err == nil {
 		err = p.cmd.Start()
