@@ -7,7 +7,7 @@ GOLANGCI_VERSION := $(shell sed -n 's/^golangci_version=//p' .ci/run)
 GOLANGCI := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stagedoor/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance oracle backstage clean
+.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance oracle replicas backstage clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ conformance: build ## hold the binary to the official conformance suites
 oracle: ## compare requests with swagger-client's, and write docs/conformance.md
 	npm ci --prefix test/oracle --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(GO) test -count=1 ./test/oracle -update
+
+replicas: ## two replicas on one Postgres, killed, stopped and cut off, at length
+	STAGEDOOR_TEST_POSTGRES=required $(GO) test -count=1 ./test/replicas -long
 
 backstage: ## compare with a real Backstage, which is installed from npm
 	test/backstage/run.sh

@@ -39,7 +39,8 @@ func TestMain(m *testing.M) {
 		log.Fatal(err)
 	}
 	binary = filepath.Join(dir, "stagedoor")
-	build := exec.CommandContext(context.Background(), "go", "build", "-o", binary, "../../cmd/stagedoor") // #nosec G204 -- our own program
+	args := append(append([]string{"build"}, buildFlags...), "-o", binary, "../../cmd/stagedoor")
+	build := exec.CommandContext(context.Background(), "go", args...) // #nosec G204 -- our own program
 	if out, err := build.CombinedOutput(); err != nil {
 		log.Fatalf("go build: %v\n%s", err, out)
 	}
@@ -139,9 +140,12 @@ func startProcess(t *testing.T, config string) *process {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill() // it may have ended
 		<-p.ended
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if bytes.Contains(p.said.Bytes(), []byte("DATA RACE")) {
+			t.Error("the program has data races")
+		}
 		if t.Failed() {
-			p.mu.Lock()
-			defer p.mu.Unlock()
 			t.Logf("%s said:\n%s", p.address, p.said.Bytes()[max(0, p.said.Len()-4000):])
 		}
 	})
