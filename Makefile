@@ -7,7 +7,7 @@ GOLANGCI_VERSION := $(shell sed -n 's/^golangci_version=//p' .ci/run)
 GOLANGCI := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stagedoor/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance clients oracle backstage replica-cost manifests clean
+.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance clients oracle replicas backstage replica-cost manifests clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ clients: build ## drive the binary with the official clients in TypeScript and G
 oracle: ## compare requests with swagger-client's, and write docs/conformance.md
 	npm ci --prefix test/oracle --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(GO) test -count=1 ./test/oracle -update
+
+replicas: ## two replicas on one Postgres, killed, stopped and cut off, at length
+	STAGEDOOR_TEST_POSTGRES=required $(GO) test -count=1 ./test/replicas -long
 
 backstage: ## compare with a real Backstage, which is installed from npm
 	test/backstage/run.sh
