@@ -123,14 +123,15 @@ func (n *notes) told(o *checker, params shape) {
 	}
 }
 
-// isLogLevel knows the levels of RFC 5424 §6.2.1, as MCP names them.
-func isLogLevel(level string) bool {
-	return slices.Contains([]string{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}, level)
+// Severity ranks the levels of RFC 5424 §6.2.1, as MCP names them, from "debug",
+// 0, to "emergency"; -1: it is none (2025-11-25, server/utilities/logging).
+func Severity(level string) int {
+	return slices.Index([]string{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}, level)
 }
 
 func (n *notes) logged(o *checker, params shape) {
 	l := Log{Level: o.word(params, "level", true), Logger: o.word(params, "logger", false), Data: params.members["data"]}
-	if !isLogLevel(l.Level) {
+	if Severity(l.Level) < 0 {
 		o.fault("params.level", "is none of the eight")
 	}
 	if l.Data == nil {

@@ -66,7 +66,8 @@ func New(o Options) (*Handler, error) {
 	if h.states, err = newSealer(o.Secret, "request state"); err != nil {
 		return nil, err
 	}
-	return h, h.SetAllowedOrigins(o.AllowedOrigins)
+	err = h.SetAllowedOrigins(o.AllowedOrigins)
+	return h, err
 }
 
 // SetServers puts these servers in the place of those before, all at once or,

@@ -67,7 +67,7 @@ func (x *exchange) unbound() { _ = http.NewResponseController(x.w).SetWriteDeadl
 // changedLists compares two cursors, "lists.TOOLS.PROMPTS.RESOURCES".
 func changedLists(old, now string) (changed listKind) {
 	was, is := strings.Split(old, "."), strings.Split(now, ".")
-	for i, l := range listNames {
+	for i, l := range listNames() {
 		if i+1 >= len(was) || i+1 >= len(is) || was[i+1] != is[i+1] {
 			changed |= l.list
 		}
@@ -197,7 +197,7 @@ func (n *notices) run(ctx context.Context) (ended bool) {
 // tell says what is new; over says that there is no more to listen to.
 func (n *notices) tell(ctx context.Context) (over bool) {
 	changed, updated, over := n.listener.take()
-	for _, l := range listNames {
+	for _, l := range listNames() {
 		if changed&l.list != 0 {
 			n.send("notifications/"+l.name+"/list_changed", nil)
 		}

@@ -14,11 +14,15 @@ const (
 	resourcesList
 )
 
-// names of the lists in method names and signals.
-var listNames = []struct {
+// listName is a list as method names and signals have it.
+type listName struct {
 	list listKind
 	name string
-}{{toolsList, "tools"}, {promptsList, "prompts"}, {resourcesList, "resources"}}
+}
+
+func listNames() [3]listName {
+	return [3]listName{{toolsList, "tools"}, {promptsList, "prompts"}, {resourcesList, "resources"}}
+}
 
 // listener is a client's open stream that is told of changes.
 type listener struct {

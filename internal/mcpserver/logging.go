@@ -4,17 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/session"
 )
-
-// logLevels are the syslog severities of RFC 5424, the least severe first
-// (2025-11-25, server/utilities/logging, "Log Levels").
-var logLevels = []string{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
 
 // defaultLogLevel is for sessions that did not say.
 const defaultLogLevel = "info"
@@ -30,7 +25,7 @@ func (r reply) append(dst, id []byte) []byte {
 // replicas.
 func (h *Handler) setLogLevel(ctx context.Context, x *exchange, m *envelope) reply {
 	raw := m.param("level")
-	if !isString(raw) || !slices.Contains(logLevels, unquote(raw)) {
+	if !isString(raw) || invoke.Severity(unquote(raw)) < 0 {
 		return reply{invalidParams("level must be one of debug, info, notice, warning, error, critical, alert, emergency")}
 	}
 	level := unquote(raw)
@@ -60,12 +55,12 @@ func (x *exchange) logLevelOf(e era, m *envelope) string {
 // logs gives the function that passes on what a plugin logs, nil where the
 // client wants nothing or the plugin has no way to.
 func (x *exchange) logs(t *tool, least string) func(invoke.Log) {
-	from := slices.Index(logLevels, least)
+	from := invoke.Severity(least)
 	if !t.action.Response.MCP || from < 0 {
 		return nil
 	}
 	return func(said invoke.Log) {
-		if slices.Index(logLevels, said.Level) < from {
+		if invoke.Severity(said.Level) < from {
 			return
 		}
 		note := appendString([]byte(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":`), said.Level)
@@ -83,11 +78,12 @@ func (h *Handler) subscribe(ctx context.Context, x *exchange, m *envelope) reply
 		return reply{invalidParams("uri must be a resource's URI")}
 	}
 	var err error
-	if m.method == string(mcp.MethodResourcesUnsubscribe) {
+	switch {
+	case m.method == string(mcp.MethodResourcesUnsubscribe):
 		err = h.options.Store.Unsubscribe(ctx, x.session.ID, m.uri)
-	} else if !x.server.hasResource(x.principal, m.uri) {
+	case !x.server.hasResource(x.principal, m.uri):
 		return reply{noResource(legacy, m.uri)}
-	} else {
+	default:
 		err = h.options.Store.Subscribe(ctx, x.session.ID, m.uri)
 	}
 	if errors.Is(err, session.ErrTooMany) {

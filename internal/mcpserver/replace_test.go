@@ -19,7 +19,7 @@ type events struct {
 }
 
 // openStream asks for a stream, and fails the test if there is none.
-func openStream(t *testing.T, ctx context.Context, method, url string, hs headers, body string) *events {
+func openStream(ctx context.Context, t *testing.T, method, url string, hs headers, body string) *events {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
@@ -83,9 +83,9 @@ func TestReplaceTellsWhatChanged(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	session := startSession(t, h, "/mcp/catalog", "2025-06-18", "")
-	legacyStream := openStream(t, ctx, "GET", web.URL+"/mcp/catalog", headers{"Mcp-Session-Id": session}, "")
-	modernStream := openStream(t, ctx, "POST", web.URL+"/mcp/catalog", modernHeaders("subscriptions/listen", ""), subscribeDocuments)
-	admin := openStream(t, ctx, "GET", web.URL+"/mcp/admin", headers{"Mcp-Session-Id": startSession(t, h, "/mcp/admin", "2025-06-18", "")}, "")
+	legacyStream := openStream(ctx, t, "GET", web.URL+"/mcp/catalog", headers{"Mcp-Session-Id": session}, "")
+	modernStream := openStream(ctx, t, "POST", web.URL+"/mcp/catalog", modernHeaders("subscriptions/listen", ""), subscribeDocuments)
+	admin := openStream(ctx, t, "GET", web.URL+"/mcp/admin", headers{"Mcp-Session-Id": startSession(t, h, "/mcp/admin", "2025-06-18", "")}, "")
 	const tag = `"_meta":{"io.modelcontextprotocol/subscriptionId":"sub"}`
 	modernStream.want(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{` + tag +
 		`,"notifications":{"toolsListChanged":true,"resourceSubscriptions":["stagedoor://actions/fake:echo"]}}}`)

@@ -113,7 +113,7 @@ func (h *Handler) tellLists(server string, changed listKind) {
 // String is how signals name lists.
 func (l listKind) String() string {
 	var names []string
-	for _, n := range listNames {
+	for _, n := range listNames() {
 		if l&n.list != 0 {
 			names = append(names, n.name)
 		}
@@ -123,7 +123,7 @@ func (l listKind) String() string {
 
 func parseLists(text string) (lists listKind) {
 	for name := range strings.SplitSeq(text, ",") {
-		for _, n := range listNames {
+		for _, n := range listNames() {
 			if n.name == name {
 				lists |= n.list
 			}

@@ -96,8 +96,11 @@ func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel) {
 		case <-x.r.Context().Done():
 			return
 		case <-h.draining:
-			if last = outgoing.idle(); !last {
-				time.Sleep(tendEvery) // its calls are finishing; the deadline is the server's
+			if last = outgoing.idle(); !last { // its calls are finishing; the deadline is the server's
+				select {
+				case <-outgoing.wake:
+				case <-time.After(tendEvery):
+				}
 			}
 			mail, _ = h.options.Store.TakeMail(x.r.Context(), address)
 		}
@@ -179,7 +182,7 @@ func (h *Handler) deliver(ctx context.Context, x *exchange, message []byte) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), signalTimeout)
 	defer cancel()
 	if err := h.options.Store.PutMail(ctx, channelAddress(x.session.ID), message); err != nil {
-		h.storeAway(ctx, x, err)
+		_ = h.storeAway(ctx, x, err) // nobody is left to tell
 	}
 }
 

@@ -1,8 +1,9 @@
 package registry
 
 import (
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/openapi"
