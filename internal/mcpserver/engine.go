@@ -103,8 +103,8 @@ func (h *Handler) ask(ctx context.Context, x *exchange, s *clientSession, m *env
 			result, fault = nil, internalError(x.ref)
 		}
 	}()
-	if offer := offers[m.method]; offer != nil && !m.notification() {
-		return offer(h, ctx, x, eraOf(s.version), m)
+	if offer := h.offer(m.method); offer != nil && !m.notification() {
+		return offer(ctx, x, eraOf(s.version), m)
 	}
 	ctx = context.WithValue(x.server.engine.WithContext(ctx, s), askedKey{}, asked{x, m})
 	switch answer := x.server.engine.HandleMessage(ctx, m.message()).(type) {

@@ -35,9 +35,9 @@ type Handler struct {
 	mail       wakers // who waits for mail at an address
 	followers  wakers // who reads a stream from the log
 	buffers    buffers
-	cursors    *cursors
 	draining   chan struct{} // closed when the gateway stops
 	drain      sync.Once
+	cursors    *cursors
 }
 
 var _ http.Handler = (*Handler)(nil)
