@@ -32,6 +32,9 @@ func (person) ListRoots(context.Context, mcp.ListRootsRequest) (*mcp.ListRootsRe
 func TestAskedWithMCPGo(t *testing.T) {
 	url := everything(t)
 	for _, test := range revisions() {
+		if test.over == "sse" {
+			continue // mcp-go's client takes no requests there, though it says that it does
+		}
 		t.Run(test.over+" "+test.version, func(t *testing.T) {
 			s, _ := open(t, url, test.over, test.version,
 				client.WithElicitationHandler(person{}), client.WithSamplingHandler(person{}), client.WithRootsHandler(person{}))
