@@ -20,5 +20,5 @@ const (
 	SignalListen    = "listen"    // a session that has a new stream of its own at some replica
 	SignalLists     = "lists"     // "server kind": a list of a server changed at some replica
 	SignalDocuments = "documents" // documents or config changed at some replica
-	SignalTask      = "task"      // a task that changed, or is to be cancelled
+	SignalTask      = "task"      // "task session", or "task" where it has none: it changed, or is to be cancelled
 )
