@@ -20,6 +20,7 @@ type channel struct {
 	queue  [][]byte
 	bytes  int
 	closed bool
+	work   int // requests that may still put something
 	wake   chan struct{}
 }
 
@@ -45,6 +46,23 @@ func (c *channel) take() (messages [][]byte, closed bool) {
 	defer c.mu.Unlock()
 	messages, c.queue, c.bytes = c.queue, nil, 0
 	return messages, c.closed
+}
+
+// begin and done stand around the work on a message of the client.
+func (c *channel) begin() { c.add(1) }
+func (c *channel) done()  { c.add(-1) }
+
+func (c *channel) add(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.work += n
+}
+
+// idle tells whether all that there will be was put.
+func (c *channel) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.work == 0
 }
 
 // channels are the connections of this replica, by session.

@@ -74,7 +74,7 @@ func TestEventLogCatchesUp(t *testing.T) {
 			}
 		}
 		if db.most.Load() > batchEvents {
-			t.Errorf("%d events in one transaction", db.most)
+			t.Errorf("%d events in one transaction", db.most.Load())
 		}
 		for i := range 3 * batchEvents { // what is there at the end is written, too
 			_ = log.append(session.Event{Stream: "s", Sequence: int64(total + i + 1)})

@@ -55,18 +55,6 @@ func (f *inflight) cancel(session, id string) bool {
 	return call != nil
 }
 
-// has tells whether a session has requests that are being answered here.
-func (f *inflight) has(session string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for key := range f.calls {
-		if key.session == session {
-			return true
-		}
-	}
-	return false
-}
-
 // cancelSession ends the work for a session that ended.
 func (f *inflight) cancelSession(session string) {
 	f.mu.Lock()

@@ -25,7 +25,12 @@ const maxResourceSubscriptions = 1000
 // listenLegacy is the stream on which a session is told of changed lists.
 func (h *Handler) listenLegacy(x *exchange, s session.Session, last string) {
 	l := &listener{server: x.server.name, session: s.ID, lists: toolsList | promptsList | resourcesList}
-	defer h.listeners.add(l)()
+	remove := h.listeners.add(l)
+	defer func() {
+		if remove() { // older ones at other replicas, if there are any, are told again
+			h.signal(x.r.Context(), session.SignalUnlisten, s.ID)
+		}
+	}()
 	current := h.server(x.server.name) // from here on, changes are told
 	if current == nil {
 		x.refuse(unknownServer(x.server.name))

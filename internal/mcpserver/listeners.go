@@ -75,7 +75,9 @@ type listeners struct {
 	bySession map[string][]*listener
 }
 
-func (ls *listeners) add(l *listener) (remove func()) {
+// add gives the function that takes the stream out again. It tells whether
+// nothing of the session is told here any more.
+func (ls *listeners) add(l *listener) (remove func() (last bool)) {
 	l.wake = make(chan struct{}, 1)
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
@@ -89,29 +91,35 @@ func (ls *listeners) add(l *listener) (remove func()) {
 		}
 		ls.bySession[l.session] = append(ls.bySession[l.session], l)
 	}
-	return func() { ls.remove(l) }
+	return func() bool { return ls.remove(l) }
 }
 
-func (ls *listeners) remove(l *listener) {
+func (ls *listeners) remove(l *listener) (last bool) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	delete(ls.all, l)
 	if l.session == "" {
-		return
+		return false
 	}
+	heard := !l.silence(true)
 	rest := slices.DeleteFunc(ls.bySession[l.session], func(o *listener) bool { return o == l })
 	if len(rest) == 0 {
 		delete(ls.bySession, l.session)
-		return
+		return heard
 	}
 	ls.bySession[l.session] = rest
-	rest[len(rest)-1].silence(false)
+	if heard {
+		rest[len(rest)-1].silence(false)
+	}
+	return false
 }
 
-func (l *listener) silence(quiet bool) {
+// silence tells what it was before.
+func (l *listener) silence(quiet bool) (before bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.quiet = quiet
+	before, l.quiet = l.quiet, quiet
+	return before
 }
 
 // each tells the listeners of a server; the quiet ones hear only of the end.
@@ -166,14 +174,22 @@ func (ls *listeners) end(session string) {
 	}
 }
 
-// elsewhere silences a session's streams here: a newer one is open at another
-// replica.
-func (ls *listeners) elsewhere(session string) {
+// newest is told where a session's newest stream is, here or at another
+// replica. All replicas hear it in the same order, and so agree.
+func (ls *listeners) newest(session string, here bool) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	for _, l := range ls.bySession[session] {
-		l.silence(true)
+	streams := ls.bySession[session]
+	for i, l := range streams {
+		l.silence(!here || i < len(streams)-1)
 	}
+}
+
+// has tells whether a session has a stream here.
+func (ls *listeners) has(session string) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return len(ls.bySession[session]) > 0
 }
 
 // count is how many streams are open.

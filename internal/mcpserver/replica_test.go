@@ -203,6 +203,14 @@ func (e *eventReader) want(t testing.TB, text string) event {
 	return got
 }
 
+// wantLists is next, twice: a tool that is gone changes the list of tools, and
+// that of the resources that describe them.
+func (e *eventReader) wantLists(t testing.TB) event {
+	t.Helper()
+	e.want(t, "notifications/tools/list_changed")
+	return e.want(t, "notifications/resources/list_changed")
+}
+
 // ends makes sure that nothing but comments comes before the end.
 func (e *eventReader) ends(t testing.TB) {
 	t.Helper()

@@ -71,6 +71,8 @@ func parseEventID(id string) (stream string, sequence int64, ok bool) {
 // resume replays what the client missed of a stream and goes on with it, on
 // whichever replica the call runs.
 func (h *Handler) resume(x *exchange, s session.Session, stream string, after int64) {
+	news, done := h.followers.wait(stream) // before it is read, or what comes between the two is seen late
+	defer done()
 	known, events, err := h.options.Store.ReadStream(x.r.Context(), s.ID, stream, after, replayPage)
 	if errors.Is(err, session.ErrNotFound) {
 		x.refuse(&refusal{status: http.StatusNotFound, message: "event is unknown or too old: call again"})
@@ -80,12 +82,11 @@ func (h *Handler) resume(x *exchange, s session.Session, stream string, after in
 		x.refuse(h.storeAway(x.r.Context(), x, err))
 		return
 	}
-	news, done := h.followers.wait(stream)
-	defer done()
 	h.follow(x.r.Context(), known)
 	beginEvents(x.w)
 	reader := replay{h: h, x: x, session: s, stream: known, after: after, since: time.Now()}
-	if !reader.deliver(events) {
+	reader.write([]byte(":\n\n")) // the client learns that it is well, however long the next event takes
+	if !reader.deliver(events) && !reader.complete(known, events) {
 		reader.run(news)
 	}
 	x.unbound()
@@ -143,14 +144,14 @@ func (r *replay) run(news <-chan struct{}) {
 func (r *replay) look() (over bool) {
 	ctx := r.x.r.Context()
 	for {
-		_, events, err := r.h.options.Store.ReadStream(ctx, r.session.ID, r.stream.ID, r.after, replayPage)
+		known, events, err := r.h.options.Store.ReadStream(ctx, r.session.ID, r.stream.ID, r.after, replayPage)
 		if errors.Is(err, session.ErrNotFound) {
 			return true // the session ended
 		}
 		if err != nil {
 			return false // the database is away; the next look may find it
 		}
-		if r.deliver(events) {
+		if r.deliver(events) || r.complete(known, events) {
 			return true
 		}
 		if len(events) < replayPage {
@@ -175,10 +176,19 @@ func (r *replay) deliver(events []session.Event) (over bool) {
 	return false
 }
 
+// complete tells whether a read of the stream had all that there will be: the
+// client has the answer already, or says so.
+func (r *replay) complete(stream session.Stream, events []session.Event) bool {
+	return stream.Closed && len(events) < replayPage
+}
+
 // orphaned tells whether nobody works on the answer any more.
 func (r *replay) orphaned(ctx context.Context) bool {
 	if time.Since(r.since) < settleTime {
 		return false
+	}
+	if time.Since(r.since) > r.h.options.CallTimeout+settleTime {
+		return true // the call is over, and its replica could not say so
 	}
 	if r.stream.Replica == r.h.options.Replica {
 		return r.h.live.get(r.stream.ID) == nil

@@ -86,10 +86,10 @@ func (s *sessions) find(ctx context.Context, id string) (session.Session, error)
 		delete(s.cached, id)
 		delete(s.seen, id)
 		return session.Session{}, err
-	case err != nil && ctx.Err() != nil && !ok:
-		return session.Session{}, err // the caller went, perhaps, not the database
 	case err != nil:
-		s.away = now.Add(awayFor)
+		if ctx.Err() == nil { // else the caller went, perhaps, not the database
+			s.away = now.Add(awayFor)
+		}
 		if !ok {
 			return session.Session{}, err
 		}

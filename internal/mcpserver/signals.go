@@ -25,7 +25,7 @@ func (h *Handler) signal(ctx context.Context, topic string, keys ...string) {
 }
 
 // Heard takes a signal. Those that this replica sent itself say nothing new,
-// except that there is mail. It does not block for long.
+// except that there is mail, and which of many was the last. It does not block for long.
 func (h *Handler) Heard(s session.Signal) {
 	switch s.Topic {
 	case session.SignalResync:
@@ -33,6 +33,9 @@ func (h *Handler) Heard(s session.Signal) {
 		return
 	case session.SignalMail:
 		h.mail.wake(s.Key)
+		return
+	case session.SignalListen:
+		h.listeners.newest(s.Key, s.Replica == h.options.Replica)
 		return
 	}
 	if s.Replica == h.options.Replica {
@@ -48,8 +51,10 @@ func (h *Handler) Heard(s session.Signal) {
 		h.heardTask(id, owner)
 	case session.SignalEnded:
 		h.ended(s.Key)
-	case session.SignalListen:
-		h.listeners.elsewhere(s.Key)
+	case session.SignalUnlisten:
+		if h.listeners.has(s.Key) {
+			go h.signal(context.Background(), session.SignalListen, s.Key)
+		}
 	case session.SignalFollow:
 		h.followHere(s.Key)
 	case session.SignalEvents:

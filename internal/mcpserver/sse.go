@@ -51,10 +51,7 @@ func (h *Handler) openSSE(x *exchange) {
 	outgoing := newChannel()
 	defer h.channels.add(made.ID, outgoing)()
 	beginEvents(x.w)
-	place := pathPrefix + x.server.name + "/" + endpointMessage + "?" + sessionParam + "=" + made.ID
-	if writeEvent(x.w, []byte("event: endpoint\ndata: "+place+"\n\n")) == nil {
-		h.streamSSE(x, made.ID, outgoing)
-	}
+	h.streamSSE(x, made.ID, outgoing)
 	x.unbound()
 }
 
@@ -64,6 +61,7 @@ func (h *Handler) closeSSE(x *exchange, id string) {
 	defer cancel()
 	x.r = x.r.WithContext(ctx)
 	_ = h.close(x, id) // logged there; purged some time
+	h.ended(id)        // also where the database could not be told
 }
 
 // streamSSE writes what there is for the client: from this replica, from others
@@ -76,10 +74,15 @@ func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel) {
 	defer h.listeners.add(l)()
 	out := &notices{h: h, listener: l, subscribed: h.subscribed(id)}
 	out.deliver = func(message []byte) bool { return writeEvent(x.w, appendEvent(nil, message)) == nil }
+	place := pathPrefix + x.server.name + "/" + endpointMessage + "?" + sessionParam + "=" + id
+	if writeEvent(x.w, []byte("event: endpoint\ndata: "+place+"\n\n")) != nil { // from here on, there can be mail
+		return
+	}
 	tick := time.NewTicker(h.options.KeepAlive)
 	defer tick.Stop()
 	for {
 		var mail [][]byte
+		last := false
 		select {
 		case <-outgoing.wake:
 		case <-l.wake:
@@ -93,10 +96,10 @@ func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel) {
 		case <-x.r.Context().Done():
 			return
 		case <-h.draining:
-			if !h.inflight.has(id) {
-				return
+			if last = outgoing.idle(); !last {
+				time.Sleep(tendEvery) // its calls are finishing; the deadline is the server's
 			}
-			time.Sleep(tendEvery) // its calls are finishing; the deadline is the server's
+			mail, _ = h.options.Store.TakeMail(x.r.Context(), address)
 		}
 		queued, closed := outgoing.take()
 		for _, message := range append(mail, queued...) {
@@ -104,7 +107,7 @@ func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel) {
 				return
 			}
 		}
-		if over := out.tell(x.r.Context()); over || closed {
+		if over := out.tell(x.r.Context()); over || closed || last {
 			return
 		}
 	}
@@ -134,6 +137,10 @@ func (h *Handler) messageSSE(x *exchange) {
 		x.fail(m.id, fault)
 		return
 	}
+	if c := h.channels.get(x.session.ID); c != nil {
+		c.begin()
+		defer c.done()
+	}
 	// The answer to this request ends here, the work does not; the connection
 	// cannot be used for another one meanwhile.
 	x.w.Header().Set("Connection", "close")
@@ -153,16 +160,24 @@ func (h *Handler) channelSession(x *exchange) (session.Session, *refusal) {
 	if len(ids) != 1 || ids[0] == "" {
 		return session.Session{}, &refusal{status: http.StatusBadRequest, message: sessionParam + " is required, once"}
 	}
-	return h.findSession(x.r.Context(), x, ids[0])
+	s, refused := h.findSession(x.r.Context(), x, ids[0])
+	if refused == nil && s.ProtocolVersion == "" { // unless another replica has initialized it meanwhile
+		h.sessions.forget(s.ID)
+		s, refused = h.findSession(x.r.Context(), x, s.ID)
+	}
+	return s, refused
 }
 
-// deliver gives a message to whoever holds the session's stream.
+// deliver gives a message to whoever holds the session's stream; also when the
+// time of the work that it comes from is over.
 func (h *Handler) deliver(ctx context.Context, x *exchange, message []byte) {
 	message = append([]byte(nil), message...)
 	if c := h.channels.get(x.session.ID); c != nil {
 		c.put(message)
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), signalTimeout)
+	defer cancel()
 	if err := h.options.Store.PutMail(ctx, channelAddress(x.session.ID), message); err != nil {
 		h.storeAway(ctx, x, err)
 	}

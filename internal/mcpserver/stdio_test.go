@@ -115,6 +115,7 @@ func TestStdio(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.want(t, "notifications/tools/list_changed")
+	l.want(t, "notifications/resources/list_changed")
 	l.end(t)
 }
 

@@ -18,6 +18,7 @@ const (
 	SignalFollow    = "follow"    // a stream that another replica wants to be told of
 	SignalEvents    = "events"    // a stream that has new events
 	SignalListen    = "listen"    // a session that has a new stream of its own at some replica
+	SignalUnlisten  = "unlisten"  // a session whose newest stream of its own was closed
 	SignalLists     = "lists"     // "server kind": a list of a server changed at some replica
 	SignalDocuments = "documents" // documents or config changed at some replica
 	SignalTask      = "task"      // "task session", or "task" where it has none: it changed, or is to be cancelled
