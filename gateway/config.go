@@ -126,9 +126,16 @@ type Server struct {
 	LegacySSE    string            `koanf:"legacySSE" enum:"on,off" doc:"The deprecated HTTP+SSE transport at /mcp/{name}/sse, for clients that know nothing newer."`
 	ListPage     int               `koanf:"listPage" doc:"How many tools, prompts or resources one page of a list has."`
 	Confirm      string            `koanf:"confirm" enum:"none,destructive" doc:"Of which actions users are asked whether they may be called: of none, or of the destructive ones. A client that cannot ask its user cannot call those."`
+	Tasks        Tasks             `koanf:"tasks" doc:"Calls that go on after their request was answered, for clients that know tasks."`
 	Actions      Allowlist         `koanf:"actions" doc:"Which actions are the server's tools. Nothing is shown that is not included."`
 	Prompts      map[string]Prompt `koanf:"prompts" names:"^[a-zA-Z0-9_-]{1,64}$" doc:"Templates of messages that users pick and fill in, by name."`
 	Resources    []Resource        `koanf:"resources" doc:"What actions answer, to be read under URIs, beside the document of each action (stagedoor://actions/ID), which is always there."`
+}
+
+// Tasks are calls that go on after their request was answered.
+type Tasks struct {
+	Support string        `koanf:"support" enum:"on,off" doc:"Whether there are any."`
+	After   time.Duration `koanf:"after" doc:"How long a call may take before its client, of 2026-07-28, gets a task in the place of the result."`
 }
 
 // Icon is an image for user interfaces.
@@ -225,7 +232,7 @@ func DefaultPlugin() Plugin {
 
 // DefaultServer is what holds where a server says nothing.
 func DefaultServer() Server {
-	return Server{ToolNames: "{plugin}_{action}", LegacySSE: "on", ListPage: 1000, Confirm: "none"}
+	return Server{ToolNames: "{plugin}_{action}", LegacySSE: "on", ListPage: 1000, Confirm: "none", Tasks: Tasks{Support: "on", After: 5 * time.Second}}
 }
 
 // origins are the allowed origins as browsers write them.
@@ -273,6 +280,7 @@ func (c Config) withDefaults() Config {
 		c.Plugins[name] = p
 	}
 	for name, s := range c.Servers {
+		s.Tasks.Support, s.Tasks.After = cmp.Or(s.Tasks.Support, DefaultServer().Tasks.Support), cmp.Or(s.Tasks.After, DefaultServer().Tasks.After)
 		s.Confirm, s.LegacySSE = cmp.Or(s.Confirm, DefaultServer().Confirm), cmp.Or(s.LegacySSE, DefaultServer().LegacySSE)
 		s.ToolNames, s.ListPage = cmp.Or(s.ToolNames, DefaultServer().ToolNames), cmp.Or(s.ListPage, DefaultServer().ListPage)
 		c.Servers[name] = s

@@ -230,6 +230,9 @@ func serverSpecs(servers map[string]Server, known Faults) (out []registry.Server
 			Include: rules("servers."+name+".actions.include", s.Actions.Include),
 			Exclude: rules("servers."+name+".actions.exclude", s.Actions.Exclude),
 		}
+		if s.Tasks.Support == "on" {
+			spec.TaskAfter = s.Tasks.After
+		}
 		if spec.Title == "" {
 			spec.Title = name
 		}

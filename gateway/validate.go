@@ -255,6 +255,10 @@ func (s Server) validate(fs *Faults, server string, plugins map[string]Plugin) {
 	if s.ListPage < 1 {
 		fs.add(path+".listPage", "", "has to be more than 0")
 	}
+	oneOf(fs, path+".tasks.support", s.Tasks.Support, "on", "off")
+	if s.Tasks.After <= 0 {
+		fs.add(path+".tasks.after", "for example 5s", "has to be more than 0")
+	}
 	oneOf(fs, path+".confirm", s.Confirm, "none", "destructive")
 	s.validateOffers(fs, path)
 	if len(s.Actions.Include) == 0 {

@@ -35,7 +35,7 @@ func (h *Handler) appendCall(ctx context.Context, x *exchange, dst []byte, e era
 	if logs := x.logs(t, x.logLevelOf(e, m)); logs != nil {
 		ctx = invoke.WithLog(ctx, logs)
 	}
-	o, err := h.answerCall(ctx, x, e, m, t, arguments)
+	o, err := h.callOrTask(ctx, x, e, m, t, arguments)
 	dst = append(appendHead(dst, m.id), `,"result":`...)
 	if err == nil {
 		return append(o.append(dst, x.server, t, e), '}'), nil

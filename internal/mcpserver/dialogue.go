@@ -60,18 +60,18 @@ type dialogue struct {
 
 // askFunc puts requests to a client that waits for something else, and gives its
 // answers by their keys.
-type askFunc func(d *dialogue, ctx context.Context, t *turn) (map[string]json.RawMessage, error)
+type askFunc func(ctx context.Context, t *turn) (map[string]json.RawMessage, error)
 
-// inputRequiredError is what a request of 2026-07-28 is answered with in the place of
-// a result: the client comes back with the answers.
-type inputRequiredError struct{ result json.RawMessage }
+// otherResultError is a result of another type than the request's own: a question,
+// with whose answers the client comes back, or a task.
+type otherResultError struct{ result json.RawMessage }
 
-func (*inputRequiredError) Error() string { return "client has to be asked" }
+func (*otherResultError) Error() string { return "answered with a result of another type" }
 
 // instead gives what a request is answered with in the place of its own result:
 // a result of another type, or a fault.
 func instead(err error) (result json.RawMessage, fault *rpcError) {
-	var asked *inputRequiredError
+	var asked *otherResultError
 	if errors.As(err, &asked) {
 		return asked.result, nil
 	}
@@ -85,13 +85,13 @@ func instead(err error) (result json.RawMessage, fault *rpcError) {
 func (h *Handler) newDialogue(x *exchange, e era, m *envelope, name string, arguments json.RawMessage) (*dialogue, *rpcError) {
 	d := &dialogue{h: h, x: x, era: e}
 	if e == legacy {
-		d.by = (*dialogue).askLegacy
+		d.by = d.askLegacy
 		if x.stream.allowed || x.forwards() {
 			d.capabilities = x.session.Capabilities
 		}
 		return d, nil
 	}
-	d.by, d.capabilities = (*dialogue).askModern, m.capabilities
+	d.by, d.capabilities = d.askModern, m.capabilities
 	d.bound = []string{m.method, x.server.name, x.principal.Subject, name, digest(arguments)}
 	if raw := m.param("inputResponses"); raw != nil {
 		if !isObject(raw) {
@@ -146,12 +146,12 @@ func (d *dialogue) resume(raw json.RawMessage) *rpcError {
 }
 
 // ask gives the answers to a turn's requests, an object by their keys. The error
-// is an *[inputRequiredError] or *[rpcError], to be answered with, or an *[invoke.Error].
+// is an *[otherResultError] or *[rpcError], to be answered with, or an *[invoke.Error].
 func (d *dialogue) ask(ctx context.Context, t *turn) (json.RawMessage, error) {
 	if lacking := lacking(d.capabilities, t.Asked, t.Answers); lacking != nil {
 		return nil, d.cannotAsk(t, lacking)
 	}
-	answers, err := d.by(d, ctx, t)
+	answers, err := d.by(ctx, t)
 	if err != nil || len(t.Asked) == 0 {
 		return nil, err
 	}
@@ -221,7 +221,7 @@ func (d *dialogue) pending(t *turn, missing json.RawMessage) error {
 		result = append(append(result, `,"inputRequests":`...), missing...)
 	}
 	result = appendString(append(result, `,"requestState":`...), d.h.states.seal(plain, d.bound...))
-	return &inputRequiredError{append(result, '}')}
+	return &otherResultError{append(result, '}')}
 }
 
 // typed begins a modern result that is no complete one. more are members for

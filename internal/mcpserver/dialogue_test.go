@@ -16,8 +16,8 @@ import (
 	"github.com/stagedoor/stagedoor/openapi"
 )
 
-// curious is a plugin that asks, as its actions' names say, and counts its calls.
-type curious struct {
+// inquirer is a plugin that asks, as its actions' names say, and counts its calls.
+type inquirer struct {
 	mu    sync.Mutex
 	calls map[string]int
 	seen  []invoke.Input
@@ -31,7 +31,7 @@ const (
 	rootsList    = `{"method":"roots/list","params":{}}`
 )
 
-func (c *curious) Invoke(ctx context.Context, _ registry.Principal, a *registry.Action, arguments json.RawMessage) (*invoke.Result, error) {
+func (c *inquirer) Invoke(ctx context.Context, _ registry.Principal, a *registry.Action, arguments json.RawMessage) (*invoke.Result, error) {
 	in := invoke.InputOf(ctx)
 	c.mu.Lock()
 	if c.calls == nil {
@@ -75,7 +75,7 @@ func orNull(raw json.RawMessage) string {
 	return string(raw)
 }
 
-func (c *curious) count(action string) int {
+func (c *inquirer) count(action string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.calls[action]
@@ -99,9 +99,9 @@ func curiousServers() []registry.Server {
 	}
 }
 
-func newCurious(t testing.TB, o Options) (*Handler, *curious) {
+func newCurious(t testing.TB, o Options) (*Handler, *inquirer) {
 	t.Helper()
-	plugin := &curious{gate: make(chan struct{})}
+	plugin := &inquirer{gate: make(chan struct{})}
 	if o.Invoker == nil {
 		o.Invoker = plugin
 	}

@@ -115,6 +115,9 @@ func (h *Handler) ask(ctx context.Context, x *exchange, s *clientSession, m *env
 			result, fault = nil, internalError(x.ref)
 		}
 	}()
+	if offer := h.taskMethod(x.server, s.version, m.method); offer != nil && !m.notification() {
+		return offer(ctx, x, eraOf(s.version), m)
+	}
 	if offer := h.offer(m.method); offer != nil && !m.notification() {
 		return offer(ctx, x, eraOf(s.version), m)
 	}
@@ -140,7 +143,7 @@ func (h *Handler) ask(ctx context.Context, x *exchange, s *clientSession, m *env
 			h.options.Logger.ErrorContext(ctx, "engine result", "method", m.method, "ref", x.ref, "error", err)
 			return nil, internalError(x.ref)
 		}
-		return result, nil
+		return x.server.withTasks(result, m.method, s.version), nil
 	default:
 		return nil, &rpcError{code: mcp.INTERNAL_ERROR, message: internalText(x.ref), status: http.StatusInternalServerError}
 	}

@@ -39,6 +39,8 @@ type Handler struct {
 	drain      sync.Once
 	cursors    *cursors
 	states     sealer // of requestState
+	works      works  // tasks that this replica works on
+	taskNews   wakers // who waits for news of a task
 }
 
 var _ http.Handler = (*Handler)(nil)

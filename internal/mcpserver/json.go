@@ -51,6 +51,34 @@ func member(object []byte, name string) json.RawMessage {
 	}
 }
 
+// addMember puts a member at the end of an object without blanks.
+func addMember(object json.RawMessage, name string, value json.RawMessage) json.RawMessage {
+	dst := append(json.RawMessage(nil), object[:len(object)-1]...)
+	if len(dst) > 1 {
+		dst = append(dst, ',')
+	}
+	dst = append(appendString(dst, name), ':')
+	return append(append(dst, value...), '}')
+}
+
+// setMember gives an object with the value in the place of the member that it may
+// have already.
+func setMember(object json.RawMessage, name string, value json.RawMessage) json.RawMessage {
+	rest := json.RawMessage(`{}`)
+	if isObject(object) {
+		for all := membersOf(object); ; {
+			n, v, ok := all.next()
+			if !ok {
+				break
+			}
+			if n != name {
+				rest = addMember(rest, n, v)
+			}
+		}
+	}
+	return addMember(rest, name, value)
+}
+
 // elements splits an array of JSON text that is known to be valid.
 func elements(array []byte) [][]byte {
 	var all [][]byte

@@ -3,6 +3,7 @@ package mcpserver
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -100,7 +101,12 @@ func (h *Handler) listenModern(x *exchange, m *envelope) {
 		x.refuse(&refusal{status: http.StatusNotAcceptable, message: "Accept must admit " + eventStream})
 		return
 	}
-	l := &listener{server: x.server.name, lists: lists(filter)}
+	tasks, fault := h.listenedTasks(x, m)
+	if fault != nil {
+		x.fail(m.id, fault)
+		return
+	}
+	l := &listener{server: x.server.name, lists: lists(filter), tasks: tasks, due: slices.Sorted(maps.Keys(tasks))}
 	defer h.listeners.add(l)()
 	if h.server(x.server.name) == nil { // from here on, its end is told
 		x.refuse(unknownServer(x.server.name))
@@ -114,6 +120,9 @@ func (h *Handler) listenModern(x *exchange, m *envelope) {
 	agreed, err := json.Marshal(filter)
 	if err != nil {
 		return // of booleans and strings
+	}
+	if tasks != nil {
+		agreed = addMember(agreed, "taskIds", appendStrings(nil, slices.Sorted(maps.Keys(tasks))))
 	}
 	out.send("notifications/subscriptions/acknowledged", append([]byte(`"notifications":`), agreed...))
 	if ended := out.run(x.r.Context()); ended { // by us: said with the answer to the request
@@ -202,6 +211,7 @@ func (n *notices) tell(ctx context.Context) (over bool) {
 			n.send("notifications/"+l.name+"/list_changed", nil)
 		}
 	}
+	n.tellTasks(ctx)
 	for _, uri := range updated {
 		if n.subscribed(ctx, uri) {
 			n.send("notifications/resources/updated", appendString([]byte(`"uri":`), uri))

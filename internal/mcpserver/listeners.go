@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	"maps"
 	"slices"
 	"sync"
 )
@@ -31,10 +32,12 @@ type listener struct {
 	lists   listKind // those that it wants to be told of
 
 	mu      sync.Mutex
-	changed listKind // not told yet
-	updated []string // resources, not told yet
-	ended   bool     // the session or the server is gone
-	quiet   bool     // a newer stream of the session is told instead
+	changed listKind        // not told yet
+	updated []string        // resources, not told yet
+	tasks   map[string]bool // those that a client of 2026-07-28 asked for
+	due     []string        // tasks that changed, not told yet
+	ended   bool            // the session or the server is gone
+	quiet   bool            // a newer stream of the session is told instead
 	wake    chan struct{}
 }
 
@@ -47,6 +50,17 @@ func (l *listener) take() (changed listKind, updated []string, ended bool) {
 	}
 	l.changed, l.updated = 0, nil
 	return changed, updated, l.ended
+}
+
+// takeTasks gives the tasks that there is something to tell about.
+func (l *listener) takeTasks() (due []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.quiet {
+		due = l.due
+	}
+	l.due = nil
+	return due
 }
 
 func (l *listener) tell(change func(*listener)) {
@@ -133,6 +147,26 @@ func (ls *listeners) any(server string) bool {
 		}
 	}
 	return false
+}
+
+// task tells of a task: the streams that asked for it, and those of its session.
+func (ls *listeners) task(id, session string) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for l := range ls.all {
+		if l.tasks[id] || session != "" && l.session == session {
+			l.tell(func(l *listener) { l.due = append(l.due, id) })
+		}
+	}
+}
+
+// allTasks tells of all tasks that were asked for: news may have been missed.
+func (ls *listeners) allTasks() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for l := range ls.all {
+		l.tell(func(l *listener) { l.due = slices.Collect(maps.Keys(l.tasks)) })
+	}
 }
 
 // end closes the streams of a session.

@@ -98,6 +98,8 @@ func checkModern(header http.Header, m *envelope) *rpcError {
 		fault = checkHeader(header, nameHeader, m.name)
 	case string(mcp.MethodResourcesRead):
 		fault = checkHeader(header, nameHeader, m.uri)
+	case string(mcp.MethodTasksGet), methodTasksUpdate, string(mcp.MethodTasksCancel):
+		fault = checkHeader(header, nameHeader, textOf(m.param("taskId")))
 	}
 	if fault == nil {
 		fault = checkCapabilities(m)

@@ -72,7 +72,7 @@ func (h *Handler) getPrompt(ctx context.Context, x *exchange, e era, m *envelope
 }
 
 // askArguments asks the user for what is missing, where the config allows that
-// of all of it. The error is an *[inputRequiredError] or *[rpcError].
+// of all of it. The error is an *[otherResultError] or *[rpcError].
 func (h *Handler) askArguments(
 	ctx context.Context, x *exchange, e era, m *envelope, p *prompt, missing []registry.PromptArgument,
 ) (map[string]string, error) {

@@ -16,7 +16,7 @@ const outcomeAsks = "input_required"
 
 // rounds calls the tool's action, and again as long as the plugin asks the
 // client for more. All calls of all transports come through here. The error is
-// an *[inputRequiredError] or *[rpcError], to be answered with.
+// an *[otherResultError] or *[rpcError], to be answered with.
 func (h *Handler) rounds(ctx context.Context, d *dialogue, t *tool, arguments json.RawMessage) (outcome, error) {
 	confirmed, err := h.confirm(ctx, d, t, arguments)
 	if err != nil {

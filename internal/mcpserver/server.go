@@ -38,6 +38,8 @@ type server struct {
 	versions [3]string
 	noSSE    bool // HTTP+SSE is switched off
 	confirms bool // users are asked before a destructive action
+	// taskAfter is how long a call may take before it is a task; 0: there are none.
+	taskAfter time.Duration
 }
 
 func (h *Handler) newServer(s registry.Server) (*server, error) {
@@ -53,7 +55,7 @@ func (h *Handler) newServer(s registry.Server) (*server, error) {
 // buildServer makes everything but the engine, which needs a handler to call.
 func buildServer(s registry.Server, c *cursors) (*server, error) {
 	built := &server{
-		name: s.Name, page: s.ListPage, noSSE: s.NoLegacySSE, confirms: s.ConfirmDestructive, cursors: c, resources: s.Resources,
+		name: s.Name, page: s.ListPage, noSSE: s.NoLegacySSE, confirms: s.ConfirmDestructive, taskAfter: s.TaskAfter, cursors: c, resources: s.Resources,
 		tools: make(map[string]*tool, len(s.Tools)), documents: map[string]*tool{}, prompts: map[string]*prompt{},
 	}
 	// Icons stay out of what every result repeats.
@@ -80,6 +82,9 @@ func (s *server) addTools(tools []registry.Tool) error {
 		}
 		if _, clash := s.tools[t.Name]; clash {
 			return fmt.Errorf("tool %q: name is taken by another action", t.Name)
+		}
+		if s.taskAfter > 0 {
+			tool.defined[legacy].Execution = &mcp.ToolExecution{TaskSupport: mcp.TaskSupportOptional}
 		}
 		s.tools[t.Name] = tool
 		s.documents[tool.action.ID] = tool

@@ -46,6 +46,9 @@ func (h *Handler) Heard(s session.Signal) {
 		if id, request, ok := strings.Cut(s.Key, " "); ok {
 			h.inflight.cancel(id, request)
 		}
+	case session.SignalTask:
+		id, owner, _ := strings.Cut(s.Key, " ")
+		h.heardTask(id, owner)
 	case session.SignalEnded:
 		h.ended(s.Key)
 	case session.SignalUnlisten:
@@ -68,6 +71,9 @@ func (h *Handler) resync() {
 	h.sessions.doubt()
 	h.mail.wakeAll()
 	h.followers.wakeAll()
+	h.taskNews.wakeAll()
+	h.works.each(func(w *work) { go w.look() })
+	h.listeners.allTasks()
 }
 
 // ended is told of a session that ended, here or elsewhere.

@@ -13,6 +13,7 @@ type Store interface {
 	SessionStore
 	StreamStore
 	Mailbox
+	TaskStore
 	// Signal tells all replicas where to look, this one too. What they are told
 	// is what [Handler.Heard] wants to hear.
 	Signal(ctx context.Context, signals ...session.Signal) error
@@ -37,6 +38,15 @@ type SessionStore interface {
 	Subscribe(ctx context.Context, id, uri string) error
 	Unsubscribe(ctx context.Context, id, uri string) error
 	Subscriptions(ctx context.Context, id string) ([]string, error)
+}
+
+// TaskStore keeps tasks.
+type TaskStore interface {
+	CreateTask(ctx context.Context, t session.Task) error
+	Task(ctx context.Context, id string) (session.Task, error)
+	// UpdateTask gives false where the task is over already: it never changes.
+	UpdateTask(ctx context.Context, t session.Task) (changed bool, err error)
+	Tasks(ctx context.Context, server, principal, sessionID, after string, limit int) ([]session.Task, error)
 }
 
 // StreamStore is the event log: what a client that comes back is given again.

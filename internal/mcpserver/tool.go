@@ -142,6 +142,10 @@ func appendTool(dst []byte, t *mcp.Tool) []byte {
 	if t.RawOutputSchema != nil {
 		dst = append(append(dst, `,"outputSchema":`...), t.RawOutputSchema...)
 	}
+	if t.Execution != nil {
+		dst = appendString(append(dst, `,"execution":{"taskSupport":`...), string(t.Execution.TaskSupport))
+		dst = append(dst, '}')
+	}
 	dst = append(dst, `,"annotations":{`...)
 	if t.Annotations.Title != "" {
 		dst = append(appendString(append(dst, `"title":`...), t.Annotations.Title), ',')

@@ -21,5 +21,5 @@ const (
 	SignalUnlisten  = "unlisten"  // a session whose newest stream of its own was closed
 	SignalLists     = "lists"     // "server kind": a list of a server changed at some replica
 	SignalDocuments = "documents" // documents or config changed at some replica
-	SignalTask      = "task"      // a task that changed, or is to be cancelled
+	SignalTask      = "task"      // "task session", or "task" where it has none: it changed, or is to be cancelled
 )
