@@ -7,10 +7,10 @@ GOLANGCI_VERSION := $(shell sed -n 's/^golangci_version=//p' .ci/run)
 GOLANGCI := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stagedoor/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance oracle replicas backstage clean
+.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance clients oracle replicas backstage replica-cost manifests clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## a static binary: bin/stagedoor
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/stagedoor ./cmd/stagedoor
@@ -62,7 +62,14 @@ sdk: build ## drive the binary with MCP's official TypeScript client
 
 conformance: build ## hold the binary to the official conformance suites
 	npm ci --prefix test/conformance --no-audit --no-fund --loglevel=error
-	$(GO) run ./test/conformance -gateway bin/stagedoor -suites test/conformance
+	$(GO) run ./test/conformance -gateway bin/stagedoor -suites test/conformance -expected test/conformance/expected-failures.txt
+
+clients: build ## drive the binary with the official clients in TypeScript and Go, and the Inspector
+	npm ci --prefix test/conformance --no-audit --no-fund --loglevel=error
+	npm ci --prefix test/sdk --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(GO) run ./test/conformance -gateway bin/stagedoor test/conformance/node_modules/node/bin/node test/sdk/clients.mjs
+	$(GO) run ./test/conformance -gateway bin/stagedoor test/conformance/node_modules/node/bin/node test/sdk/inspector.mjs
+	$(GO) run ./test/conformance -gateway bin/stagedoor $(GO) test -C test/gosdk -count=1 ./...
 
 oracle: ## compare requests with swagger-client's, and write docs/conformance.md
 	npm ci --prefix test/oracle --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error
@@ -73,6 +80,12 @@ replicas: ## two replicas on one Postgres, killed, stopped and cut off, at lengt
 
 backstage: ## compare with a real Backstage, which is installed from npm
 	test/backstage/run.sh
+
+replica-cost: ## what an idle replica costs, measured for a minute
+	$(GO) test -count=1 -run TestReplicaCost ./cmd/stagedoor -v -cost 60s | grep replicas
+
+manifests: ## hold deploy/ to Kubernetes's own schemas
+	$(GO) test -count=1 ./test/deploy
 
 clean: ## remove what was built here
 	rm -rf bin test/sdk/node_modules test/conformance/node_modules test/oracle/node_modules

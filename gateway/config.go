@@ -125,6 +125,7 @@ type Server struct {
 	ToolNames    string            `koanf:"toolNames" doc:"Template of tool names, with {plugin} and {action}. \"{plugin}.{action}\" gives Backstage's names."`
 	LegacySSE    string            `koanf:"legacySSE" enum:"on,off" doc:"The deprecated HTTP+SSE transport at /mcp/{name}/sse, for clients that know nothing newer."`
 	ListPage     int               `koanf:"listPage" doc:"How many tools, prompts or resources one page of a list has."`
+	Confirm      string            `koanf:"confirm" enum:"none,destructive" doc:"Of which actions users are asked whether they may be called: of none, or of the destructive ones. A client that cannot ask its user cannot call those."`
 	Actions      Allowlist         `koanf:"actions" doc:"Which actions are the server's tools. Nothing is shown that is not included."`
 	Prompts      map[string]Prompt `koanf:"prompts" names:"^[a-zA-Z0-9_-]{1,64}$" doc:"Templates of messages that users pick and fill in, by name."`
 	Resources    []Resource        `koanf:"resources" doc:"What actions answer, to be read under URIs, beside the document of each action (stagedoor://actions/ID), which is always there."`
@@ -224,7 +225,7 @@ func DefaultPlugin() Plugin {
 
 // DefaultServer is what holds where a server says nothing.
 func DefaultServer() Server {
-	return Server{ToolNames: "{plugin}_{action}", LegacySSE: "on", ListPage: 1000}
+	return Server{ToolNames: "{plugin}_{action}", LegacySSE: "on", ListPage: 1000, Confirm: "none"}
 }
 
 // origins are the allowed origins as browsers write them.
@@ -272,7 +273,7 @@ func (c Config) withDefaults() Config {
 		c.Plugins[name] = p
 	}
 	for name, s := range c.Servers {
-		s.LegacySSE = cmp.Or(s.LegacySSE, DefaultServer().LegacySSE)
+		s.Confirm, s.LegacySSE = cmp.Or(s.Confirm, DefaultServer().Confirm), cmp.Or(s.LegacySSE, DefaultServer().LegacySSE)
 		s.ToolNames, s.ListPage = cmp.Or(s.ToolNames, DefaultServer().ToolNames), cmp.Or(s.ListPage, DefaultServer().ListPage)
 		c.Servers[name] = s
 	}

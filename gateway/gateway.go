@@ -48,10 +48,10 @@ type Gateway struct {
 	serving   atomic.Pointer[serving]
 	files     atomic.Pointer[[]string] // see Files
 
-	replica  session.Replica      // this process among those that share the database
-	peer     atomic.Pointer[peer] // nil until there are MCP servers
-	changed  chan struct{}        // another replica read something new
-	away     atomic.Bool          // the database did not answer when it was last asked
+	replica  session.Replica                   // this process among those that share the database
+	hearing  atomic.Pointer[mcpserver.Handler] // mcp, once it has its servers
+	changed  chan struct{}                     // another replica read something new
+	away     atomic.Bool                       // the database did not answer when it was last asked
 	draining atomic.Bool
 
 	stop    context.CancelFunc
@@ -190,9 +190,7 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 	if err := g.mcp.SetServers(next.snapshot.Servers()); err != nil {
 		return err
 	}
-	if p, ok := any(g.mcp).(peer); ok {
-		g.peer.Store(&p)
-	}
+	g.hearing.Store(g.mcp)
 	g.handler = g.routes()
 	return nil
 }

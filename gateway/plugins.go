@@ -225,7 +225,8 @@ func serverSpecs(servers map[string]Server, known Faults) (out []registry.Server
 		s := servers[name]
 		spec := registry.ServerSpec{
 			Name: name, Title: s.Title, Version: s.Version, Description: s.Description, WebsiteURL: s.WebsiteURL, Icons: icons(s.Icons),
-			Instructions: s.Instructions, ListPage: s.ListPage, ToolNames: s.ToolNames, NoLegacySSE: s.LegacySSE == "off",
+			Instructions: s.Instructions, ListPage: s.ListPage, ToolNames: s.ToolNames,
+			NoLegacySSE: s.LegacySSE == "off", ConfirmDestructive: s.Confirm == "destructive",
 			Include: rules("servers."+name+".actions.include", s.Actions.Include),
 			Exclude: rules("servers."+name+".actions.exclude", s.Actions.Exclude),
 		}

@@ -20,15 +20,6 @@ const (
 	databaseBound = 3 * time.Second
 )
 
-// peer is what the MCP servers have to do with other replicas, and with the end
-// of this one.
-type peer interface {
-	// Heard is told what replicas say, this one included, one word after the other.
-	Heard(s session.Signal)
-	// Drain ends the streams on which nothing is under way.
-	Drain()
-}
-
 // listen gives what replicas say to those whom it concerns, and returns when it
 // is sure to miss nothing from now on. A database that is away is not waited for.
 func (g *Gateway) listen(ctx context.Context) {
@@ -60,8 +51,8 @@ func (g *Gateway) heard(s session.Signal, late bool) {
 		default: // it is known
 		}
 	}
-	if p := g.peer.Load(); p != nil {
-		(*p).Heard(s)
+	if mcp := g.hearing.Load(); mcp != nil {
+		mcp.Heard(s)
 	}
 }
 
@@ -87,8 +78,8 @@ func (g *Gateway) beat(ctx context.Context) {
 	}
 }
 
-func (g *Gateway) beatOnce(ctx context.Context, differing *skew) {
-	ctx, cancel := context.WithTimeout(ctx, databaseBound)
+func (g *Gateway) beatOnce(running context.Context, differing *skew) {
+	ctx, cancel := context.WithTimeout(running, databaseBound)
 	defer cancel()
 	own := g.replica
 	own.Generation = g.serving.Load().generation
@@ -97,7 +88,7 @@ func (g *Gateway) beatOnce(ctx context.Context, differing *skew) {
 	if err == nil {
 		all, err = g.db.Replicas(ctx)
 	}
-	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
+	if running.Err() != nil {
 		return // the gateway stops
 	}
 	g.answers(ctx, err)
@@ -186,9 +177,7 @@ func (g *Gateway) Drain() { g.draining.Store(true) }
 // protocol has it. They would hold up http.Server.Shutdown for ever: give it to
 // http.Server.RegisterOnShutdown.
 func (g *Gateway) EndStreams() {
-	if p := g.peer.Load(); p != nil {
-		(*p).Drain()
-	}
+	g.mcp.Drain()
 }
 
 // Generation is a short text that is the same for all gateways of one version

@@ -255,6 +255,7 @@ func (s Server) validate(fs *Faults, server string, plugins map[string]Plugin) {
 	if s.ListPage < 1 {
 		fs.add(path+".listPage", "", "has to be more than 0")
 	}
+	oneOf(fs, path+".confirm", s.Confirm, "none", "destructive")
 	s.validateOffers(fs, path)
 	if len(s.Actions.Include) == 0 {
 		fs.add(path+".actions", `include: ["catalog:*"] shows all actions of the plugin catalog`, "nothing is included, so the server would have no tools")

@@ -208,7 +208,9 @@ func (p *process) tools() string {
 		p.t.Fatal(err)
 	}
 	var list struct {
-		Result struct{ Tools []struct{ Name, Description string } }
+		Result struct {
+			Tools []struct{ Name, Description string }
+		}
 	}
 	if err := json.Unmarshal([]byte(answer), &list); err != nil {
 		p.t.Fatal(err, answer)

@@ -12,11 +12,18 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/stagedoor/stagedoor/internal/store/storetest"
 )
 
-// TestMain lets the scripts run this program as the command "stagedoor".
+// databases are the package's tests with the Postgres that they start.
+type databases struct{ *testing.M }
+
+func (d databases) Run() int { return storetest.Main(d.M) }
+
+// TestMain lets tests run this program as the command "stagedoor".
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"stagedoor": main})
+	testscript.Main(databases{m}, map[string]func(){"stagedoor": main})
 }
 
 // TestScripts runs testdata/script/*.txtar.

@@ -14,20 +14,20 @@ import (
 )
 
 // appendCall answers tools/call on the straight path.
-func (h *Handler) appendCall(ctx context.Context, x *exchange, dst []byte, e era, m *envelope) []byte {
+func (h *Handler) appendCall(ctx context.Context, x *exchange, dst []byte, e era, m *envelope) ([]byte, *rpcError) {
 	if m.name == "" {
 		h.observe(ctx, x, telemetry.UnknownTool, outcomeInvalid, 0, nil)
-		return invalidParams("params.name must be a tool's name").append(dst, m.id)
+		return dst, invalidParams("params.name must be a tool's name")
 	}
 	t, ok := x.server.tools[m.name]
 	if !ok || !x.server.sees(x.principal, t.action) {
 		h.observe(ctx, x, telemetry.UnknownTool, outcomeUnknown, 0, nil)
-		return unknownTool(m.name).append(dst, m.id)
+		return dst, unknownTool(m.name)
 	}
 	arguments, fault := argumentsOf(m.arguments)
 	if fault != nil {
 		h.observe(ctx, x, t.name, outcomeInvalid, 0, nil)
-		return fault.append(dst, m.id)
+		return dst, fault
 	}
 	if m.progress != nil && (x.stream.allowed || x.forwards()) {
 		ctx = invoke.WithProgress(ctx, x.progress(m.progress))
@@ -35,20 +35,45 @@ func (h *Handler) appendCall(ctx context.Context, x *exchange, dst []byte, e era
 	if logs := x.logs(t, x.logLevelOf(e, m)); logs != nil {
 		ctx = invoke.WithLog(ctx, logs)
 	}
-	o := h.call(ctx, x, t, arguments)
+	o, err := h.answerCall(ctx, x, e, m, t, arguments)
 	dst = append(appendHead(dst, m.id), `,"result":`...)
-	dst = o.append(dst, x.server, t, e)
-	return append(dst, '}')
+	if err == nil {
+		return append(o.append(dst, x.server, t, e), '}'), nil
+	}
+	result, fault := instead(err)
+	return append(append(dst, result...), '}'), fault
 }
 
-// call invokes the tool's action; both paths come through here.
-func (h *Handler) call(ctx context.Context, x *exchange, t *tool, arguments json.RawMessage) outcome {
+// answerCall makes the call; both paths come through here. The errors are those
+// of [Handler.rounds].
+func (h *Handler) answerCall(
+	ctx context.Context, x *exchange, e era, m *envelope, t *tool, arguments json.RawMessage,
+) (outcome, error) {
+	if !t.action.Response.MCP && !x.server.mustConfirm(t) { // nobody is asked
+		o, _ := h.call(ctx, x, t, arguments)
+		return o, nil
+	}
+	d, fault := h.newDialogue(x, e, m, t.name, arguments)
+	if fault != nil {
+		h.observe(ctx, x, t.name, outcomeInvalid, 0, nil)
+		return outcome{}, fault
+	}
+	return h.rounds(ctx, d, t, arguments)
+}
+
+// call invokes the tool's action. What the plugin asks has to be asked before
+// there is an outcome; the one that is given is for whoever cannot.
+func (h *Handler) call(ctx context.Context, x *exchange, t *tool, arguments json.RawMessage) (outcome, *invoke.MCP) {
 	start := time.Now()
 	result, err := h.invoke(ctx, x.principal, t.action, arguments)
 	o := outcomeOf(result, err, x.ref)
 	o.version = x.session.ProtocolVersion
+	var asks *invoke.MCP
+	if err == nil && result != nil && result.MCP != nil && result.MCP.Asks != nil {
+		asks, o.label = result.MCP, outcomeAsks
+	}
 	h.observe(ctx, x, t.name, o.label, time.Since(start), err)
-	return o
+	return o, asks
 }
 
 // invoke turns a panic below into an error: one call must not cost the others

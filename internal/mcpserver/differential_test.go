@@ -105,7 +105,11 @@ func straightAnswer(h *Handler, x *exchange, e era, m *envelope) []byte {
 	if m.method == string(mcp.MethodToolsList) {
 		return x.appendList(nil, e, m)
 	}
-	return h.appendCall(context.Background(), x, nil, e, m)
+	answer, fault := h.appendCall(context.Background(), x, nil, e, m)
+	if fault != nil {
+		return fault.append(nil, m.id)
+	}
+	return answer
 }
 
 func stockAnswer(t *testing.T, h *Handler, x *exchange, e era, m *envelope) []byte {
@@ -113,7 +117,7 @@ func stockAnswer(t *testing.T, h *Handler, x *exchange, e era, m *envelope) []by
 	if e == modern {
 		version = mcp.ProtocolVersion20260728
 	}
-	ctx := context.WithValue(t.Context(), askedKey{}, asked{x, m})
+	ctx := context.WithValue(t.Context(), askedKey{}, asked{x, m, new(*rpcError)})
 	ctx = x.server.engine.WithContext(ctx, newClientSession("s", version))
 	raw, err := json.Marshal(x.server.engine.HandleMessage(ctx, m.message()))
 	if err != nil {

@@ -19,6 +19,8 @@ import (
 type asked struct {
 	x *exchange
 	m *envelope
+	// fault is a handler's: mcp-go would make an internal error of it.
+	fault **rpcError
 }
 
 type askedKey struct{}
@@ -87,8 +89,18 @@ func (h *Handler) engineCall(t *tool) mcpgo.ToolHandlerFunc {
 		if mcpgo.IsModernRequest(ctx) {
 			e = modern
 		}
-		o := h.call(ctx, q.x, t, arguments)
-		return o.result(t, e), nil
+		o, err := h.answerCall(ctx, q.x, e, q.m, t, arguments)
+		if err == nil {
+			return o.result(t, e), nil
+		}
+		raw, fault := instead(err)
+		if fault != nil {
+			*q.fault = fault
+			return nil, fault
+		}
+		result := &mcp.CallToolResult{}
+		result.ResultType = mcp.ResultTypeInputRequired
+		return result, json.Unmarshal(raw, &result.MultiRoundTripResult)
 	}
 }
 
@@ -103,14 +115,17 @@ func (h *Handler) ask(ctx context.Context, x *exchange, s *clientSession, m *env
 			result, fault = nil, internalError(x.ref)
 		}
 	}()
-	if offer := offers[m.method]; offer != nil && !m.notification() {
-		return offer(h, ctx, x, eraOf(s.version), m)
+	if offer := h.offer(m.method); offer != nil && !m.notification() {
+		return offer(ctx, x, eraOf(s.version), m)
 	}
-	ctx = context.WithValue(x.server.engine.WithContext(ctx, s), askedKey{}, asked{x, m})
+	ctx = context.WithValue(x.server.engine.WithContext(ctx, s), askedKey{}, asked{x, m, &fault})
 	switch answer := x.server.engine.HandleMessage(ctx, m.message()).(type) {
 	case nil:
 		return nil, nil
 	case mcp.JSONRPCError:
+		if fault != nil {
+			return nil, fault
+		}
 		if strings.Contains(answer.Error.Message, "json: ") { // Go's words, not the protocol's
 			return nil, invalidParams("params are not what " + m.method + " takes")
 		}

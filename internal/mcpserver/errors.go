@@ -17,6 +17,8 @@ type rpcError struct {
 	status  int // HTTP status, 0 for 200
 }
 
+func (e *rpcError) Error() string { return e.message }
+
 func invalidRequest(message string) *rpcError {
 	return &rpcError{code: mcp.INVALID_REQUEST, message: message, status: http.StatusBadRequest}
 }

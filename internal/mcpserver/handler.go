@@ -35,9 +35,10 @@ type Handler struct {
 	mail       wakers // who waits for mail at an address
 	followers  wakers // who reads a stream from the log
 	buffers    buffers
-	cursors    *cursors
 	draining   chan struct{} // closed when the gateway stops
 	drain      sync.Once
+	cursors    *cursors
+	states     sealer // of requestState
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -60,6 +61,9 @@ func New(o Options) (*Handler, error) {
 	}
 	var err error
 	if h.cursors, err = newCursors(o.Secret); err != nil {
+		return nil, err
+	}
+	if h.states, err = newSealer(o.Secret, "request state"); err != nil {
 		return nil, err
 	}
 	return h, h.SetAllowedOrigins(o.AllowedOrigins)

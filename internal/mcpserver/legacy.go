@@ -71,7 +71,11 @@ func (h *Handler) appendLegacy(ctx context.Context, x *exchange, dst []byte, m *
 	defer done()
 	switch m.method {
 	case string(mcp.MethodToolsCall):
-		return h.appendCall(ctx, x, dst, legacy, m)
+		answer, fault := h.appendCall(ctx, x, dst, legacy, m)
+		if fault != nil {
+			return fault.append(dst, m.id)
+		}
+		return answer
 	case string(mcp.MethodToolsList):
 		return x.appendList(dst, legacy, m)
 	case string(mcp.MethodSetLogLevel):

@@ -10,7 +10,6 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
-	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/session"
 )
 
@@ -92,7 +91,7 @@ func (h *Handler) subscribed(id string) func(ctx context.Context, uri string) bo
 
 // listenModern is subscriptions/listen of 2026-07-28 (basic/patterns/subscriptions).
 func (h *Handler) listenModern(x *exchange, m *envelope) {
-	filter, fault := x.server.subscription(x.principal, m)
+	filter, fault := x.subscription(m)
 	if fault != nil {
 		x.fail(m.id, fault)
 		return
@@ -149,7 +148,7 @@ func lists(filter mcp.SubscriptionFilter) (wanted listKind) {
 }
 
 // subscription reads what the client asked for, as far as the server agrees.
-func (s *server) subscription(p registry.Principal, m *envelope) (filter mcp.SubscriptionFilter, fault *rpcError) {
+func (x *exchange) subscription(m *envelope) (filter mcp.SubscriptionFilter, fault *rpcError) {
 	raw := m.param("notifications")
 	if !isObject(raw) || json.Unmarshal(raw, &filter) != nil {
 		return filter, invalidParams("params.notifications must say which notifications are wanted")
@@ -157,7 +156,7 @@ func (s *server) subscription(p registry.Principal, m *envelope) (filter mcp.Sub
 	if len(filter.ResourceSubscriptions) > maxResourceSubscriptions {
 		return filter, invalidParams("resourceSubscriptions are at most 1000")
 	}
-	filter.ResourceSubscriptions = slices.DeleteFunc(filter.ResourceSubscriptions, func(uri string) bool { return !s.hasResource(p, uri) })
+	filter.ResourceSubscriptions = slices.DeleteFunc(filter.ResourceSubscriptions, func(uri string) bool { return !x.server.hasResource(x.principal, uri) })
 	return filter, nil
 }
 

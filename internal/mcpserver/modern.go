@@ -60,8 +60,13 @@ func (h *Handler) answerModern(x *exchange, m *envelope, key inflightKey) {
 	case string(mcp.MethodToolsList):
 		x.sendList(modern, m)
 	case string(mcp.MethodToolsCall):
-		*buffer = h.appendCall(ctx, x, *buffer, modern, m)
-		x.send(http.StatusOK, *buffer)
+		answer, fault := h.appendCall(ctx, x, *buffer, modern, m)
+		if fault != nil {
+			x.fail(m.id, fault)
+			return
+		}
+		*buffer = answer
+		x.send(http.StatusOK, answer)
 	default:
 		result, fault := h.ask(ctx, x, newClientSession("request:"+x.ref, m.version), m)
 		if fault != nil && fault.code == mcp.METHOD_NOT_FOUND {

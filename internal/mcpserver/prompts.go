@@ -1,14 +1,18 @@
 package mcpserver
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
 
@@ -58,9 +62,60 @@ func (h *Handler) getPrompt(ctx context.Context, x *exchange, e era, m *envelope
 		return nil, fault
 	}
 	if missing := p.missing(values); len(missing) > 0 {
-		return nil, invalidParams("arguments are missing: " + strings.Join(argumentNames(missing), ", "))
+		asked, err := h.askArguments(ctx, x, e, m, p, missing)
+		if err != nil {
+			return instead(err)
+		}
+		maps.Copy(values, asked)
 	}
 	return h.fill(ctx, x, e, p, values)
+}
+
+// askArguments asks the user for what is missing, where the config allows that
+// of all of it. The error is an *[inputRequiredError] or *[rpcError].
+func (h *Handler) askArguments(
+	ctx context.Context, x *exchange, e era, m *envelope, p *prompt, missing []registry.PromptArgument,
+) (map[string]string, error) {
+	names := strings.Join(argumentNames(missing), ", ")
+	schema, ok := question(missing)
+	if !ok {
+		return nil, invalidParams("arguments are missing: " + names)
+	}
+	arguments, fault := argumentsOf(m.arguments)
+	if fault != nil {
+		return nil, fault
+	}
+	d, fault := h.newDialogue(x, e, m, p.Name, arguments)
+	if fault != nil {
+		return nil, fault
+	}
+	at := d.turn
+	if at == nil {
+		title := cmp.Or(p.Title, p.Name)
+		at = &turn{About: turnPrompt, Asked: elicitation("arguments", "What should "+title+" be about?", schema)}
+	}
+	answers, err := d.ask(ctx, at)
+	if told := (*invoke.Error)(nil); errors.As(err, &told) {
+		return nil, invalidParams("arguments are missing: " + names + ". " + told.Message)
+	}
+	if err != nil {
+		return nil, err
+	}
+	answer := member(answers, "arguments")
+	if action := textOf(member(answer, "action")); action != "accept" {
+		return nil, invalidParams("arguments are missing: " + names + ". The user was asked and chose: " + action)
+	}
+	values, fault := p.values(member(answer, "content"))
+	if fault != nil {
+		return nil, fault
+	}
+	asked := map[string]string{}
+	for _, a := range missing {
+		if asked[a.Name] = values[a.Name]; asked[a.Name] == "" {
+			return nil, invalidParams("argument " + a.Name + " is missing in the user's answer")
+		}
+	}
+	return asked, nil
 }
 
 // fill writes the result of prompts/get, for values none of which is missing.

@@ -37,6 +37,7 @@ type server struct {
 	// templates) list, without regard to who asks.
 	versions [3]string
 	noSSE    bool // HTTP+SSE is switched off
+	confirms bool // users are asked before a destructive action
 }
 
 func (h *Handler) newServer(s registry.Server) (*server, error) {
@@ -52,7 +53,7 @@ func (h *Handler) newServer(s registry.Server) (*server, error) {
 // buildServer makes everything but the engine, which needs a handler to call.
 func buildServer(s registry.Server, c *cursors) (*server, error) {
 	built := &server{
-		name: s.Name, page: s.ListPage, noSSE: s.NoLegacySSE, cursors: c, resources: s.Resources,
+		name: s.Name, page: s.ListPage, noSSE: s.NoLegacySSE, confirms: s.ConfirmDestructive, cursors: c, resources: s.Resources,
 		tools: make(map[string]*tool, len(s.Tools)), documents: map[string]*tool{}, prompts: map[string]*prompt{},
 	}
 	// Icons stay out of what every result repeats.

@@ -16,6 +16,9 @@ type Store interface {
 	// Signal tells all replicas where to look, this one too. What they are told
 	// is what [Handler.Heard] wants to hear.
 	Signal(ctx context.Context, signals ...session.Signal) error
+	// Spend notes that the nonce was used, and tells whether this is the first
+	// time at any replica. It is remembered until the time at least.
+	Spend(ctx context.Context, nonce string, until time.Time) (first bool, err error)
 	// Alive tells whether a replica was heard of within the time.
 	Alive(ctx context.Context, replica string, within time.Duration) (bool, error)
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"time"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/openapi"
@@ -48,9 +49,14 @@ type Server struct {
 	Instructions string
 	ListPage     int  // entries on one page of a list; 0: all
 	NoLegacySSE  bool // it does not speak HTTP+SSE
-	Tools        []Tool
-	Prompts      []Prompt   // ordered by name
-	Resources    []Resource // in the config's order
+	// ConfirmDestructive says that users are asked before a destructive action.
+	ConfirmDestructive bool
+	// TaskAfter is how long a call may take before it is a task, for clients that
+	// know tasks; 0: there are none.
+	TaskAfter time.Duration
+	Tools     []Tool
+	Prompts   []Prompt   // ordered by name
+	Resources []Resource // in the config's order
 }
 
 // Plugin is what the registry needs of one plugin.
@@ -99,11 +105,14 @@ type ServerSpec struct {
 	Instructions string
 	ListPage     int
 	NoLegacySSE  bool
-	ToolNames    string // template, "{plugin}_{action}" by default
-	Include      []Rule
-	Exclude      []Rule
-	Prompts      []Prompt // ordered by name
-	Resources    []ResourceSpec
+	// ConfirmDestructive and TaskAfter are as in [Server].
+	ConfirmDestructive bool
+	TaskAfter          time.Duration
+	ToolNames          string // template, "{plugin}_{action}" by default
+	Include            []Rule
+	Exclude            []Rule
+	Prompts            []Prompt // ordered by name
+	Resources          []ResourceSpec
 }
 
 // Fault is something in the config that the actions do not bear out. Path is

@@ -29,7 +29,8 @@ var toolName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
 func (s *Snapshot) server(spec ServerSpec) (Server, []Fault) {
 	server := Server{
 		Name: spec.Name, Title: spec.Title, Version: spec.Version, Description: spec.Description, WebsiteURL: spec.WebsiteURL,
-		Icons: spec.Icons, Instructions: spec.Instructions, ListPage: spec.ListPage, NoLegacySSE: spec.NoLegacySSE, Prompts: spec.Prompts,
+		Icons: spec.Icons, Instructions: spec.Instructions, ListPage: spec.ListPage, NoLegacySSE: spec.NoLegacySSE,
+		ConfirmDestructive: spec.ConfirmDestructive, TaskAfter: spec.TaskAfter, Prompts: spec.Prompts,
 	}
 	faults := s.checkRules(spec)
 	template := spec.ToolNames

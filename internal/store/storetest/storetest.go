@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/stagedoor/stagedoor/internal/store"
 )
 
@@ -76,6 +78,20 @@ func Postgres(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return shared.cluster.url(name)
+}
+
+// Connections counts those that a database has, beside the one that asks.
+func Connections(t testing.TB, url string) (n int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err == nil {
+		const count = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`
+		err = errors.Join(conn.QueryRow(t.Context(), count).Scan(&n), conn.Close(t.Context()))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // Server is a Postgres of one test alone, which may stop and start it.
