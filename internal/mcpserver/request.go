@@ -79,7 +79,7 @@ func (h *Handler) answered(ctx context.Context, x *exchange, m *envelope) {
 	}
 	address := answerAddress(x.session.ID, id)
 	if err := h.options.Store.PutMail(ctx, address, m.raw); err != nil {
-		h.storeAway(ctx, x, err)
+		_ = h.storeAway(ctx, x, err) // there is nobody to be told
 		return
 	}
 	h.mail.wake(address)
