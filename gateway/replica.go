@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/session"
+	"github.com/stagedoor/stagedoor/internal/store"
 )
 
 const (
@@ -16,6 +17,14 @@ const (
 	// skewAfter is how long replicas may serve different generations before
 	// that is told: a rolling update and the mounting of a ConfigMap take as long.
 	skewAfter = time.Minute
+	// purgeEvery is how often what nobody will ask for again goes from the database.
+	purgeEvery = time.Minute
+	// mailLife is how long a message waits for the replica that it is for; longer
+	// than any call.
+	mailLife = 15 * time.Minute
+	// rowLife is how long replicas that died without a word, and what has expired,
+	// stay: clocks differ, and a nonce must not go before what carries it expires.
+	rowLife = time.Hour
 	// databaseBound is how long the database may take to answer in the background.
 	databaseBound = 3 * time.Second
 )
@@ -102,6 +111,26 @@ func (g *Gateway) beatOnce(running context.Context, differing *skew) {
 		g.log.WarnContext(ctx, "replicas serve different generations", "replica", own.ID, "generation", own.Generation, "others", others)
 	case skewEnded:
 		g.log.InfoContext(ctx, "replicas serve the same generation again", "generation", own.Generation)
+	}
+}
+
+// purge removes what nobody will ask for again: messages that nobody came for,
+// replicas that died, what has expired. Each replica does, at once and then
+// every minute.
+func (g *Gateway) purge(ctx context.Context) {
+	ticker := time.NewTicker(purgeEvery)
+	defer ticker.Stop()
+	for {
+		now := time.Now()
+		_, err := g.db.Purge(ctx, store.PurgeBefore{Expired: now.Add(-rowLife), Mail: now.Add(-mailLife), Replicas: now.Add(-rowLife)})
+		if err != nil && ctx.Err() == nil {
+			g.log.WarnContext(ctx, "purge of the database", "error", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
