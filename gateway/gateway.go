@@ -207,6 +207,7 @@ func (g *Gateway) run(ctx context.Context, first generation) {
 		return
 	}
 	g.running.Go(func() { g.beat(ctx) })
+	g.running.Go(func() { g.purge(ctx) })
 	g.running.Go(func() { g.mcp.Run(ctx) })
 	g.running.Go(func() { g.outputs.Run(ctx) })
 	first.run(ctx, g)

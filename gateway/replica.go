@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/session"
+	"github.com/stagedoor/stagedoor/internal/store"
 )
 
 const (
@@ -16,6 +17,14 @@ const (
 	// skewAfter is how long replicas may serve different generations before
 	// that is told: a rolling update and the mounting of a ConfigMap take as long.
 	skewAfter = time.Minute
+	// purgeEvery is how often what nobody will ask for again goes from the database.
+	purgeEvery = time.Minute
+	// mailLife is how long a message waits for the replica that it is for; longer
+	// than any call.
+	mailLife = 15 * time.Minute
+	// rowLife is how long replicas that died without a word, and what has expired,
+	// stay: clocks differ, and a nonce must not go before what carries it expires.
+	rowLife = time.Hour
 	// databaseBound is how long the database may take to answer in the background.
 	databaseBound = 3 * time.Second
 )
@@ -105,6 +114,26 @@ func (g *Gateway) beatOnce(running context.Context, differing *skew) {
 	}
 }
 
+// purge removes what nobody will ask for again: messages that nobody came for,
+// replicas that died, what has expired. Each replica does, at once and then
+// every minute.
+func (g *Gateway) purge(ctx context.Context) {
+	ticker := time.NewTicker(purgeEvery)
+	defer ticker.Stop()
+	for {
+		now := time.Now()
+		_, err := g.db.Purge(ctx, store.PurgeBefore{Expired: now.Add(-rowLife), Mail: now.Add(-mailLife), Replicas: now.Add(-rowLife)})
+		if err != nil && ctx.Err() == nil {
+			g.log.WarnContext(ctx, "purge of the database", "error", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // answers notes whether the database does, and logs when that changes.
 func (g *Gateway) answers(ctx context.Context, err error) {
 	g.metrics.DatabaseUp(err == nil)
@@ -179,6 +208,10 @@ func (g *Gateway) Drain() { g.draining.Store(true) }
 func (g *Gateway) EndStreams() {
 	g.mcp.Drain()
 }
+
+// Finish waits for the tasks that go on after their requests were answered. It
+// comes after http.Server.Shutdown, and shares its deadline.
+func (g *Gateway) Finish(ctx context.Context) error { return g.mcp.Finish(ctx) }
 
 // Generation is a short text that is the same for all gateways of one version
 // that show the same: a hash of config and documents, without secrets.

@@ -79,6 +79,39 @@ func documents(t *testing.T, action func(fetch int64) string) string {
 	return server.URL + "/openapi.yaml"
 }
 
+// TestPurge: what nobody will ask for again goes from the database, and nothing else.
+func TestPurge(t *testing.T) {
+	t.Parallel()
+	url := storetest.SQLite(t)
+	db, err := store.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	spend := func(nonce string, until time.Time) bool {
+		t.Helper()
+		first, err := db.Spend(t.Context(), nonce, until)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return first
+	}
+	now := time.Now()
+	spend("old", now.Add(-2*time.Hour))
+	spend("just expired", now.Add(-time.Minute))
+	if err := db.PutMail(t.Context(), "address", []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	start(t, replicaConfig(url, documents(t, func(int64) string { return "a" })))
+	probe(t, "what expired is kept for ever", func() bool { return spend("old", now.Add(-2*time.Hour)) })
+	if spend("just expired", now) {
+		t.Error("a nonce is forgotten though another replica's clock may be behind")
+	}
+	if mail, err := db.TakeMail(t.Context(), "address"); len(mail) != 1 || err != nil {
+		t.Errorf("mail is lost: %v", err)
+	}
+}
+
 // overheard is the signals of one topic on a database, as they come.
 func overheard(t *testing.T, url string) (*store.DB, <-chan session.Signal) {
 	t.Helper()

@@ -132,7 +132,11 @@ func serveUntil(ctx context.Context, l net.Listener, g *gateway.Gateway, log *sl
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), times.Timeout)
 	defer cancel()
-	if err := server.Shutdown(drain); err != nil {
+	err := server.Shutdown(drain)
+	if err == nil {
+		err = g.Finish(drain)
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("calls in flight took longer than %v", times.Timeout), server.Close())
 	}
 	return nil

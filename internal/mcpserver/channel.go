@@ -55,7 +55,9 @@ func (c *channel) done()  { c.add(-1) }
 func (c *channel) add(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.work += n
+	if c.work += n; c.work == 0 {
+		nudge(c.wake) // somebody may wait for the last of it
+	}
 }
 
 // idle tells whether all that there will be was put.

@@ -258,10 +258,10 @@ func TestSlowCall(t *testing.T) {
 	}
 }
 
-// inquirer is an Invoker whose calls ask the client.
-type inquirer struct{ at *replica }
+// nosy is an Invoker whose calls ask the client.
+type nosy struct{ at *replica }
 
-func (a *inquirer) invoke(ctx context.Context, _ string, _ json.RawMessage) (*invoke.Result, error) {
+func (a *nosy) invoke(ctx context.Context, _ string, _ json.RawMessage) (*invoke.Result, error) {
 	a.at.inflight.mu.Lock()
 	var x *exchange
 	for _, call := range a.at.inflight.calls {
@@ -279,7 +279,7 @@ func (a *inquirer) invoke(ctx context.Context, _ string, _ json.RawMessage) (*in
 // that was asked and nobody else.
 func TestAskClient(t *testing.T) {
 	db := openStore(t)
-	ask := &inquirer{}
+	ask := &nosy{}
 	a, b := newReplica(t, db, Options{Invoker: invokerFunc(ask.invoke)}), newReplica(t, db, Options{})
 	ask.at = a
 	ada, eve := startSession(t, a, "/mcp/catalog", "2025-11-25", "ada"), startSession(t, a, "/mcp/catalog", "2025-11-25", "eve")

@@ -20,9 +20,15 @@ const (
 	batchBytes  = 4 << 20
 	logTimeout  = 5 * time.Second
 	logRetry    = 500 * time.Millisecond
+	// logAway is how long nobody waits for a database that did not answer; longer
+	// than the next attempt takes.
+	logAway = 3 * time.Second
 )
 
-var errLogFull = errors.New("event log: the database has not answered for long, streams cannot be resumed")
+var (
+	errLogFull = errors.New("event log: the database has not answered for long, streams cannot be resumed")
+	errLogAway = errors.New("event log: the database did not answer a moment ago")
+)
 
 // eventLog writes what legacy streams send into the database, many streams with
 // one transaction: whoever comes while one is being written shares the next.
@@ -37,6 +43,7 @@ type eventLog struct {
 	opens    []opening
 	events   []session.Event
 	bytes    int
+	away     time.Time // until when the database counts as away
 	wake     chan struct{}
 	followed map[string]bool // streams that other replicas read
 }
@@ -55,8 +62,14 @@ func newEventLog(store StreamStore, logger *slog.Logger, written func(streams, f
 func (l *eventLog) open(ctx context.Context, stream session.Stream) error {
 	done := make(chan error, 1)
 	l.mu.Lock()
-	l.opens = append(l.opens, opening{stream, done})
+	away := time.Now().Before(l.away)
+	if !away {
+		l.opens = append(l.opens, opening{stream, done})
+	}
 	l.mu.Unlock()
+	if away { // the call goes on without
+		return errLogAway
+	}
 	nudge(l.wake)
 	select {
 	case err := <-done:
@@ -120,6 +133,7 @@ func (l *eventLog) flush(ctx context.Context) (ok bool) {
 			streams[i] = o.stream
 		}
 		err := l.store.OpenStreams(ctx, streams)
+		l.answers(err)
 		for _, o := range opens {
 			o.done <- err
 		}
@@ -127,7 +141,9 @@ func (l *eventLog) flush(ctx context.Context) (ok bool) {
 	if len(events) == 0 {
 		return true
 	}
-	if err := l.store.AppendEvents(ctx, events); err != nil {
+	err := l.store.AppendEvents(ctx, events)
+	l.answers(err)
+	if err != nil {
 		l.logger.LogAttrs(ctx, slog.LevelWarn, "event log", slog.Int("events", len(events)), slog.String("error", err.Error()))
 		l.mu.Lock()
 		l.events = slices.Concat(events, l.events)
@@ -136,6 +152,15 @@ func (l *eventLog) flush(ctx context.Context) (ok bool) {
 	}
 	l.account(events)
 	return true
+}
+
+// answers notes whether the database does.
+func (l *eventLog) answers(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.away = (time.Time{}); err != nil {
+		l.away = time.Now().Add(logAway)
+	}
 }
 
 // batch is how many of the events are written at once.

@@ -46,7 +46,6 @@ func (s *slowLog) written(stream string) []session.Event {
 func TestEventLogCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := &slowLog{memoryStore: newMemoryStore()}
-		db.away.Store(true)
 		db.event.Store(int64(time.Millisecond))
 		log := newEventLog(db, slog.New(slog.DiscardHandler), func(_, _ []string) {})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -55,6 +54,7 @@ func TestEventLogCatchesUp(t *testing.T) {
 		if err := log.open(ctx, session.Stream{ID: "s", Session: "x"}); err != nil {
 			t.Fatal(err)
 		}
+		db.away.Store(true)
 		const total = 20_000 // 20 s of work, where a transaction has 5 s
 		for i := range total {
 			if err := log.append(session.Event{Stream: "s", Sequence: int64(i + 1), Data: []byte(fmt.Sprint(i))}); err != nil {
@@ -88,12 +88,53 @@ func TestEventLogCatchesUp(t *testing.T) {
 	})
 }
 
+// TestEventLogAway: one call waits for a database that does not answer, and the
+// others go on without it until it does.
+func TestEventLogAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &slowLog{memoryStore: newMemoryStore()}
+		db.away.Store(true)
+		log := newEventLog(db, slog.New(slog.DiscardHandler), func(_, _ []string) {})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { log.run(ctx) })
+		if err := log.open(ctx, session.Stream{ID: "0"}); !errors.Is(err, errAway) {
+			t.Errorf("the first: %v", err)
+		}
+		start := time.Now()
+		for range 100 {
+			if err := log.open(ctx, session.Stream{ID: "1"}); !errors.Is(err, errLogAway) {
+				t.Errorf("the others: %v", err)
+			}
+		}
+		if took := time.Since(start); took > 0 {
+			t.Errorf("the others wait %v", took)
+		}
+		db.away.Store(false)
+		time.Sleep(logAway)
+		for range 2 {
+			if err := log.open(ctx, session.Stream{ID: "2"}); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
+func (s *slowLog) OpenStreams(ctx context.Context, streams []session.Stream) error {
+	if !s.away.Load() {
+		return s.memoryStore.OpenStreams(ctx, streams)
+	}
+	time.Sleep(2 * time.Second) // synctest's clock
+	return errAway
+}
+
 // TestEventLogIsBounded: a stream whose events have no room goes on, and is
 // forgotten by those who would wait for them.
 func TestEventLogIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := &slowLog{memoryStore: newMemoryStore()}
-		db.away.Store(true)
 		h := newTestHandler(t, Options{Store: db})
 		w := &brokenWriter{}
 		x := &exchange{handler: h, w: w, r: newRequest("POST", "/", nil, ""), session: session.Session{ID: "s"}}
@@ -103,6 +144,7 @@ func TestEventLogIsBounded(t *testing.T) {
 			t.Fatal("the stream is not known")
 		}
 		stream := x.stream.id
+		db.away.Store(true)
 		x.notify(make([]byte, maxUnwritten))
 		if err := h.log.append(session.Event{Data: make([]byte, maxUnwritten)}); !errors.Is(err, errLogFull) {
 			t.Errorf("the log takes more than it may: %v", err)

@@ -165,7 +165,7 @@ func TestIdleSessionsCostNoMemory(t *testing.T) {
 	t.Cleanup(func() { _ = db.Close() })
 	clock := newClock()
 	h := newTestHandler(t, Options{Store: db, Now: clock.Now})
-	make := func(n int) {
+	fill := func(n int) {
 		for range n {
 			made := session.Session{
 				ID: newSessionID(), Server: "catalog", Principal: "ada", ProtocolVersion: "2025-11-25",
@@ -180,9 +180,9 @@ func TestIdleSessionsCostNoMemory(t *testing.T) {
 		h.flush(t.Context())
 		debug.FreeOSMemory()
 	}
-	make(1000) // what the database and the cache take in any case
+	fill(1000) // what the database and the cache take in any case
 	before := residentBytes(t)
-	make(100_000)
+	fill(100_000)
 	after := residentBytes(t)
 	t.Logf("resident: %d MB before, %d MB after", before>>20, after>>20)
 	if after-before >= 20<<20 {

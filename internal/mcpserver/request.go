@@ -9,6 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/session"
 )
 
 // requestPrefix begins the ids of our own requests.
@@ -39,14 +42,17 @@ func (x *exchange) askClient(ctx context.Context, method string, params json.Raw
 		message = append(append(message, `,"params":`...), params...)
 	}
 	x.notify(append(message, '}'))
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
 	for {
 		select {
 		case <-news:
+		case <-again.C: // the signal may have been lost
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 		answers, err := x.handler.options.Store.TakeMail(ctx, address)
-		if err != nil {
+		if err != nil && !errors.Is(err, session.ErrAway) {
 			return nil, err
 		}
 		if len(answers) > 0 {
@@ -79,7 +85,7 @@ func (h *Handler) answered(ctx context.Context, x *exchange, m *envelope) {
 	}
 	address := answerAddress(x.session.ID, id)
 	if err := h.options.Store.PutMail(ctx, address, m.raw); err != nil {
-		_ = h.storeAway(ctx, x, err) // nobody is left to tell
+		_ = h.storeAway(ctx, x, err) // there is nobody to be told
 		return
 	}
 	h.mail.wake(address)

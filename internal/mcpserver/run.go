@@ -60,6 +60,10 @@ func (h *Handler) tend(now time.Time) {
 // clients come back, to another replica. Calls in flight go on.
 func (h *Handler) Drain() { h.drain.Do(func() { close(h.draining) }) }
 
+// Finish waits for the tasks that this replica works on, once no more requests
+// come.
+func (h *Handler) Finish(ctx context.Context) error { return h.works.wait(ctx) }
+
 func (h *Handler) flush(ctx context.Context) {
 	if err := h.sessions.flush(ctx); err != nil {
 		h.options.Logger.WarnContext(ctx, "session flush", "error", err)

@@ -80,9 +80,9 @@ func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel) {
 	}
 	tick := time.NewTicker(h.options.KeepAlive)
 	defer tick.Stop()
+	draining, stopping := h.draining, false
 	for {
 		var mail [][]byte
-		last := false
 		select {
 		case <-outgoing.wake:
 		case <-l.wake:
@@ -95,14 +95,13 @@ func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel) {
 			}
 		case <-x.r.Context().Done():
 			return
-		case <-h.draining:
-			if last = outgoing.idle(); !last { // its calls are finishing; the deadline is the server's
-				select {
-				case <-outgoing.wake:
-				case <-time.After(tendEvery):
-				}
-			}
-			mail, _ = h.options.Store.TakeMail(x.r.Context(), address)
+		case <-draining:
+			draining, stopping = nil, true // its calls finish first; the deadline is the server's
+		}
+		last := stopping && outgoing.idle()
+		if last {
+			rest, _ := h.options.Store.TakeMail(x.r.Context(), address)
+			mail = append(mail, rest...)
 		}
 		queued, closed := outgoing.take()
 		for _, message := range append(mail, queued...) {
@@ -182,7 +181,7 @@ func (h *Handler) deliver(ctx context.Context, x *exchange, message []byte) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), signalTimeout)
 	defer cancel()
 	if err := h.options.Store.PutMail(ctx, channelAddress(x.session.ID), message); err != nil {
-		_ = h.storeAway(ctx, x, err) // nobody is left to tell
+		_ = h.storeAway(ctx, x, err)
 	}
 }
 

@@ -32,8 +32,9 @@ type work struct {
 
 // works are the tasks that this replica works on.
 type works struct {
-	mu  sync.Mutex
-	all map[string]*work
+	mu   sync.Mutex
+	all  map[string]*work
+	busy sync.WaitGroup
 }
 
 func (ws *works) add(id string, w *work) {
@@ -42,13 +43,34 @@ func (ws *works) add(id string, w *work) {
 	if ws.all == nil {
 		ws.all = map[string]*work{}
 	}
+	if ws.all[id] == nil {
+		ws.busy.Add(1)
+	}
 	ws.all[id] = w
 }
 
 func (ws *works) remove(id string) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
+	if ws.all[id] != nil {
+		ws.busy.Done()
+	}
 	delete(ws.all, id)
+}
+
+// wait waits for all tasks to end.
+func (ws *works) wait(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() { // ends with the last task, which has a deadline
+		ws.busy.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (ws *works) get(id string) *work {

@@ -10,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -33,20 +33,23 @@ const patience = 60 * time.Second
 
 var binary string // the built program
 
-func TestMain(m *testing.M) {
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "stagedoor")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
+	defer func() { _ = os.RemoveAll(dir) }()
 	binary = filepath.Join(dir, "stagedoor")
 	args := append(append([]string{"build"}, buildFlags...), "-o", binary, "../../cmd/stagedoor")
 	build := exec.CommandContext(context.Background(), "go", args...) // #nosec G204 -- our own program
 	if out, err := build.CombinedOutput(); err != nil {
-		log.Fatalf("go build: %v\n%s", err, out)
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		return 1
 	}
-	code := storetest.Main(m)
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
+	return storetest.Main(m)
 }
 
 // cluster is two replicas, what they call and what is before and behind them.
@@ -206,7 +209,7 @@ func newBalancer() *balancer {
 	b.proxy = httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.URL.Scheme = "http" }, // Host stays: it is the public one
 		FlushInterval: -1,
-		ErrorLog:      log.New(io.Discard, "", 0),
+		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		Transport:     roundTripper(func(r *http.Request) (*http.Response, error) { return b.send(transport, r) }),
 	}
 	return b
