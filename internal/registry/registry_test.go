@@ -151,7 +151,7 @@ func TestInvoke(t *testing.T) {
 		{`[]`, "arguments have to be an object"},
 		{`{"id":"xy","size":1,"id":"zz"}`, "invalid arguments: a name is given twice in one object"},
 		{`{"id":"xy","size":1,"\u0069d":"zz"}`, "invalid arguments: a name is given twice in one object"},
-		{`{"id":"x:\"y","size":1}`, `"PUT /things/x:%22y"`},
+		{`{"id":"x:\"y","size":1}`, `"PUT /things/x:\"y"`},
 		{`{"id":"xy","size":1,"parts":[{"name":"a","name":"b"}]}`, "invalid arguments: a name is given twice in one object"},
 		{`{"id":`, "arguments are not JSON"},
 		{`{"id":"..","size":1}`, "an argument would change the path"},
