@@ -46,6 +46,7 @@ type eventLog struct {
 	away     time.Time // until when the database counts as away
 	wake     chan struct{}
 	followed map[string]bool // streams that other replicas read
+	waiting  map[string]int  // how many events of a stream are not in the database yet
 }
 
 type opening struct {
@@ -54,7 +55,7 @@ type opening struct {
 }
 
 func newEventLog(store StreamStore, logger *slog.Logger, written func(streams, followed []string)) *eventLog {
-	return &eventLog{store: store, logger: logger, written: written, wake: make(chan struct{}, 1), followed: map[string]bool{}}
+	return &eventLog{store: store, logger: logger, written: written, wake: make(chan struct{}, 1), followed: map[string]bool{}, waiting: map[string]int{}}
 }
 
 // open makes a stream known to all replicas. It returns when it is: only then
@@ -89,8 +90,16 @@ func (l *eventLog) append(event session.Event) error {
 	}
 	l.events = append(l.events, event)
 	l.bytes += len(event.Data)
+	l.waiting[event.Stream]++
 	nudge(l.wake)
 	return nil
+}
+
+// holds tells whether events of the stream are still to be written.
+func (l *eventLog) holds(stream string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting[stream] > 0
 }
 
 // run writes until the context ends, and then what is left.
@@ -184,6 +193,9 @@ func (l *eventLog) account(events []session.Event) {
 	for i := range events {
 		e := &events[i]
 		l.bytes -= len(e.Data)
+		if l.waiting[e.Stream]--; l.waiting[e.Stream] == 0 {
+			delete(l.waiting, e.Stream)
+		}
 		if n := len(streams); n == 0 || streams[n-1] != e.Stream {
 			streams = append(streams, e.Stream)
 			if l.followed[e.Stream] {

@@ -25,6 +25,7 @@ func (h *Handler) Run(ctx context.Context) {
 	defer all.Wait()
 	all.Go(func() { h.log.run(ctx) })
 	all.Go(func() { every(ctx, tendEvery, h.tend) })
+	all.Go(func() { every(ctx, lookAgain, func(time.Time) { h.absent.look(ctx) }) })
 	all.Go(func() { every(ctx, purgeEvery, func(time.Time) { h.purge(ctx) }) })
 	every(ctx, flushEvery, func(time.Time) { h.flush(ctx) })
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)

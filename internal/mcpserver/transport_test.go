@@ -170,7 +170,7 @@ func TestCallLostWithItsReplica(t *testing.T) {
 	}
 	again := request(t, "GET", b.url, from(s, "", one.id), "")
 	lost := again.want(t, "call was lost")
-	if !strings.Contains(lost.data, `"id":"x"`) || !strings.Contains(lost.data, "-32603") || lost.id == "" {
+	if !strings.Contains(lost.data, `"id":"x"`) || !strings.Contains(lost.data, "-32603") || lost.id != "" {
 		t.Errorf("%+v", lost)
 	}
 	again.ends(t)
