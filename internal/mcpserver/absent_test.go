@@ -86,3 +86,20 @@ func TestUnwrittenAnswerIsNotLost(t *testing.T) {
 		}
 	})
 }
+
+// TestQuietStreamStays: a call that says nothing for longer than its events
+// would be kept is answered all the same.
+func TestQuietStreamStays(t *testing.T) {
+	calls := &fakeInvoker{gate: make(chan struct{})}
+	r := newReplica(t, openStore(t), Options{Invoker: calls, SlowCall: 10 * time.Millisecond, EventTTL: time.Millisecond})
+	hs := inSession(startSession(t, r, "/mcp/catalog", "2025-11-25", ""), "")
+	call := request(t, "POST", r.url, hs, callBody("1", "fake_wait", "{}"))
+	primer, _ := call.next(t)
+	call.close()
+	time.Sleep(5 * time.Millisecond) // the database's clock is the real one
+	r.purge(t.Context())
+	hs["Last-Event-ID"] = primer.id
+	again := request(t, "GET", r.url, hs, "")
+	close(calls.gate)
+	again.want(t, `"waited":true`)
+}

@@ -188,7 +188,7 @@ func TestSessionsExpireByUse(t *testing.T) {
 	db := openStore(t)
 	h := newTestHandler(t, Options{Store: db, Now: clock.Now, SessionTTL: time.Hour})
 	used, idle := startSession(t, h, "/mcp/catalog", "2025-11-25", ""), startSession(t, h, "/mcp/catalog", "2025-11-25", "")
-	for range 4 {
+	for range 5 {
 		clock.advance(30 * time.Minute)
 		if w := serve(h, "POST", "/mcp/catalog", headers{"Mcp-Session-Id": used}, list); w.Code != 200 {
 			t.Fatalf("a session in use: %d", w.Code)

@@ -16,6 +16,9 @@ const (
 	cacheSize = 4096
 	// staleLife is how long a session goes on while the database is away.
 	staleLife = 5 * time.Minute
+	// clockSkew is by how much the clocks of replicas may differ: what has ended
+	// by one of them is kept for as long.
+	clockSkew = time.Hour
 	// awayFor is how long nobody asks a database that did not answer.
 	awayFor = time.Second
 )
@@ -186,7 +189,8 @@ func (s *sessions) flush(ctx context.Context) error {
 	return err
 }
 
-// purge ends the sessions that outlived the TTL, on all replicas.
+// purge removes the sessions that outlived the TTL, on all replicas, and by all
+// their clocks.
 func (s *sessions) purge(ctx context.Context) (int, error) {
-	return s.store.DeleteSessionsBefore(ctx, s.now().Add(-s.ttl))
+	return s.store.DeleteSessionsBefore(ctx, s.now().Add(-s.ttl-clockSkew))
 }

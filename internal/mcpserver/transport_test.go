@@ -422,7 +422,7 @@ func TestRetention(t *testing.T) {
 		return got.status == 200
 	})
 	call.close()
-	if n, err := db.PurgeStreams(t.Context(), time.Now().Add(time.Hour)); n != 1 || err != nil {
+	if n, err := db.PurgeStreams(t.Context(), -time.Hour, time.Hour); n != 1 || err != nil {
 		t.Fatalf("%d purged, %v", n, err)
 	}
 	got := request(t, "GET", r.url, from(s, "", primer.id), "")
