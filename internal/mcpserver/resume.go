@@ -71,8 +71,8 @@ func (h *Handler) resume(x *exchange, s session.Session, stream string, after in
 	news, done := h.followers.wait(stream) // before it is read, or what comes between the two is seen late
 	defer done()
 	known, events, err := h.options.Store.ReadStream(x.r.Context(), s.ID, stream, after, replayPage)
-	if errors.Is(err, session.ErrNotFound) {
-		x.refuse(&refusal{status: http.StatusNotFound, message: "event is unknown or too old: call again"})
+	if errors.Is(err, session.ErrNotFound) { // 404 would be the session's end (2025-11-25, "Session Management")
+		x.refuse(&refusal{status: http.StatusBadRequest, message: "event is unknown or too old: call again"})
 		return
 	}
 	if err != nil {
