@@ -161,7 +161,7 @@ func defectUncheckedGet(t *testing.T) {
 			t.Errorf("GET with %.20q: %d, want %d", id, got.status, want)
 		}
 	}
-	if n := r.listeners.count() + len(r.sessions.cached) + len(r.sessions.seen); n != 0 {
+	if n := r.listeners.count() + len(r.sessions.cached.all) + len(r.sessions.seen); n != 0 {
 		t.Errorf("%d of them are remembered", n)
 	}
 }
