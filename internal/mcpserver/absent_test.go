@@ -17,7 +17,15 @@ type heartbeats struct {
 	err   error
 }
 
+func (s *heartbeats) says(alive bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.alive, s.err = alive, err
+}
+
 func (s *heartbeats) Alive(context.Context, string, time.Duration) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.alive, s.err
 }
 
@@ -37,14 +45,14 @@ func TestMissedReplicas(t *testing.T) {
 			look("the first looks after an outage", true)
 			time.Sleep(3 * time.Second)
 		}
-		db.alive = true
+		db.says(true, nil)
 		look("it says that it lives", true)
-		db.alive = false
+		db.says(false, nil)
 		look("missed again", true)
 		time.Sleep(10 * time.Second)
-		db.err = session.ErrAway
+		db.says(false, session.ErrAway)
 		time.Sleep(30 * time.Second) // nobody looks but we ourselves
-		db.err = nil
+		db.says(false, nil)
 		look("the first look after the next outage", true)
 		time.Sleep(deadSure - time.Second)
 		look("not missed for long enough", true)
@@ -52,9 +60,9 @@ func TestMissedReplicas(t *testing.T) {
 		look("dead", false)
 		time.Sleep(time.Hour)
 		look("still dead, whenever somebody looks", false)
-		db.alive = true
+		db.says(true, nil)
 		look("the same name, started again", true)
-		db.alive = false
+		db.says(false, nil)
 		look("which is missed like any other", true)
 	})
 }
@@ -69,6 +77,7 @@ func TestUnwrittenAnswerIsNotLost(t *testing.T) {
 		id := startSession(t, h, "/mcp/catalog", "2025-11-25", "")
 		go serve(h, "POST", "/mcp/catalog", headers{"Mcp-Session-Id": id}, callBody("1", "fake_wait", "{}"))
 		time.Sleep(3 * time.Second) // it is a stream by now
+		synctest.Wait()
 		stream := ""
 		for stream = range h.live.streams {
 		}

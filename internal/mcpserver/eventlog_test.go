@@ -188,6 +188,7 @@ func TestEventLogGoesOnWithoutWhatIsRefused(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		n := 0
 		for _, events := range db.events {
 			n += len(events)
@@ -219,6 +220,7 @@ func TestOpenStreamsAreBounded(t *testing.T) {
 		x.notify([]byte(`"question"`))
 		x.send(200, []byte(`"answer"`))
 		time.Sleep(time.Second)
+		synctest.Wait()
 		for stream, events := range db.events {
 			if n := len(events); n != 12 || string(events[10].Data) != `"question"` || string(events[11].Data) != `"answer"` {
 				t.Errorf("%d events of %s are kept", n, stream)
