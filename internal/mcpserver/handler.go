@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -41,6 +42,7 @@ type Handler struct {
 	states     sealer // of requestState
 	works      works  // tasks that this replica works on
 	taskNews   wakers // who waits for news of a task
+	absent     absent // other replicas that are missed
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -52,6 +54,7 @@ func New(o Options) (*Handler, error) {
 	}
 	setDefaults(&o)
 	h := &Handler{options: o, sessions: newSessions(o.Store, o.SessionTTL, o.Now), draining: make(chan struct{})}
+	h.absent = absent{store: o.Store, sure: deadSure, since: map[string]time.Time{}, dead: map[string]bool{}}
 	h.log = newEventLog(o.Store, o.Logger, h.logged)
 	h.servers.Store(&map[string]*server{})
 	if o.PublicURL != "" {

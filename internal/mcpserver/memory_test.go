@@ -91,8 +91,11 @@ func (m *memoryStore) ReadStream(_ context.Context, id, stream string, after int
 	return s, events[:min(limit, len(events))], nil
 }
 
-func (m *memoryStore) PurgeStreams(context.Context, time.Time) (int, error) { return 0, nil }
-func (m *memoryStore) TrimStreams(context.Context, int64) (int, error)      { return 0, nil }
+func (m *memoryStore) PurgeStreams(context.Context, time.Duration, time.Duration) (int, error) {
+	return 0, nil
+}
+
+func (m *memoryStore) TrimStreams(context.Context, int64) (int, error) { return 0, nil }
 
 func (m *memoryStore) PutMail(_ context.Context, address string, bodies ...[]byte) error {
 	m.mu.Lock()

@@ -127,7 +127,7 @@ func (h *Handler) bury(ctx context.Context, t *session.Task) error {
 	alive := h.works.get(t.ID) != nil
 	if t.Replica != h.options.Replica {
 		var err error
-		if alive, err = h.options.Store.Alive(ctx, t.Replica, deadAfter); err != nil {
+		if alive, err = h.absent.alive(ctx, t.Replica); err != nil {
 			return err
 		}
 	}
