@@ -43,7 +43,7 @@ func (h *Handler) ServeStdio(ctx context.Context, server string, principal regis
 		return fmt.Errorf("server %q is unknown", server)
 	}
 	c := &stdio{h: h, server: server, principal: principal, out: out, places: make(chan struct{}, maxAtOnce)}
-	c.session = session.Session{ID: newSessionID(), Server: server, Principal: principal.Subject}
+	c.session = session.Session{ID: channelPrefix + newSessionID(), Server: server, Principal: principal.Subject}
 	if err := h.sessions.create(ctx, c.session); err != nil {
 		return err
 	}
@@ -130,13 +130,13 @@ func readLine(r *bufio.Reader, limit int64) (line []byte, err error) {
 // What must come before the next one is done at once.
 func (c *stdio) message(ctx context.Context, line []byte) {
 	x := c.exchange(ctx)
-	m, fault := parseMessage(line)
+	m, fault := parseMessage(line, x.session.ProtocolVersion)
 	switch {
 	case x.server == nil:
 		x.fail(m.id, invalidRequest("server "+c.server+" is no more"))
 	case fault != nil:
 		x.fail(m.id, fault)
-	case m.id == nil || m.response || m.method == string(mcp.MethodInitialize):
+	case m.id == nil && m.batch == nil || m.response || m.method == string(mcp.MethodInitialize):
 		c.answer(x, &m)
 	case m.method == string(mcp.MethodSubscriptionsListen):
 		c.listens.Go(func() { c.answer(x, &m) })
