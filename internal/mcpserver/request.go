@@ -21,6 +21,9 @@ const requestPrefix = "stagedoor-"
 // errCannotAsk says that the client gave no way to ask it something.
 var errCannotAsk = errors.New("client reads no events, so that nothing can be asked of it")
 
+// errSilent says that the client can answer no more.
+var errSilent = errors.New("client has ended its input")
+
 // clientError is a client's answer that is an error.
 type clientError struct{ message string }
 
@@ -52,6 +55,13 @@ func (x *exchange) askClient(ctx context.Context, method string, params json.Raw
 		select {
 		case answer := <-here:
 			return resultOf(answer)
+		case <-x.stream.silent:
+			select {
+			case answer := <-here: // its last word
+				return resultOf(answer)
+			default:
+				return nil, errSilent
+			}
 		case <-news:
 		case <-again.C: // the signal may have been lost
 		case <-ctx.Done():
