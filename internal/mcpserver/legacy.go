@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
@@ -108,8 +109,13 @@ func (h *Handler) cancel(ctx context.Context, sessionID string, request []byte) 
 	if request == nil {
 		return
 	}
-	if key := requestKey(request); !h.inflight.cancel(sessionID, key) {
-		h.signal(ctx, session.SignalCancel, sessionID+" "+key)
+	key := requestKey(request)
+	if h.inflight.cancel(sessionID, key) {
+		return
+	}
+	h.signal(ctx, session.SignalCancel, sessionID+" "+key)
+	for _, later := range []time.Duration{2 * time.Second, 7 * time.Second, 15 * time.Second} { // who has just lost the database hears it then
+		time.AfterFunc(later, func() { h.signal(context.Background(), session.SignalCancel, sessionID+" "+key) })
 	}
 }
 
