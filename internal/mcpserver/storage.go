@@ -61,8 +61,9 @@ type StreamStore interface {
 }
 
 // Mailbox holds messages for whichever replica has the connection that they
-// are for. Each is taken once.
+// are for. Each is taken once. An address that has most messages takes no more
+// ([session.ErrTooMany]).
 type Mailbox interface {
-	PutMail(ctx context.Context, address string, bodies ...[]byte) error
+	PutMail(ctx context.Context, address string, most int, bodies ...[]byte) error
 	TakeMail(ctx context.Context, address string) ([][]byte, error)
 }

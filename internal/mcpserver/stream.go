@@ -38,6 +38,8 @@ type stream struct {
 	// forward takes the messages in the place of an HTTP response; for clients
 	// of HTTP+SSE and stdio.
 	forward func(message []byte)
+	// silent is closed when the client can say nothing more; nil: it never is.
+	silent <-chan struct{}
 
 	mu       sync.Mutex
 	begun    bool

@@ -160,7 +160,7 @@ func TestPurge(t *testing.T) {
 				t.Errorf("nonce %s: %v, %v", nonce, first, err)
 			}
 		}
-		if err := errors.Join(db.PutMail(t.Context(), "a", []byte("1")), db.Beat(t.Context(), session.Replica{ID: "r"})); err != nil {
+		if err := errors.Join(db.PutMail(t.Context(), "a", 1, []byte("1")), db.Beat(t.Context(), session.Replica{ID: "r"})); err != nil {
 			t.Fatal(err)
 		}
 		if n, err := db.Purge(t.Context(), store.PurgeAfter{Expired: 3 * time.Hour, Mail: time.Hour, Replicas: time.Hour}); n != 0 || err != nil {
