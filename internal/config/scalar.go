@@ -53,6 +53,14 @@ func (v scalar) is(tag string) bool { return v.tag == tag || v.tag == "" }
 // parse reads a value that has no parts. What it gives is plain: the decoder's
 // hooks make durations and sizes of it.
 func (s *shape) parse(v scalar) (any, *problem) {
+	parsed, p := s.read(v)
+	if p == nil && s.more != "" && !strings.ContainsAny(v.text, "123456789") {
+		return nil, &problem{"has to be more than 0", "leave it out for the default, " + s.more}
+	}
+	return parsed, p
+}
+
+func (s *shape) read(v scalar) (any, *problem) {
 	switch s.kind {
 	case boolean:
 		if v.is("!!bool") && (strings.EqualFold(v.text, "true") || strings.EqualFold(v.text, "false")) {
