@@ -97,7 +97,7 @@ func (v scalar) duration() (any, *problem) {
 }
 
 func (s *shape) string(v scalar) (any, *problem) {
-	if !v.is("!!str") {
+	if !v.is("!!str") && s.enum == nil {
 		return nil, &problem{"expected a string" + v.got(), "in quotes: " + strconv.Quote(short(v.shown))}
 	}
 	if s.enum != nil && !slices.Contains(s.enum, v.text) {
@@ -105,9 +105,19 @@ func (s *shape) string(v scalar) (any, *problem) {
 		if len(s.enum) == 1 {
 			expected = "expected "
 		}
-		return nil, &problem{expected + strings.Join(s.enum, ", ") + v.got(), didYouMean(v.shown, s.enum)}
+		return nil, &problem{expected + strings.Join(s.enum, ", ") + v.got(), s.meant(v)}
 	}
 	return v.text, nil
+}
+
+// meant is a hint at the value of the enum that was meant. What one file calls
+// on is true or yes in another.
+func (s *shape) meant(v scalar) string {
+	switches := map[string]string{"true": "on", "yes": "on", "false": "off", "no": "off"}
+	if word := switches[strings.ToLower(v.shown)]; slices.Contains(s.enum, word) {
+		return didYouMean(word, s.enum)
+	}
+	return didYouMean(v.shown, s.enum)
 }
 
 func didYouMean(name string, candidates []string) string {
