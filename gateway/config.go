@@ -253,7 +253,7 @@ func (c Config) origins() []string {
 }
 
 // Files lists the files that the config names, beside its own: documents (of
-// a glob those that are there now), overlays and secrets. Locations of the
+// a glob those that are there now), overlays, secrets, images and sounds. Locations of the
 // embedded catalog are not among them: it looks after them itself.
 func (c Config) Files() []string {
 	files := c.Database.URL.files()
@@ -262,6 +262,17 @@ func (c Config) Files() []string {
 		files = append(files, source.Paths(p.Spec)...)
 		for _, s := range []Secret{p.Auth.Bearer, p.Auth.Basic.Password, p.Auth.Header.Value} {
 			files = append(files, s.files()...)
+		}
+	}
+	for _, s := range c.Servers {
+		for _, p := range s.Prompts {
+			for _, m := range p.Messages {
+				for _, file := range []string{m.Image.File, m.Audio.File} {
+					if file != "" {
+						files = append(files, file)
+					}
+				}
+			}
 		}
 	}
 	slices.Sort(files)

@@ -220,8 +220,17 @@ func (m PromptMedia) content() ([]byte, error) {
 	if m.Data != nil {
 		return m.Data, nil
 	}
-	f, err := os.Open(m.File)
+	info, err := os.Stat(m.File)
 	var cause *fs.PathError
+	switch {
+	case errors.As(err, &cause):
+		return nil, cause.Err
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular(): // opening a pipe would wait for its other end
+		return nil, errors.New("not a regular file")
+	}
+	f, err := os.Open(m.File)
 	if errors.As(err, &cause) {
 		return nil, cause.Err
 	}

@@ -6,7 +6,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stagedoor/stagedoor/gateway"
@@ -88,6 +90,15 @@ func TestReloadOffers(t *testing.T) {
 	if got := get(); !strings.Contains(got, `"data":"R0lGODdh"`) {
 		t.Error(got)
 	}
+	if err := os.WriteFile(file, []byte("GIF87a1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Reload(context.Background(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(); !strings.Contains(got, `"data":"R0lGODdhMQ=="`) || !slices.Contains(cfg.Files(), file) { // the file alone is new
+		t.Error(got, cfg.Files())
+	}
 	if _, tools := rpc(t, server.URL+"/mcp/safe", "tools/list", "", ""); !strings.Contains(tools, "pet.svg") {
 		t.Error(tools)
 	}
@@ -98,7 +109,17 @@ func TestReloadOffers(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "servers.safe.prompts.look.messages[2]: image") || !strings.Contains(err.Error(), "is larger than 4 MiB") {
 		t.Error(err)
 	}
-	if got := get(); !strings.Contains(got, `"data":"R0lGODdh"`) {
+	if got := get(); !strings.Contains(got, `"data":"R0lGODdhMQ=="`) {
 		t.Error(got)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err = g.Reload(context.Background(), cfg)
+	if err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Error(err)
 	}
 }

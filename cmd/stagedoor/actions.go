@@ -120,7 +120,7 @@ func attributeWords(a openapi.Attributes) string {
 
 func (p *program) views(ctx context.Context, w *where) ([]actionView, error) {
 	if w.url != "" {
-		return newRemote(w.url).list(ctx)
+		return p.remote(w.url).list(ctx)
 	}
 	g, err := p.gatewayOf(ctx, w, gateway.Offline())
 	if err != nil {
@@ -183,7 +183,7 @@ func (p *program) actionsShow(w *where) *cobra.Command {
 
 func (p *program) view(ctx context.Context, w *where, id string) (actionView, error) {
 	if w.url != "" {
-		return newRemote(w.url).find(ctx, id)
+		return p.remote(w.url).find(ctx, id)
 	}
 	g, err := p.gatewayOf(ctx, w, gateway.Offline())
 	if err != nil {

@@ -43,7 +43,7 @@ func (p *program) actionsCall(w *where) *cobra.Command {
 			return err
 		}
 		if w.url != "" {
-			result, err := newRemote(w.url).call(cmd.Context(), args[0], arguments)
+			result, err := p.remote(w.url).call(cmd.Context(), args[0], arguments)
 			if err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -18,16 +19,24 @@ import (
 
 // remote is a running MCP server, spoken to without a session (2026-07-28).
 type remote struct {
-	url  string
-	http *http.Client
+	url     string
+	http    *http.Client
+	confirm func(question string) (bool, error) // asks the user; nil where there is none
 }
 
 const protocolVersion = "2026-07-28"
 
-const maxAnswer = 64 << 20
+const (
+	maxAnswer = 64 << 20
+	maxRounds = 20 // of a call that asks the user, as clients should bound them
+)
 
-func newRemote(url string) *remote {
-	return &remote{url: url, http: &http.Client{Timeout: 2 * time.Minute}}
+func (p *program) remote(url string) *remote {
+	r := &remote{url: url, http: &http.Client{Timeout: 2 * time.Minute}}
+	if isTerminal(p.stdin) && isTerminal(p.stderr) {
+		r.confirm = p.confirm
+	}
+	return r
 }
 
 // remoteTool is a tool as tools/list shows it.
@@ -45,22 +54,32 @@ type remoteTool struct {
 	} `json:"annotations"`
 }
 
-// list gives the server's tools, under their tool names.
+// list gives the server's tools, of all pages, under their tool names.
 func (r *remote) list(ctx context.Context) ([]actionView, error) {
-	var result struct {
-		Tools []remoteTool `json:"tools"`
-	}
-	if err := r.ask(ctx, "tools/list", "", map[string]any{}, &result); err != nil {
-		return nil, err
-	}
 	views := []actionView{}
-	for _, t := range result.Tools {
-		views = append(views, actionView{
-			ID: t.Name, Title: t.Title, Description: t.Description, Attributes: openapi.Attributes(t.Annotations),
-			InputSchema: t.InputSchema, OutputSchema: t.OutputSchema,
-		})
+	params := map[string]any{}
+	for seen := map[string]bool{}; ; {
+		var page struct {
+			Tools      []remoteTool `json:"tools"`
+			NextCursor string       `json:"nextCursor"`
+		}
+		if err := r.ask(ctx, "tools/list", http.Header{}, params, &page); err != nil {
+			return nil, err
+		}
+		for _, t := range page.Tools {
+			views = append(views, actionView{
+				ID: t.Name, Title: t.Title, Description: t.Description, Attributes: openapi.Attributes(t.Annotations),
+				InputSchema: t.InputSchema, OutputSchema: t.OutputSchema,
+			})
+		}
+		switch {
+		case page.NextCursor == "":
+			return views, nil
+		case seen[page.NextCursor]:
+			return nil, errors.New("server: tools/list comes back to a page that was there before")
+		}
+		seen[page.NextCursor], params["cursor"] = true, page.NextCursor
 	}
-	return views, nil
 }
 
 // find gives the tool of a name, or of an action id under the usual templates
@@ -86,15 +105,39 @@ func (r *remote) call(ctx context.Context, id string, arguments json.RawMessage)
 	if err != nil {
 		return nil, err
 	}
-	var answer struct {
-		Content           []remoteContent `json:"content"`
-		StructuredContent json.RawMessage `json:"structuredContent"`
-		IsError           bool            `json:"isError"`
-	}
+	header := http.Header{"Mcp-Name": {headerValue(tool.ID)}}
+	mirror(tool.InputSchema, arguments, header)
 	params := map[string]any{"name": tool.ID, "arguments": arguments}
-	if err := r.ask(ctx, "tools/call", tool.ID, params, &answer); err != nil {
-		return nil, err
+	for range maxRounds {
+		var answer remoteAnswer
+		if err := r.ask(ctx, "tools/call", header, params, &answer); err != nil {
+			return nil, err
+		}
+		if answer.ResultType != "input_required" {
+			return answer.result()
+		}
+		if params["inputResponses"], err = r.respond(answer.InputRequests); err != nil {
+			return nil, err
+		}
+		delete(params, "requestState")
+		if answer.RequestState != nil {
+			params["requestState"] = *answer.RequestState
+		}
 	}
+	return nil, fmt.Errorf("the server still asks after %d rounds", maxRounds)
+}
+
+// remoteAnswer is the result of a tool, or what it takes to get there.
+type remoteAnswer struct {
+	ResultType        string                   `json:"resultType"`
+	InputRequests     map[string]remoteRequest `json:"inputRequests"`
+	RequestState      *string                  `json:"requestState"`
+	Content           []remoteContent          `json:"content"`
+	StructuredContent json.RawMessage          `json:"structuredContent"`
+	IsError           bool                     `json:"isError"`
+}
+
+func (answer *remoteAnswer) result() (*gateway.Result, error) {
 	result := &gateway.Result{}
 	var texts []string
 	for _, c := range answer.Content {
@@ -132,12 +175,13 @@ type remoteContent struct {
 	} `json:"resource"`
 }
 
-// ask sends one JSON-RPC request and reads its answer.
-func (r *remote) ask(ctx context.Context, method, name string, params map[string]any, result any) error {
+// ask sends one JSON-RPC request, with more headers than those that every one
+// has, and reads its answer.
+func (r *remote) ask(ctx context.Context, method string, more http.Header, params map[string]any, result any) error {
 	params["_meta"] = map[string]any{
 		"io.modelcontextprotocol/protocolVersion":    protocolVersion,
 		"io.modelcontextprotocol/clientInfo":         map[string]string{"name": "stagedoor", "version": gateway.Version},
-		"io.modelcontextprotocol/clientCapabilities": map[string]any{},
+		"io.modelcontextprotocol/clientCapabilities": map[string]any{"elicitation": map[string]any{"form": map[string]any{}}},
 	}
 	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
 	if err != nil {
@@ -147,13 +191,11 @@ func (r *remote) ask(ctx context.Context, method, name string, params map[string
 	if err != nil {
 		return fmt.Errorf("--url: %w", err)
 	}
+	req.Header = more.Clone()
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
 	req.Header.Set("MCP-Protocol-Version", protocolVersion)
 	req.Header.Set("Mcp-Method", method)
-	if name != "" {
-		req.Header.Set("Mcp-Name", name)
-	}
 	resp, err := r.http.Do(req)
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
@@ -163,7 +205,29 @@ func (r *remote) ask(ctx context.Context, method, name string, params map[string
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
+	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mediaType == "text/event-stream" {
+		data = lastEvent(data)
+	}
 	return decodeAnswer(resp.StatusCode, data, result)
+}
+
+// lastEvent gives the data of a stream's last event that has any: the answer,
+// behind what was told on the way.
+func lastEvent(stream []byte) (last []byte) {
+	var data [][]byte
+	for line := range bytes.Lines(append(stream, "\n\n"...)) {
+		line = bytes.TrimRight(line, "\r\n")
+		if value, ok := bytes.CutPrefix(line, []byte("data:")); ok {
+			data = append(data, bytes.TrimPrefix(value, []byte(" ")))
+		}
+		if joined := bytes.Join(data, []byte("\n")); len(line) == 0 {
+			if len(joined) > 0 {
+				last = joined
+			}
+			data = nil
+		}
+	}
+	return last
 }
 
 func decodeAnswer(status int, data []byte, result any) error {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,7 @@ type shape struct {
 	elem   *shape   // of a list or named
 	names  string   // of named: the pattern of the names
 	enum   []string // of text
+	more   string   // of a number, size or duration that cannot be 0: its default
 }
 
 // field is one key of a section.
@@ -88,6 +90,9 @@ func sectionOf(v reflect.Value) *shape {
 		}
 		f := field{key: key, doc: tag.Get("doc"), def: written(v.Field(i)), shape: shapeOf(v.Field(i))}
 		f.shape.names = tag.Get("names")
+		if f.def != "" && slices.Contains([]kind{integer, size, duration}, f.shape.kind) {
+			f.shape.more = f.def // 0 is what a Go program leaves unset, so it cannot mean anything here
+		}
 		if enum := tag.Get("enum"); enum != "" {
 			f.shape.enum = strings.Split(enum, ",")
 		}

@@ -53,6 +53,14 @@ func (v scalar) is(tag string) bool { return v.tag == tag || v.tag == "" }
 // parse reads a value that has no parts. What it gives is plain: the decoder's
 // hooks make durations and sizes of it.
 func (s *shape) parse(v scalar) (any, *problem) {
+	parsed, p := s.read(v)
+	if p == nil && s.more != "" && !strings.ContainsAny(v.text, "123456789") {
+		return nil, &problem{"has to be more than 0", "leave it out for the default, " + s.more}
+	}
+	return parsed, p
+}
+
+func (s *shape) read(v scalar) (any, *problem) {
 	switch s.kind {
 	case boolean:
 		if v.is("!!bool") && (strings.EqualFold(v.text, "true") || strings.EqualFold(v.text, "false")) {
@@ -89,7 +97,7 @@ func (v scalar) duration() (any, *problem) {
 }
 
 func (s *shape) string(v scalar) (any, *problem) {
-	if !v.is("!!str") {
+	if !v.is("!!str") && s.enum == nil {
 		return nil, &problem{"expected a string" + v.got(), "in quotes: " + strconv.Quote(short(v.shown))}
 	}
 	if s.enum != nil && !slices.Contains(s.enum, v.text) {
@@ -97,9 +105,19 @@ func (s *shape) string(v scalar) (any, *problem) {
 		if len(s.enum) == 1 {
 			expected = "expected "
 		}
-		return nil, &problem{expected + strings.Join(s.enum, ", ") + v.got(), didYouMean(v.shown, s.enum)}
+		return nil, &problem{expected + strings.Join(s.enum, ", ") + v.got(), s.meant(v)}
 	}
 	return v.text, nil
+}
+
+// meant is a hint at the value of the enum that was meant. What one file calls
+// on is true or yes in another.
+func (s *shape) meant(v scalar) string {
+	switches := map[string]string{"true": "on", "yes": "on", "false": "off", "no": "off"}
+	if word := switches[strings.ToLower(v.shown)]; slices.Contains(s.enum, word) {
+		return didYouMean(word, s.enum)
+	}
+	return didYouMean(v.shown, s.enum)
 }
 
 func didYouMean(name string, candidates []string) string {

@@ -70,10 +70,19 @@ func (d schemas) value(s *shape) object {
 	case boolean:
 		return orReference(object{"type": "boolean"})
 	case integer:
+		if s.more != "" {
+			return orReference(object{"type": "integer", "minimum": 1})
+		}
 		return orReference(object{"type": "integer"})
 	case size:
+		if s.more != "" {
+			return orReference(object{"type": "integer", "minimum": 1}, notZero(sizePattern))
+		}
 		return orReference(object{"type": "integer", "minimum": 0}, object{"type": "string", "pattern": sizePattern})
 	case duration:
+		if s.more != "" {
+			return orReference(notZero(durationPattern))
+		}
 		return orReference(object{"type": "string", "pattern": durationPattern}, object{"const": 0})
 	case secret:
 		return object{"$ref": "#/$defs/secret"}
@@ -102,6 +111,11 @@ func (d schemas) value(s *shape) object {
 		return orReference(object{"enum": s.enum})
 	}
 	return object{"type": "string"}
+}
+
+// notZero are the texts of a pattern that have a digit other than 0.
+func notZero(pattern string) object {
+	return object{"type": "string", "pattern": pattern, "allOf": []any{object{"pattern": "[1-9]"}}}
 }
 
 func orReference(forms ...any) object {

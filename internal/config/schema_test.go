@@ -120,6 +120,8 @@ func TestSchemaAgreesWithLoad(t *testing.T) {
 		"plugins: {a: {spec: x, attributes: {x: {readOnly: true}}}}", "plugins: {a: {spec: x, attributes: {x: {readOnly: yes please}}}}",
 		"plugins: {A: {spec: x}}", "plugins: {a-: {spec: x}}", "plugins: {-a: {spec: x}}", "plugins: {" + strings.Repeat("a", 63) + ": {spec: x}}", "plugins: {" + strings.Repeat("a", 64) + ": {spec: x}}",
 		"plugins: {a: {spec: x, refresh: 0}}", "plugins: {a: {spec: x, refresh: 1}}",
+		"limits: {requestBody: 0}", "limits: {requestBody: 0 MiB}", "limits: {requestBody: 10B}", "streams: {replay: 0}", "streams: {replay: 0m0s}", "streams: {replay: 0.5s}",
+		"database: {wait: 0}", "shutdown: {timeout: 0s}", "shutdown: {delay: 0s}", "plugins: {a: {spec: x, maxResponse: 0}}",
 	} {
 		_, issues := loadString(t, line+rest, "LEVEL=info", "N=5")
 		err := s.Validate(asJSON(t, line+rest))

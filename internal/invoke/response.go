@@ -128,7 +128,7 @@ func (c *Client) asJSON(a *openapi.Action, in *answer, r *Result) error {
 	if err := json.Compact(compact, text); err != nil {
 		return &Error{Kind: Unavailable, Status: in.status, Message: "the plugin's answer is not the JSON that it says it is", Headers: in.headers, Err: err}
 	}
-	r.JSON = bytes.ToValidUTF8(compact.Bytes(), []byte("\uFFFD"))
+	r.JSON = mended(compact.Bytes())
 	return nil
 }
 

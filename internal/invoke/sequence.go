@@ -125,7 +125,7 @@ func jsonItem(record []byte, hidden *secrets) json.RawMessage {
 	record = bytes.ToValidUTF8(record, []byte("\uFFFD"))
 	var compact bytes.Buffer
 	if json.Compact(&compact, record) == nil {
-		return hidden.redactJSON(compact.Bytes())
+		return hidden.redactJSON(mended(compact.Bytes()))
 	}
 	text, err := marshal(hidden.redactText(string(record)))
 	if err != nil {

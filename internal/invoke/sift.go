@@ -22,8 +22,9 @@ func (c *Client) sift(ctx context.Context, a *openapi.Action, in *answer) sift {
 		notes := &notes{in: in, progress: progress, log: LogOf(ctx)}
 		return notes.sift
 	case a.Response.Progress != nil:
+		arguments := withDefaults(in.arguments, a.Request.Defaults)
 		return func(item json.RawMessage) (json.RawMessage, error) {
-			p, ok, err := progressOf(ctx, a, in, item)
+			p, ok, err := progressOf(ctx, a, in.status, arguments, item)
 			if err != nil || !ok {
 				return item, err
 			}
@@ -40,16 +41,16 @@ func (c *Client) sift(ctx context.Context, a *openapi.Action, in *answer) sift {
 }
 
 // progressOf runs output.progress over an item; not ok: it is no progress.
-func progressOf(ctx context.Context, a *openapi.Action, in *answer, item json.RawMessage) (p Progress, ok bool, err error) {
+func progressOf(ctx context.Context, a *openapi.Action, status int, arguments map[string]any, item json.RawMessage) (p Progress, ok bool, err error) {
 	input, err := unmarshal(item)
 	if err != nil {
 		return p, false, internal(err)
 	}
-	out, err := runQuery(ctx, a.Response.Progress, input, withDefaults(in.arguments, a.Request.Defaults), in.status)
+	out, err := runQuery(ctx, a.Response.Progress, input, arguments, status)
 	var said *openapi.QueryError
 	switch {
 	case errors.As(err, &said):
-		return p, false, &Error{Kind: Rejected, Status: in.status, Message: said.Message}
+		return p, false, &Error{Kind: Rejected, Status: status, Message: said.Message}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return p, false, queryTimeout(err)
 	case err != nil:

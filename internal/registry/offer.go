@@ -201,7 +201,8 @@ func (r *Resource) bind(spec ResourceSpec) (faults []Fault) {
 }
 
 // check holds the arguments to the action's input schema as far as they are
-// known: all of a resource's, and that a template leaves none out.
+// known: all of a resource's; of a template those that are fixed, and that none
+// is left out.
 func (r *Resource) check(spec ResourceSpec) *Fault {
 	path := spec.Path + ".arguments"
 	if r.Template == nil {
@@ -213,6 +214,14 @@ func (r *Resource) check(spec ResourceSpec) *Fault {
 	for _, name := range r.Action.arguments.Required {
 		if !slices.ContainsFunc(r.Arguments, func(a ResourceArgument) bool { return a.Name == name }) {
 			return &Fault{Path: path, Message: fmt.Sprintf("argument %q of action %q is missing", name, r.Action.ID)}
+		}
+	}
+	for _, a := range r.Arguments {
+		if a.Variable != "" {
+			continue
+		}
+		if err := r.Action.checkArgument(a.Name, a.Value); err != nil {
+			return &Fault{Path: path + "." + a.Name, Message: err.Error()}
 		}
 	}
 	return nil
@@ -262,23 +271,15 @@ func (a *Action) property(name string) (all []property) {
 // argument's schema wants one and the text is one, else a string.
 func (a *Action) typed(name, text string) json.RawMessage {
 	quoted, _ := json.Marshal(text) // strings always can
-	var value any
-	if json.Unmarshal([]byte(text), &value) != nil {
-		return quoted
-	}
-	kind := ""
-	switch value.(type) {
-	case bool:
-		kind = "boolean"
-	case float64:
-		kind = "number"
-	case []any:
-		kind = "array"
-	case map[string]any:
-		kind = "object"
-	}
+	kind := kindOf([]byte(text))
 	wanted := false
 	for _, p := range a.property(name) {
+		for _, allowed := range p.Enum { // which may be all that there is
+			if len(p.Type) == 0 && bytes.Equal(allowed, quoted) {
+				return quoted
+			}
+			wanted = wanted || len(p.Type) == 0 && kind != "" && kindOf(allowed) == kind
+		}
 		switch {
 		case bytes.Contains(p.Type, []byte(`"string"`)):
 			return quoted
@@ -290,6 +291,26 @@ func (a *Action) typed(name, text string) json.RawMessage {
 		return json.RawMessage(text)
 	}
 	return quoted
+}
+
+// kindOf is the type of a JSON value that need not be a string, "" for
+// everything else.
+func kindOf(text []byte) string {
+	var value any
+	if json.Unmarshal(text, &value) != nil {
+		return ""
+	}
+	switch value.(type) {
+	case bool:
+		return "boolean"
+	case float64:
+		return "number"
+	case []any:
+		return "array"
+	case map[string]any:
+		return "object"
+	}
+	return ""
 }
 
 // enum lists the values of an argument that has an enum, in their order.

@@ -26,6 +26,7 @@ paths:
         - {name: flag, in: query, schema: {type: boolean}}
         - {name: ids, in: query, schema: {type: array, items: {type: integer}}}
         - {name: color, in: query, schema: {$ref: "#/components/schemas/Color"}}
+        - {name: bare, in: query, schema: {enum: [1, 2, "2", true]}}
         - {name: level, in: query, schema: {anyOf: [{$ref: "#/components/schemas/Level"}, {type: "null"}]}}
       responses: {}
   /mcp/{id}:
@@ -51,7 +52,7 @@ func readPlugin(t *testing.T) Plugin {
 func TestResourceArguments(t *testing.T) {
 	s, faults := Build([]Plugin{readPlugin(t)}, []ServerSpec{{Name: "s", Include: []Rule{{ID: "a:get-*"}}, Resources: []ResourceSpec{
 		{Path: "r", URITemplate: "things://{id}/{color}/{level}", Name: "x", Action: "a:get-thing", Arguments: map[string]string{
-			"id": "{id}", "text": "5", "either": "5", "flag": "true", "ids": "[1, 2]", "color": "{color}", "level": "{level}",
+			"id": "{id}", "text": "5", "either": "5", "flag": "true", "ids": "[1, 2]", "color": "{color}", "level": "{level}", "bare": "1",
 		}},
 		{Path: "q", URI: "things:5", Name: "y", Action: "a:get-thing", Arguments: map[string]string{"id": "5", "text": "{not} a variable"}},
 	}}})
@@ -60,7 +61,7 @@ func TestResourceArguments(t *testing.T) {
 	}
 	template, fixed := &s.Servers()[0].Resources[0], &s.Servers()[0].Resources[1]
 	variables, ok := template.Match("things://9007199254740993/red/2")
-	want := `{"color":"red","either":"5","flag":true,"id":9007199254740993,"ids":[1,2],"level":2,"text":"5"}`
+	want := `{"bare":1,"color":"red","either":"5","flag":true,"id":9007199254740993,"ids":[1,2],"level":2,"text":"5"}`
 	if got := string(template.Call(variables)); !ok || got != want {
 		t.Errorf("got %s", got)
 	}
@@ -104,6 +105,11 @@ func TestOfferFaults(t *testing.T) {
 		"bad template":        {func(r *ResourceSpec) { r.URITemplate = "things" }, "r.uriTemplate", "has no {variable}"},
 		"fixed, wrong type":   {func(r *ResourceSpec) { r.URITemplate, r.URI, r.Arguments["id"] = "", "x:y", "five" }, "r.arguments", "id: got string, want integer"},
 		"fixed, missing":      {func(r *ResourceSpec) { r.URITemplate, r.URI, r.Arguments = "", "x:y", nil }, "r.arguments", "id is missing"},
+		"fixed in template":   {func(r *ResourceSpec) { r.Arguments["flag"] = "maybe" }, "r.arguments.flag", "flag: got string, want boolean"},
+		"item in template":    {func(r *ResourceSpec) { r.Arguments["ids"] = `[1, "x"]` }, "r.arguments.ids", "ids[1]: got string, want integer"},
+		"enum in template":    {func(r *ResourceSpec) { r.Arguments["color"] = "blue" }, "r.arguments.color", "color: value must be one of 'red', 'green'"},
+		"number in template":  {func(r *ResourceSpec) { r.Arguments["level"] = "1e-999" }, "r.arguments.level", "number is out of range"},
+		"right in template":   {func(r *ResourceSpec) { r.Arguments["bare"], r.Arguments["text"] = "2", "{not} it" }, "", ""},
 		"fixed with variable": {func(r *ResourceSpec) { r.URITemplate, r.URI = "", "x:y" }, "r.arguments.id", "no variable"},
 	} {
 		spec := good
@@ -125,6 +131,8 @@ func TestOfferFaults(t *testing.T) {
 	for uri, want := range map[string]string{
 		"stagedoor://actions/a:get-thing": "", "things://5": "", "{anything}": "",
 		"stagedoor://actions/a:get-thign": `did you mean "stagedoor://actions/a:get-thing"?`, "docs://x": "has no resource",
+		"things://{pet}": "", "things://a{pet}b": "", "{scheme}://5": "", "things:{rest}": `has no resource "things:{rest}"`, "things://{pet}/more": "has no resource",
+		"docs://{x}": "has no resource", "stagedoor://actions/{id}": "", "stagedoor://actions/a%3Aget-{id}": "", "stagedoor://actions/b:{id}": "has no resource",
 	} {
 		prompt := Prompt{Path: "p", Name: "p", Messages: []PromptMessage{{Text: text("x")}, {Resource: text(uri)}}}
 		_, faults := Build([]Plugin{readPlugin(t)}, []ServerSpec{{
@@ -132,6 +140,32 @@ func TestOfferFaults(t *testing.T) {
 		}})
 		if (want == "") != (len(faults) == 0) || want != "" && (faults[0].Path != "p.messages[1].resource" || !strings.Contains(faults[0].Message+faults[0].Hint, want)) {
 			t.Errorf("%s: %+v", uri, faults)
+		}
+	}
+}
+
+// TestMeets: two templates can mean the same URI or they cannot.
+func TestMeets(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"x://{a}-y", "x://a{b}", true},
+		{"x://{a}", "x://b", true},
+		{"x://{a}", "x://", true},
+		{"x://", "x://{b}", false},
+		{"x://{a}", "x://{b}", true},
+		{"x://{a}{b}", "x://{c}/d", false},
+		{"x://{a}/{b}", "x://{c}/d", true},
+		{"x://a{b}", "x://b{c}", false},
+		{"x://{a}c{a}", "x://abc", true},
+		{"x://{a}?q={b}", "x://{c}", false},
+		{"x://y", "x://y{b}", false},
+	} {
+		a, err := ParseText(tt.a)
+		b, also := ParseText(tt.b)
+		if err != nil || also != nil || a.meets(b) != tt.want {
+			t.Errorf("%s and %s: %v, %v, %v", tt.a, tt.b, !tt.want, err, also)
 		}
 	}
 }

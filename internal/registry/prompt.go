@@ -3,6 +3,7 @@ package registry
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/stagedoor/stagedoor/internal/suggest"
 )
@@ -43,23 +44,44 @@ type PromptMedia struct {
 }
 
 // checkPrompts finds messages that would embed a resource which the server
-// does not have. What arguments fill in is known when they are there.
+// does not have, whatever their arguments are.
 func (s *Server) checkPrompts(absent bool) (faults []Fault) {
 	for _, p := range s.Prompts {
 		for i, m := range p.Messages {
-			if m.Resource == nil || len(m.Resource.Names()) > 0 || absent {
+			if m.Resource == nil || absent || s.mayHave(*m.Resource) {
 				continue
 			}
-			if uri := m.Resource.Fill(nil); !s.Has(uri) {
-				faults = append(faults, Fault{
-					Path:    fmt.Sprintf("%s.messages[%d].resource", p.Path, i),
-					Message: fmt.Sprintf("server %q has no resource %q", s.Name, uri), Hint: suggest.Hint(uri, s.uris()),
-				})
-			}
+			uri := m.Resource.fill(func(name string) string { return "{" + name + "}" })
+			faults = append(faults, Fault{
+				Path:    fmt.Sprintf("%s.messages[%d].resource", p.Path, i),
+				Message: fmt.Sprintf("server %q has no resource %q", s.Name, uri), Hint: suggest.Hint(uri, s.uris()),
+			})
 		}
 	}
 	return faults
 }
+
+// mayHave tells whether the server has a resource of one of the URIs that the
+// text can become.
+func (s *Server) mayHave(uri Text) bool {
+	if len(uri.Names()) == 0 {
+		return s.Has(uri.Fill(nil))
+	}
+	if _, alone := uri.alone(); alone {
+		return true
+	}
+	if strings.HasPrefix(uri.parts[0].text, documentPrefix) { // as DocumentID reads it
+		return slices.ContainsFunc(s.Tools, func(t Tool) bool { return uri.unescaped().meets(literal(t.Action.DocumentURI())) })
+	}
+	return slices.ContainsFunc(s.Resources, func(r Resource) bool {
+		if r.Template == nil {
+			return uri.meets(literal(r.URI))
+		}
+		return uri.meets(r.Template.text)
+	})
+}
+
+func literal(s string) Text { return Text{parts: []part{{text: s}}} }
 
 // Has tells whether the server has a resource of the URI.
 func (s *Server) Has(uri string) bool {

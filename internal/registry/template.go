@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
@@ -95,6 +96,68 @@ func (t Text) fill(value func(string) string) string {
 	return b.String()
 }
 
+// meets tells whether the two can become the same URI. A name of t may become
+// nothing, one of a template (RFC 6570) may not; neither has a delimiter.
+func (t Text) meets(template Text) bool {
+	a, b := t.symbols(false), template.symbols(true)
+	ends := make([][]bool, len(a)+1) // ends[i][j]: a[i:] and b[j:] can be the same
+	for i := len(a); i >= 0; i-- {
+		ends[i] = make([]bool, len(b)+1)
+		for j := len(b); j >= 0; j-- {
+			switch {
+			case i == len(a) && j == len(b):
+				ends[i][j] = true
+			case i < len(a) && a[i] == anyText && ends[i+1][j], j < len(b) && b[j] == anyText && ends[i][j+1]:
+				ends[i][j] = true
+			case i == len(a) || j == len(b):
+			case a[i] == anyText && b[j] != anyText:
+				ends[i][j] = !isDelimiter(b[j]) && ends[i][j+1]
+			case b[j] == anyText && a[i] != anyText:
+				ends[i][j] = !isDelimiter(a[i]) && ends[i+1][j]
+			default:
+				ends[i][j] = (a[i] == b[j] || b[j] == anyByte && !isDelimiter(a[i])) && ends[i+1][j+1]
+			}
+		}
+	}
+	return ends[0][0]
+}
+
+// unescaped is the text with its own parts percent-decoded.
+func (t Text) unescaped() Text {
+	parts := slices.Clone(t.parts)
+	for i, p := range parts {
+		if plain, err := url.PathUnescape(p.text); err == nil && !p.variable {
+			parts[i].text = plain
+		}
+	}
+	return Text{parts: parts}
+}
+
+// What a symbol may be beside a byte.
+const (
+	anyByte = -1 - iota
+	anyText
+)
+
+func (t Text) symbols(something bool) (all []int) {
+	for _, p := range t.parts {
+		for _, c := range []byte(p.text) {
+			if !p.variable {
+				all = append(all, int(c))
+			}
+		}
+		if p.variable && something {
+			all = append(all, anyByte)
+		}
+		if p.variable {
+			all = append(all, anyText)
+		}
+	}
+	return all
+}
+
+func isDelimiter(symbol int) bool { return symbol == '/' || symbol == '?' || symbol == '#' }
+
 // escapeValue encodes everything but RFC 3986's unreserved characters.
 func escapeValue(s string) string {
 	const hex = "0123456789ABCDEF"
@@ -180,7 +243,7 @@ func (t *URITemplate) Match(uri string) (map[string]string, bool) {
 	values := map[string]string{}
 	for i, name := range t.Names() {
 		value, err := url.PathUnescape(found[i+1])
-		if err != nil {
+		if err != nil || !utf8.ValidString(value) { // no argument could carry it
 			return nil, false
 		}
 		values[name] = value

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestText(t *testing.T) {
@@ -64,6 +65,8 @@ func TestURITemplate(t *testing.T) {
 		{"tickets://{id}", "tickets://a#b", nil},
 		{"tickets://{id}", "tickets://a?b", nil},
 		{"tickets://{id}", "tickets://%zz", nil},
+		{"tickets://{id}", "tickets://%ff", nil},
+		{"tickets://{id}", "tickets://a\xff", nil},
 		{"tickets://{id}", "TICKETS://7", nil},
 		{"tickets://{id}", "xtickets://7", nil},
 		{"test://template/{id}/data", "test://template/123/data", map[string]string{"id": "123"}},
@@ -100,7 +103,7 @@ func FuzzURITemplate(f *testing.F) {
 	f.Add("x:{a}-{b}", "é\x00", "%2F")
 	f.Fuzz(func(t *testing.T, template, one, two string) {
 		parsed, err := ParseURITemplate(template)
-		if err != nil || one == "" || two == "" {
+		if err != nil || one == "" || two == "" || !utf8.ValidString(template+one) || !utf8.ValidString(two) {
 			return
 		}
 		values := map[string]string{}

@@ -135,6 +135,36 @@ func held(v any) (n int) {
 	return n
 }
 
+// checkArgument validates one argument by itself.
+func (a *Action) checkArgument(name string, raw json.RawMessage) error {
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		return fmt.Errorf("argument is not JSON: %w", err)
+	}
+	if at, ok := absurdNumber(v, []string{name}); ok {
+		return fmt.Errorf("invalid arguments: %s: number is out of range", place(at))
+	}
+	schema := a.arguments.Properties[name]
+	if schema == nil {
+		return nil
+	}
+	err = schema.Validate(v)
+	var invalid *jsonschema.ValidationError
+	if errors.As(err, &invalid) {
+		below(invalid, name)
+		return errors.New(a.complaint(invalid))
+	}
+	return err
+}
+
+// below puts a validation error's places below an argument.
+func below(err *jsonschema.ValidationError, argument string) {
+	err.InstanceLocation = append([]string{argument}, err.InstanceLocation...)
+	for _, cause := range err.Causes {
+		below(cause, argument)
+	}
+}
+
 // absurdNumber finds a number that no API takes and that costs the validator,
 // which calculates exactly, more time and memory than any plugin is worth.
 func absurdNumber(v any, at []string) ([]string, bool) {
