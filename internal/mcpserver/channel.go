@@ -64,7 +64,7 @@ func (c *channel) add(n int) {
 func (c *channel) idle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.work == 0
+	return c.work <= 0 // a note that work begins can be lost
 }
 
 // channels are the connections of this replica, by session.

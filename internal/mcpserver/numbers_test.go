@@ -210,7 +210,7 @@ func TestDroppedStreams(t *testing.T) {
 	if racing || testing.Short() {
 		total = 800
 	}
-	r := newReplica(t, openStore(t), Options{Streams: total, StreamsPerSession: total})
+	r := newReplica(t, openStore(t), Options{StreamsPerSession: 1000})
 	var connections atomic.Int64
 	web := listenCounted(t, r, &connections)
 	s := startSession(t, r, "/mcp/catalog", "2025-11-25", "")

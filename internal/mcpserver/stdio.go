@@ -164,7 +164,7 @@ func (c *stdio) message(ctx context.Context, line []byte) {
 		x.fail(m.id, invalidRequest("server "+c.server+" is no more"))
 	case fault != nil:
 		x.fail(m.id, fault)
-	case m.id == nil && m.batch == nil || m.response || m.method == string(mcp.MethodInitialize) || m.method == string(mcp.MethodSetLogLevel):
+	case m.id == nil && m.batch == nil || m.response || m.method == string(mcp.MethodInitialize), m.method == string(mcp.MethodSetLogLevel):
 		c.answer(x, &m)
 	case m.method == string(mcp.MethodSubscriptionsListen):
 		c.listens.Go(func() { c.answer(x, &m) })
