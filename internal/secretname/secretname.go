@@ -1,0 +1,22 @@
+// Package secretname tells by their names which values are not to be shown.
+package secretname
+
+import (
+	"regexp"
+	"strings"
+)
+
+var (
+	secret = regexp.MustCompile(`pass(word|wd|phrase|code)|pwd|secret|credential|token|bearer|authorization|cookie|jwt|` +
+		`(api|access|account|private|signing|encryption|master|session|ssh)key|sessionid|(^|card)(pin|cvv2?|cvc2?)(code)?$|^t?otp(code)?$|securitycode$`)
+	// harmless are tokens of pages and of language models.
+	harmless = regexp.MustCompile(`^(next|previous|prev|start|page|paging|continuation|cursor|sync)+tokens?$|^(max|min|total|input|output|prompt|completion)+tokens$|^tokens?(count|limit)$`)
+	joints   = strings.NewReplacer("-", "", "_", "", ".", "", " ", "")
+)
+
+// Is tells whether a name is that of a secret, as passwords, keys and tokens
+// are called, however its words are joined.
+func Is(name string) bool {
+	name = joints.Replace(strings.ToLower(name))
+	return secret.MatchString(name) && !harmless.MatchString(name)
+}
