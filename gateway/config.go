@@ -47,6 +47,11 @@ type Log struct {
 type Limits struct {
 	RequestBody Size          `koanf:"requestBody" doc:"Largest request body of an MCP client."`
 	SessionTTL  time.Duration `koanf:"sessionTTL" doc:"How long an MCP session lives without being used."`
+	// What one replica does at once:
+	Calls             int `koanf:"calls" doc:"How many requests a replica works on at once. More get 503."`
+	CallsPerSession   int `koanf:"callsPerSession" doc:"How many of them may be of one session. More get 429."`
+	Streams           int `koanf:"streams" doc:"How many connections that only listen a replica holds. More get 503."`
+	StreamsPerSession int `koanf:"streamsPerSession" doc:"How many of them may be of one session. More get 429."`
 }
 
 // Streams says when answers become streams, and how they are looked after.
@@ -219,7 +224,10 @@ func DefaultConfig() Config {
 		Auth:     "none",
 		Database: Database{URL: SecretValue("sqlite:stagedoor.db")},
 		Log:      Log{Format: "auto", Level: "info"},
-		Limits:   Limits{RequestBody: 4 << 20, SessionTTL: 24 * time.Hour},
+		Limits: Limits{
+			RequestBody: 4 << 20, SessionTTL: 24 * time.Hour,
+			Calls: 10_000, CallsPerSession: 1000, Streams: 10_000, StreamsPerSession: 16,
+		},
 		Streams:  Streams{SlowCall: 2 * time.Second, KeepAlive: 15 * time.Second, Replay: 10 * time.Minute, ReplayBytes: 16 << 20},
 		Shutdown: Shutdown{Timeout: 30 * time.Second},
 	}
@@ -279,6 +287,8 @@ func (c Config) withDefaults() Config {
 	c.Log.Format, c.Log.Level = cmp.Or(c.Log.Format, d.Log.Format), cmp.Or(c.Log.Level, d.Log.Level)
 	c.Limits.RequestBody = cmp.Or(c.Limits.RequestBody, d.Limits.RequestBody)
 	c.Limits.SessionTTL = cmp.Or(c.Limits.SessionTTL, d.Limits.SessionTTL)
+	c.Limits.Calls, c.Limits.CallsPerSession = cmp.Or(c.Limits.Calls, d.Limits.Calls), cmp.Or(c.Limits.CallsPerSession, d.Limits.CallsPerSession)
+	c.Limits.Streams, c.Limits.StreamsPerSession = cmp.Or(c.Limits.Streams, d.Limits.Streams), cmp.Or(c.Limits.StreamsPerSession, d.Limits.StreamsPerSession)
 	c.Streams.SlowCall, c.Streams.KeepAlive = cmp.Or(c.Streams.SlowCall, d.Streams.SlowCall), cmp.Or(c.Streams.KeepAlive, d.Streams.KeepAlive)
 	c.Streams.Replay, c.Streams.ReplayBytes = cmp.Or(c.Streams.Replay, d.Streams.Replay), cmp.Or(c.Streams.ReplayBytes, d.Streams.ReplayBytes)
 	c.Shutdown.Timeout = cmp.Or(c.Shutdown.Timeout, d.Shutdown.Timeout)

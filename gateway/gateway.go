@@ -179,10 +179,12 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 		Observe:        g.metrics.ToolCall,
 		MaxBody:        int64(cfg.Limits.RequestBody),
 		SessionTTL:     cfg.Limits.SessionTTL,
-		SlowCall:       cfg.Streams.SlowCall,
-		KeepAlive:      cfg.Streams.KeepAlive,
-		EventTTL:       cfg.Streams.Replay,
-		EventBytes:     int64(cfg.Streams.ReplayBytes),
+		Calls:          cfg.Limits.Calls, CallsPerSession: cfg.Limits.CallsPerSession,
+		Streams: cfg.Limits.Streams, StreamsPerSession: cfg.Limits.StreamsPerSession,
+		SlowCall:   cfg.Streams.SlowCall,
+		KeepAlive:  cfg.Streams.KeepAlive,
+		EventTTL:   cfg.Streams.Replay,
+		EventBytes: int64(cfg.Streams.ReplayBytes),
 	})
 	if err != nil {
 		return err

@@ -121,8 +121,7 @@ func (g *Gateway) purge(ctx context.Context) {
 	ticker := time.NewTicker(purgeEvery)
 	defer ticker.Stop()
 	for {
-		now := time.Now()
-		_, err := g.db.Purge(ctx, store.PurgeBefore{Expired: now.Add(-rowLife), Mail: now.Add(-mailLife), Replicas: now.Add(-rowLife)})
+		_, err := g.db.Purge(ctx, store.PurgeAfter{Expired: rowLife, Mail: mailLife, Replicas: rowLife})
 		if err != nil && ctx.Err() == nil {
 			g.log.WarnContext(ctx, "purge of the database", "error", err)
 		}

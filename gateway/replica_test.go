@@ -99,7 +99,7 @@ func TestPurge(t *testing.T) {
 	now := time.Now()
 	spend("old", now.Add(-2*time.Hour))
 	spend("just expired", now.Add(-time.Minute))
-	if err := db.PutMail(t.Context(), "address", []byte("new")); err != nil {
+	if err := db.PutMail(t.Context(), "address", 1, []byte("new")); err != nil {
 		t.Fatal(err)
 	}
 	start(t, replicaConfig(url, documents(t, func(int64) string { return "a" })))

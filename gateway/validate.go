@@ -75,11 +75,17 @@ func (c Config) Validate() Faults {
 	}
 	oneOf(&fs, "log.format", c.Log.Format, "auto", "json", "text")
 	oneOf(&fs, "log.level", c.Log.Level, "debug", "info", "warn", "error")
-	if c.Limits.RequestBody <= 0 {
-		fs.add("limits.requestBody", "", "has to be more than 0")
-	}
-	if c.Limits.SessionTTL <= 0 {
-		fs.add("limits.sessionTTL", "", "has to be more than 0")
+	for _, limit := range []struct {
+		path  string
+		value int64
+	}{
+		{"requestBody", int64(c.Limits.RequestBody)}, {"sessionTTL", int64(c.Limits.SessionTTL)},
+		{"calls", int64(c.Limits.Calls)}, {"callsPerSession", int64(c.Limits.CallsPerSession)},
+		{"streams", int64(c.Limits.Streams)}, {"streamsPerSession", int64(c.Limits.StreamsPerSession)},
+	} {
+		if limit.value <= 0 {
+			fs.add("limits."+limit.path, "", "has to be more than 0")
+		}
 	}
 	c.Streams.validate(&fs)
 	for _, wait := range []struct {

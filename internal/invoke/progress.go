@@ -16,18 +16,27 @@ type Progress struct {
 
 type progressKey struct{}
 
-// WithProgress lets the calls of a context tell how an answer that is a stream
-// comes in. The function is called by the goroutine that called
-// [Client.Invoke], before it returns.
+// progressed is what the calls of a context told.
+type progressed struct {
+	tell  func(Progress)
+	last  float64
+	begun bool
+}
+
+// WithProgress lets the calls of a context, one after the other, tell how an
+// answer that is a stream comes in. The function is called by the goroutine that
+// called [Client.Invoke], before it returns. What it is told goes up over all of them.
 func WithProgress(ctx context.Context, f func(Progress)) context.Context {
-	return context.WithValue(ctx, progressKey{}, f)
+	return context.WithValue(ctx, progressKey{}, &progressed{tell: f})
 }
 
 // ProgressOf gives the function that WithProgress put there, nil where nobody
 // asked.
 func ProgressOf(ctx context.Context) func(Progress) {
-	f, _ := ctx.Value(progressKey{}).(func(Progress))
-	return f
+	if told, ok := ctx.Value(progressKey{}).(*progressed); ok {
+		return told.tell
+	}
+	return nil
 }
 
 const (
@@ -41,33 +50,33 @@ const (
 // each notification". What does not is dropped.
 type teller struct {
 	client *Client
-	tell   func(Progress) // nil: nobody wants to know
-	last   float64
-	begun  bool
+	before *progressed // nil: nobody wants to know
 }
 
 func (c *Client) teller(ctx context.Context) *teller {
-	return &teller{client: c, tell: ProgressOf(ctx)}
+	before, _ := ctx.Value(progressKey{}).(*progressed)
+	return &teller{client: c, before: before}
 }
 
 // told tells of p. Without a value it counts one on from what was told before.
 func (t *teller) told(p Progress) {
-	if t.tell == nil {
+	before := t.before
+	if before == nil {
 		return
 	}
 	if p.Value == "" {
-		p.Value = json.Number(strconv.FormatFloat(t.last+1, 'f', -1, 64))
+		p.Value = json.Number(strconv.FormatFloat(before.last+1, 'f', -1, 64))
 	}
 	value, err := p.Value.Float64()
-	if err != nil || len(p.Value) > maxProgressDigits || t.begun && value <= t.last {
+	if err != nil || len(p.Value) > maxProgressDigits || before.begun && value <= before.last {
 		return
 	}
 	if _, err := p.Total.Float64(); err != nil || len(p.Total) > maxProgressDigits {
 		p.Total = ""
 	}
 	p.Message = shorten(t.client.discreet(strings.ToValidUTF8(p.Message, "\uFFFD")))
-	t.last, t.begun = value, true
-	t.tell(p)
+	before.last, before.begun = value, true
+	before.tell(p)
 }
 
 // progressText is the text of an item: of a string, or of an object's member

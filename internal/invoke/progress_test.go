@@ -145,19 +145,19 @@ func TestProgressGoesUp(t *testing.T) {
 	c := newClient(t, Options{})
 	up := func(values []float64, silent []bool) bool {
 		var told []float64
-		teller := &teller{client: c, tell: func(p Progress) {
+		ctx := WithProgress(t.Context(), func(p Progress) {
 			value, err := p.Value.Float64()
 			if err != nil {
 				t.Error(p, err)
 			}
 			told = append(told, value)
-		}}
+		})
 		for i, value := range values {
 			p := Progress{Value: numberOf(value)}
 			if i < len(silent) && silent[i] {
 				p.Value = ""
 			}
-			teller.told(p)
+			c.teller(ctx).told(p) // as if each were told by a call of its own
 		}
 		return slices.IsSorted(told) && len(slices.Compact(slices.Clone(told))) == len(told) && (len(values) == 0 || len(told) > 0)
 	}

@@ -33,7 +33,7 @@ func (c *Client) sift(ctx context.Context, a *openapi.Action, in *answer) sift {
 		}
 	}
 	return func(item json.RawMessage) (json.RawMessage, error) {
-		if progress.tell != nil {
+		if progress.before != nil {
 			progress.told(Progress{Message: progressText(item)})
 		}
 		return item, nil

@@ -10,7 +10,7 @@ import (
 // maxBatch bounds how much work one HTTP request can ask for.
 const maxBatch = 100
 
-// serveBatch answers a JSON-RPC batch, which only 2025-03-26 has: the revision
+// serveBatch answers a JSON-RPC batch over Streamable HTTP, which only 2025-03-26 has: the revision
 // before does not name it, the one after removed it.
 func (h *Handler) serveBatch(x *exchange, body []byte) {
 	if fault := checkLegacyVersion(x.r.Header); fault != nil {
@@ -29,15 +29,15 @@ func (h *Handler) serveBatch(x *exchange, body []byte) {
 		return
 	}
 	x.session = s
-	messages := elements(body)
-	switch {
-	case s.ProtocolVersion != mcp.ProtocolVersion20250326:
-		x.fail(nil, invalidRequest("batches are only part of protocol version 2025-03-26"))
-		return
-	case len(messages) == 0 || len(messages) > maxBatch:
-		x.fail(nil, invalidRequest("a batch has 1 to 100 messages"))
+	messages, fault := parseBatch(body, s.ProtocolVersion)
+	if fault != nil {
+		x.fail(nil, fault)
 		return
 	}
+	x.within(h.calls, s.ID, func() { h.answerBatch(ctx, x, messages) })
+}
+
+func (h *Handler) answerBatch(ctx context.Context, x *exchange, messages [][]byte) {
 	buffer := h.buffers.get()
 	defer h.buffers.put(buffer)
 	if *buffer = h.appendBatch(ctx, x, *buffer, messages); len(*buffer) == 0 {
@@ -45,6 +45,18 @@ func (h *Handler) serveBatch(x *exchange, body []byte) {
 		return
 	}
 	x.send(http.StatusOK, *buffer)
+}
+
+// parseBatch gives the messages of a batch in a session of the version.
+func parseBatch(body []byte, version string) ([][]byte, *rpcError) {
+	if version != mcp.ProtocolVersion20250326 {
+		return nil, invalidRequest("batches are only part of protocol version 2025-03-26")
+	}
+	messages := elements(body)
+	if len(messages) == 0 || len(messages) > maxBatch {
+		return nil, invalidRequest("a batch has 1 to 100 messages")
+	}
+	return messages, nil
 }
 
 // appendBatch writes the array of answers, nothing where none is due.

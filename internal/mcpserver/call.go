@@ -53,7 +53,7 @@ func (h *Handler) answerCall(
 		o, _ := h.call(ctx, x, t, arguments)
 		return o, nil
 	}
-	d, fault := h.newDialogue(x, e, m, t.name, arguments)
+	d, fault := h.newDialogue(x, e, m, arguments, t.name, t.meaning)
 	if fault != nil {
 		h.observe(ctx, x, t.name, outcomeInvalid, 0, nil)
 		return outcome{}, fault

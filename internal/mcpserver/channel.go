@@ -97,6 +97,11 @@ func (cs *channels) get(session string) *channel {
 // initialize comes when the session is there already.
 func (h *Handler) converse(ctx context.Context, x *exchange, m *envelope) {
 	switch {
+	case m.batch != nil:
+		if answers := h.appendBatch(ctx, x, nil, m.batch); len(answers) > 0 {
+			x.send(http.StatusOK, answers)
+		}
+		return
 	case m.method == string(mcp.MethodInitialize) && m.id != nil:
 		h.initializeChannel(ctx, x, m)
 		return

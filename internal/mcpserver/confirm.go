@@ -16,9 +16,15 @@ const (
 	outcomeNotConfirmed = "not_confirmed"
 	// confirmKey is the key of the question and the name of its one field.
 	confirmKey = "confirm"
-	// maxShown bounds what a user is shown of the arguments, in bytes.
-	maxShown = 2000
+	// maxShown bounds what a user is shown of the arguments, in bytes, and
+	// maxShownText each text among them where they are longer.
+	maxShown     = 2000
+	maxShownText = 200
 )
+
+// namesSomething matches names of arguments whose values say what is meant, also
+// where it is a secret.
+var namesSomething = regexp.MustCompile(`(Ids?|IDs?|Names?|[-_](id|name)s?)$`)
 
 // secretName matches names of arguments whose values are not shown.
 var secretName = regexp.MustCompile(`(?i)pass(word|wd|phrase)?$|pwd|secret|token|credential|api[-_]?key|private[-_]?key|authorization|^(pin|otp)$`)
@@ -35,7 +41,11 @@ func (h *Handler) confirm(ctx context.Context, d *dialogue, t *tool, arguments j
 	}
 	at := d.turn
 	if at == nil || at.About != turnConfirm {
-		at = &turn{About: turnConfirm, Asked: d.x.server.confirmation(t, arguments)}
+		text, ok := shown(arguments)
+		if !ok { // nobody can agree to what they do not see
+			return false, notConfirmed("The user has to confirm it, and its arguments are too many to be shown to a user. Call it with fewer.")
+		}
+		at = &turn{About: turnConfirm, Asked: d.x.server.confirmation(t, text)}
 	}
 	if lacking(d.capabilities, at.Asked, nil) != nil {
 		return false, notConfirmed("The user has to confirm it, and this client cannot ask the user: it declares no elicitation of forms, or reads no events. " +
@@ -62,29 +72,32 @@ func notConfirmed(why string) error {
 }
 
 // confirmation is the question (2025-11-25 and 2026-07-28, client/elicitation).
-func (s *server) confirmation(t *tool, arguments json.RawMessage) json.RawMessage {
+func (s *server) confirmation(t *tool, arguments string) json.RawMessage {
 	title := t.action.Title
 	if title == "" {
 		title = t.name
 	}
 	message := fmt.Sprintf("%s (tool %s of server %s) changes or deletes something that may not come back. Arguments: %s",
-		visible(title), t.name, s.name, shown(arguments))
+		visible(title), t.name, s.name, arguments)
 	return elicitation(confirmKey, message, json.RawMessage(`{"type":"object","properties":{"`+confirmKey+
 		`":{"type":"boolean","title":"Go on","description":"Call the tool with these arguments"}},"required":["`+confirmKey+`"]}`))
 }
 
-// shown are the arguments as a user sees them: without secrets, and cut.
-func shown(arguments json.RawMessage) string {
-	text := visible(string(appendMasked(nil, arguments)))
-	if len(text) <= maxShown {
-		return text
+// shown are the arguments as a user sees them: all of them, without secrets, and
+// with long texts cut where they are too long together; not ok: even so.
+func shown(arguments json.RawMessage) (text string, ok bool) {
+	for _, most := range []int{len(arguments), maxShownText} {
+		if text = visible(string(appendShown(nil, arguments, most))); len(text) <= maxShown {
+			return text, true
+		}
 	}
-	return fmt.Sprintf("%s (cut: the first %d of %d bytes)", cutText(text, maxShown), maxShown, len(text))
+	return "", false
 }
 
-// appendMasked writes a JSON value without blanks and without the values of
-// members that are named like secrets.
-func appendMasked(dst []byte, value json.RawMessage) []byte {
+// appendShown writes a JSON value without blanks, without the values of members
+// that are named like secrets, and with the two ends of texts that have more
+// than most bytes.
+func appendShown(dst []byte, value json.RawMessage, most int) []byte {
 	switch kind(value) {
 	case '{':
 		start := len(dst)
@@ -94,21 +107,25 @@ func appendMasked(dst []byte, value json.RawMessage) []byte {
 				break
 			}
 			dst = append(appendString(append(dst, ','), name), ':')
-			if secretName.MatchString(name) {
+			if secretName.MatchString(name) && !namesSomething.MatchString(name) {
 				dst = append(dst, `"•••"`...)
 				continue
 			}
-			dst = appendMasked(dst, member)
+			dst = appendShown(dst, member, most)
 		}
 		return enclose(dst, start, '{', '}')
 	case '[':
 		start := len(dst)
 		for _, item := range elements(value) {
-			dst = appendMasked(append(dst, ','), item)
+			dst = appendShown(append(dst, ','), item, most)
 		}
 		return enclose(dst, start, '[', ']')
 	case '"':
-		return appendString(dst, unquote(value))
+		text := unquote(value)
+		if cut := len(text) - most; cut > 0 {
+			text = strings.ToValidUTF8(fmt.Sprintf("%s… (%d bytes cut) …%s", text[:most-most/4], cut, text[len(text)-most/4:]), "")
+		}
+		return appendString(dst, text)
 	}
 	return append(dst, value...)
 }

@@ -11,10 +11,12 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/store"
 	"github.com/stagedoor/stagedoor/internal/store/storetest"
+	"github.com/stagedoor/stagedoor/openapi"
 )
 
 func TestConfirmModern(t *testing.T) {
@@ -271,13 +273,71 @@ func TestShownArguments(t *testing.T) {
 		"{\"a\":\"\u202egnp.exe\u200b\\n\"}": `{"a":"\u202egnp.exe\u200b\n"}`,
 		`{"n":12345678901234567890.0}`:       `{"n":12345678901234567890.0}`,
 		`{"a":[],"b":{}}`:                    `{"a":[],"b":{}}`,
+		`{"tokenId":"production","credentialName":"root","secret_ids":["a"],"token-name":"b","username":"c","tokenid":"d"}`: `{"tokenId":"production","credentialName":"root","secret_ids":["a"],"token-name":"b","username":"c","tokenid":"•••"}`,
 	} {
-		if got := shown(json.RawMessage(raw)); got != want {
-			t.Errorf("%s: got %s, want %s", raw, got, want)
+		if got, ok := shown(json.RawMessage(raw)); got != want || !ok {
+			t.Errorf("%s: got %s, %v, want %s", raw, got, ok, want)
 		}
 	}
-	long := shown(json.RawMessage(`{"a":"` + strings.Repeat("é", 3000) + `"}`))
-	if len(long) > maxShown+100 || !strings.Contains(long, "of 6008 bytes") {
-		t.Errorf("got %d bytes: …%s", len(long), long[len(long)-60:])
+	long := strings.Repeat("é", 3000)
+	for raw, want := range map[string]string{
+		`{"note":"` + long + `","id":"production"}`:              `","id":"production"}`,
+		`{"path":"` + long + `/../production"}`:                  `/../production"}`,
+		`{"a":["` + long + `",{"b":"` + long + `"}]}`:            ` (5800 bytes cut) …`,
+		`{"a":"` + strings.Repeat("x", maxShown-8) + `"}`:        strings.Repeat("x", maxShown-8), // all of it
+		`{"many":[` + strings.Repeat(`"x",`, maxShown/4) + `1]}`: "",
+		`{"` + long + `":1}`:                                     "",
+		`{"n":1` + strings.Repeat("0", maxShown) + `}`:           "",
+	} {
+		got, ok := shown(json.RawMessage(raw))
+		if ok != (want != "") || !strings.Contains(got, want) || len(got) > maxShown || !utf8.ValidString(got) {
+			t.Errorf("%.20s…: %v, %d bytes, %s", raw, ok, len(got), got)
+		}
+	}
+}
+
+// Nobody is asked about what they cannot be shown.
+func TestConfirmTooMuch(t *testing.T) {
+	h, plugin := newCurious(t, Options{})
+	got := asking{tool: "drop", arguments: `{"ids":[` + strings.Repeat(`"x",`, maxShown) + `1]}`}.completes(t, h)
+	if !got.IsError || !strings.Contains(got.Content[0].Text, "too many to be shown") || plugin.count("drop") != 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// What was confirmed is what happens: a reload that gives the tool's name to
+// something else, or something else to the tool, makes people decide anew.
+func TestConfirmedMeaning(t *testing.T) {
+	h, plugin := newCurious(t, Options{})
+	r := asking{tool: "drop"}
+	for what, change := range map[string]func(*registry.Action){
+		"another action": func(a *registry.Action) { a.ID = "curious:other" },
+		"another method": func(a *registry.Action) { a.Request.Method = "DELETE" },
+		"another path":   func(a *registry.Action) { a.Request.Path = []openapi.PathPart{{Literal: "/all"}} },
+		"another parameter": func(a *registry.Action) {
+			a.Request.Path = []openapi.PathPart{{Parameter: &openapi.Parameter{Name: "all"}}}
+		},
+		"another fixed value": func(a *registry.Action) {
+			a.Request.Parameters = []openapi.Parameter{{Name: "force", Value: openapi.Value{Fixed: json.RawMessage("true")}}}
+		},
+		"another schema": func(a *registry.Action) { a.InputSchema = json.RawMessage(`{"type":"object","maxProperties":1}`) },
+	} {
+		p := r.asks(t, h, "confirm")
+		changed := curiousServers()
+		for _, t := range changed[0].Tools {
+			if t.Name == "drop" {
+				change(t.Action)
+			}
+		}
+		if err := h.SetServers(changed); err != nil {
+			t.Fatal(err)
+		}
+		r.with(agreed, p.RequestState).fails(t, h, -32602, "does not belong")
+		if err := h.SetServers(curiousServers()); err != nil {
+			t.Fatal(err)
+		}
+		if plugin.count("drop") != 0 {
+			t.Fatalf("%s was called with a confirmation of what it was before", what)
+		}
 	}
 }

@@ -161,7 +161,7 @@ func defectUncheckedGet(t *testing.T) {
 			t.Errorf("GET with %.20q: %d, want %d", id, got.status, want)
 		}
 	}
-	if n := r.listeners.count() + len(r.sessions.cached) + len(r.sessions.seen); n != 0 {
+	if n := r.listeners.count() + len(r.sessions.cached.all) + len(r.sessions.seen); n != 0 {
 		t.Errorf("%d of them are remembered", n)
 	}
 }
@@ -264,8 +264,10 @@ type nosy struct{ at *replica }
 func (a *nosy) invoke(ctx context.Context, _ string, _ json.RawMessage) (*invoke.Result, error) {
 	a.at.inflight.mu.Lock()
 	var x *exchange
-	for _, call := range a.at.inflight.calls {
-		x = call.x
+	for _, own := range a.at.inflight.calls {
+		for _, call := range own {
+			x = call.x
+		}
 	}
 	a.at.inflight.mu.Unlock()
 	answer, err := x.askClient(ctx, "roots/list", json.RawMessage(`{"q":1}`))

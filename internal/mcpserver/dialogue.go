@@ -82,7 +82,8 @@ func instead(err error) (result json.RawMessage, fault *rpcError) {
 }
 
 // newDialogue reads what the client says about an earlier turn of its request.
-func (h *Handler) newDialogue(x *exchange, e era, m *envelope, name string, arguments json.RawMessage) (*dialogue, *rpcError) {
+// about are words for what is called; an earlier turn was about the same.
+func (h *Handler) newDialogue(x *exchange, e era, m *envelope, arguments json.RawMessage, about ...string) (*dialogue, *rpcError) {
 	d := &dialogue{h: h, x: x, era: e}
 	if e == legacy {
 		d.by = d.askLegacy
@@ -92,7 +93,7 @@ func (h *Handler) newDialogue(x *exchange, e era, m *envelope, name string, argu
 		return d, nil
 	}
 	d.by, d.capabilities = d.askModern, m.capabilities
-	d.bound = []string{m.method, x.server.name, x.principal.Subject, name, digest(arguments)}
+	d.bound = append([]string{m.method, x.server.name, x.principal.Subject, digest(arguments)}, about...)
 	if raw := m.param("inputResponses"); raw != nil {
 		if !isObject(raw) {
 			return nil, invalidParams("inputResponses must be an object")
@@ -260,6 +261,8 @@ func (d *dialogue) unanswered(ctx context.Context, err error) error {
 		return &invoke.Error{Kind: invoke.Timeout, Message: "nobody answered what had to be asked in time", Err: err}
 	case ctx.Err() != nil:
 		return &invoke.Error{Kind: invoke.Cancelled, Message: "the call was cancelled", Err: err}
+	case errors.Is(err, errSilent):
+		return unanswerable("the client has ended its input")
 	case errors.As(err, &said):
 		return unanswerable("the client answered with an error: " + cutText(said.message, 200))
 	}

@@ -518,7 +518,7 @@ func FuzzRequestState(f *testing.F) {
 	h, _ := newCurious(f, Options{Secret: []byte("0123456789abcdef0123456789abcdef")})
 	x := &exchange{handler: h, server: h.server("curious")}
 	m := &envelope{method: "tools/call", capabilities: []byte(allCapabilities)}
-	d, fault := h.newDialogue(x, modern, m, "name", json.RawMessage(`{}`))
+	d, fault := h.newDialogue(x, modern, m, json.RawMessage(`{}`), "name")
 	if fault != nil {
 		f.Fatal(fault)
 	}
@@ -532,7 +532,7 @@ func FuzzRequestState(f *testing.F) {
 			return
 		}
 		m.params = []byte(params)
-		d, fault := h.newDialogue(x, modern, m, "name", json.RawMessage(`{}`))
+		d, fault := h.newDialogue(x, modern, m, json.RawMessage(`{}`), "name")
 		if fault == nil && d.turn != nil {
 			t.Errorf("%s was taken for ours", params) // unless it is the seed, which has expired
 		}

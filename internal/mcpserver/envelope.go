@@ -7,14 +7,19 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
+// maxToken bounds what clients choose and are told again and again: ids of
+// requests and progress tokens, in bytes.
+const maxToken = 1 << 10
+
 // envelope is what the transport needs of a JSON-RPC message, found in one
 // walk; the rest stays as it came.
 type envelope struct {
 	raw      []byte // all of it
 	id       []byte // as the client wrote it; nil for notifications
 	method   string
-	params   []byte // an object, or nil
-	response bool   // an answer to a request of ours
+	params   []byte   // an object, or nil
+	response bool     // an answer to a request of ours
+	batch    [][]byte // messages, in the place of all else
 
 	name, uri    string // params.name, params.uri
 	arguments    []byte // params.arguments
@@ -55,6 +60,9 @@ func parseEnvelope(raw []byte) (envelope, *rpcError) {
 		case "id":
 			if value[0] != '"' && strings.Trim(strings.TrimPrefix(string(value), "-"), "0123456789") != "" {
 				return e, invalidRequest("id must be a string or an integer")
+			}
+			if len(value) > maxToken {
+				return e, invalidRequest("id is longer than 1,024 bytes")
 			}
 			e.id = value
 		case "method":
@@ -153,6 +161,9 @@ func (e *envelope) readMeta(raw []byte) *rpcError {
 		case progressToken:
 			if c := value[0]; c == '"' || c == '-' || '0' <= c && c <= '9' {
 				e.progress = value
+			}
+			if len(e.progress) > maxToken {
+				return invalidRequest("progressToken is longer than 1,024 bytes")
 			}
 		}
 	}

@@ -23,11 +23,14 @@ const (
 	// logAway is how long nobody waits for a database that did not answer; longer
 	// than the next attempt takes.
 	logAway = 3 * time.Second
+	// logAttempts is how often a database that answers may refuse an event.
+	logAttempts = 3
 )
 
 var (
 	errLogFull = errors.New("event log: the database has not answered for long, streams cannot be resumed")
 	errLogAway = errors.New("event log: the database did not answer a moment ago")
+	errRefused = errors.New("event log: the database refused an event of the stream")
 )
 
 // eventLog writes what legacy streams send into the database, many streams with
@@ -46,6 +49,10 @@ type eventLog struct {
 	away     time.Time // until when the database counts as away
 	wake     chan struct{}
 	followed map[string]bool // streams that other replicas read
+	waiting  map[string]int  // how many events of a stream are not in the database yet
+	refused  map[string]bool // streams that go on without the log
+	most     int             // events of one transaction
+	attempts int             // that one event was refused
 }
 
 type opening struct {
@@ -54,7 +61,7 @@ type opening struct {
 }
 
 func newEventLog(store StreamStore, logger *slog.Logger, written func(streams, followed []string)) *eventLog {
-	return &eventLog{store: store, logger: logger, written: written, wake: make(chan struct{}, 1), followed: map[string]bool{}}
+	return &eventLog{store: store, logger: logger, written: written, wake: make(chan struct{}, 1), followed: map[string]bool{}, waiting: map[string]int{}, refused: map[string]bool{}, most: batchEvents}
 }
 
 // open makes a stream known to all replicas. It returns when it is: only then
@@ -83,14 +90,30 @@ func (l *eventLog) open(ctx context.Context, stream session.Stream) error {
 func (l *eventLog) append(event session.Event) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.bytes+len(event.Data) > maxUnwritten {
+	err := error(nil)
+	switch {
+	case l.refused[event.Stream]:
+		err = errRefused
+	case l.bytes+len(event.Data) > maxUnwritten:
+		err = errLogFull
+	}
+	if err != nil { // nobody appends to the stream again
+		delete(l.refused, event.Stream)
 		delete(l.followed, event.Stream)
-		return errLogFull
+		return err
 	}
 	l.events = append(l.events, event)
 	l.bytes += len(event.Data)
+	l.waiting[event.Stream]++
 	nudge(l.wake)
 	return nil
+}
+
+// holds tells whether events of the stream are still to be written.
+func (l *eventLog) holds(stream string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting[stream] > 0
 }
 
 // run writes until the context ends, and then what is left.
@@ -119,7 +142,7 @@ func (l *eventLog) run(ctx context.Context) {
 // written soon, and so are events that could not be written.
 func (l *eventLog) flush(ctx context.Context) (ok bool) {
 	l.mu.Lock()
-	opens, events := l.opens, l.events[:batch(l.events)]
+	opens, events := l.opens, l.events[:batch(l.events, l.most)]
 	l.opens, l.events = nil, l.events[len(events):]
 	if len(l.events) > 0 {
 		nudge(l.wake)
@@ -145,13 +168,44 @@ func (l *eventLog) flush(ctx context.Context) (ok bool) {
 	l.answers(err)
 	if err != nil {
 		l.logger.LogAttrs(ctx, slog.LevelWarn, "event log", slog.Int("events", len(events)), slog.String("error", err.Error()))
-		l.mu.Lock()
-		l.events = slices.Concat(events, l.events)
-		l.mu.Unlock()
+		l.again(events, errors.Is(err, session.ErrAway) || ctx.Err() != nil)
 		return false
 	}
 	l.account(events)
 	return true
+}
+
+// again keeps events that could not be written. Where the database refuses them,
+// fewer are tried at once, and in the end the one that it does not take goes,
+// with its stream: it must not hold up all others.
+func (l *eventLog) again(events []session.Event, away bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = slices.Concat(events, l.events)
+	if away {
+		return
+	}
+	l.most = max(len(events)/2, 1)
+	if len(events) > 1 {
+		return
+	}
+	if l.attempts++; l.attempts < logAttempts {
+		return
+	}
+	l.attempts = 0
+	culprit, over := events[0].Stream, false
+	l.events = slices.DeleteFunc(l.events, func(e session.Event) bool {
+		if e.Stream != culprit {
+			return false
+		}
+		l.bytes -= len(e.Data)
+		over = over || e.Last
+		return true
+	})
+	delete(l.waiting, culprit)
+	if !over {
+		l.refused[culprit] = true // until it is told so
+	}
 }
 
 // answers notes whether the database does.
@@ -164,8 +218,8 @@ func (l *eventLog) answers(err error) {
 }
 
 // batch is how many of the events are written at once.
-func batch(events []session.Event) (n int) {
-	for size := 0; n < min(len(events), batchEvents) && size < batchBytes; n++ {
+func batch(events []session.Event, most int) (n int) {
+	for size := 0; n < min(len(events), most) && size < batchBytes; n++ {
 		size += len(events[n].Data)
 	}
 	return n
@@ -181,9 +235,13 @@ func (l *eventLog) unwritten() bool {
 func (l *eventLog) account(events []session.Event) {
 	var streams, followed []string
 	l.mu.Lock()
+	l.most, l.attempts = min(2*l.most, batchEvents), 0
 	for i := range events {
 		e := &events[i]
 		l.bytes -= len(e.Data)
+		if l.waiting[e.Stream]--; l.waiting[e.Stream] == 0 {
+			delete(l.waiting, e.Stream)
+		}
 		if n := len(streams); n == 0 || streams[n-1] != e.Stream {
 			streams = append(streams, e.Stream)
 			if l.followed[e.Stream] {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,7 +26,7 @@ type slowLog struct {
 
 func (s *slowLog) AppendEvents(ctx context.Context, events []session.Event) error {
 	if s.away.Load() {
-		return errAway
+		return session.ErrAway
 	}
 	s.most.Store(max(s.most.Load(), int64(len(events))))
 	select {
@@ -151,6 +153,106 @@ func TestEventLogIsBounded(t *testing.T) {
 		}
 		if h.live.get(stream) != nil || x.stream.id != "" {
 			t.Error("the stream can be resumed, though it is not in the log")
+		}
+	})
+}
+
+// pickyLog is a database that does not take some event.
+type pickyLog struct{ *memoryStore }
+
+func (s *pickyLog) AppendEvents(ctx context.Context, events []session.Event) error {
+	for _, e := range events {
+		if string(e.Data) == "poison" {
+			return errors.New("value out of range")
+		}
+	}
+	return s.memoryStore.AppendEvents(ctx, events)
+}
+
+// TestEventLogGoesOnWithoutWhatIsRefused: an event that the database does not
+// take costs its own stream, and no other.
+func TestEventLogGoesOnWithoutWhatIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &pickyLog{newMemoryStore()}
+		log := newEventLog(db, slog.New(slog.DiscardHandler), func(_, _ []string) {})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { log.run(ctx) })
+		for i := range 3000 {
+			e := session.Event{Stream: fmt.Sprint("s", i%10), Sequence: int64(i), Data: []byte("fine")}
+			if i == 1234 {
+				e.Stream, e.Data = "poisoned", []byte("poison")
+			}
+			if err := log.append(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		n := 0
+		for _, events := range db.events {
+			n += len(events)
+		}
+		if n != 2999 || log.bytes != 0 || len(log.waiting) != 0 {
+			t.Errorf("%d events are written; %d bytes of %d streams wait", n, log.bytes, len(log.waiting))
+		}
+		if err := log.append(session.Event{Stream: "poisoned"}); !errors.Is(err, errRefused) || len(log.refused) != 0 {
+			t.Errorf("its stream goes on: %v, %v", err, log.refused)
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
+// TestOpenStreamsAreBounded: what is beyond a session's share is told, and not
+// kept; the answer is.
+func TestOpenStreamsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newMemoryStore()
+		h := newTestHandler(t, Options{Store: db, EventBytes: 1000})
+		w := httptest.NewRecorder()
+		x := &exchange{handler: h, w: w, r: newRequest("POST", "/", nil, ""), session: session.Session{ID: "s"}}
+		x.stream.allowed = true
+		for range 100 {
+			time.Sleep(progressEvery)
+			x.log([]byte(`"` + strings.Repeat("l", 98) + `"`))
+		}
+		x.notify([]byte(`"question"`))
+		x.send(200, []byte(`"answer"`))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		for stream, events := range db.events {
+			if n := len(events); n != 12 || string(events[10].Data) != `"question"` || string(events[11].Data) != `"answer"` {
+				t.Errorf("%d events of %s are kept", n, stream)
+			}
+			for i, e := range events {
+				if e.Sequence != int64(i+1) {
+					t.Errorf("event %d stands at %d", e.Sequence, i)
+				}
+			}
+		}
+		body := w.Body.String()
+		if n := strings.Count(body, "data: "); n != 102 || strings.Count(body, "id: ") != 12 {
+			t.Errorf("%d events are told, %d with ids", n, strings.Count(body, "id: "))
+		}
+		if len(h.live.streams)+len(h.live.bytes) != 0 {
+			t.Error("something is counted still")
+		}
+	})
+}
+
+// TestLogsAreLimited: a plugin that logs all the time does not flood its client.
+func TestLogsAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := httptest.NewRecorder()
+		x := &exchange{handler: newTestHandler(t, Options{Store: newMemoryStore()}), w: w, r: newRequest("POST", "/", nil, "")}
+		x.stream.allowed = true
+		for range 1000 {
+			x.log([]byte("1"))
+			time.Sleep(time.Millisecond)
+		}
+		if got := strings.Count(w.Body.String(), "event:"); got < progressBurst+8 || got > progressBurst+10 {
+			t.Errorf("%d log messages in a second", got)
 		}
 	})
 }

@@ -392,18 +392,21 @@ func serveRequest(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 }
 
 // count is how many requests are being answered.
-func (f *inflight) count() int {
+func (f *inflight) count() (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.calls)
+	for _, own := range f.calls {
+		n += len(own)
+	}
+	return n
 }
 
 // hasID tells whether some session's request of the id is being answered.
 func (f *inflight) hasID(id string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for key := range f.calls {
-		if key.id == id {
+	for _, own := range f.calls {
+		if own[id] != nil {
 			return true
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -29,10 +30,13 @@ type Handler struct {
 	log        *eventLog
 	servers    atomic.Pointer[map[string]*server]
 	inflight   inflight
+	calls      *limit
+	streams    *limit
 	live       liveStreams
 	listeners  listeners
 	channels   channels
 	mail       wakers // who waits for mail at an address
+	questions  questions
 	followers  wakers // who reads a stream from the log
 	buffers    buffers
 	draining   chan struct{} // closed when the gateway stops
@@ -41,6 +45,7 @@ type Handler struct {
 	states     sealer // of requestState
 	works      works  // tasks that this replica works on
 	taskNews   wakers // who waits for news of a task
+	absent     absent // other replicas that are missed
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -52,6 +57,8 @@ func New(o Options) (*Handler, error) {
 	}
 	setDefaults(&o)
 	h := &Handler{options: o, sessions: newSessions(o.Store, o.SessionTTL, o.Now), draining: make(chan struct{})}
+	h.absent = absent{store: o.Store, sure: deadSure, since: map[string]time.Time{}, dead: map[string]bool{}}
+	h.calls, h.streams = newLimit("calls", o.Calls, o.CallsPerSession), newLimit("streams", o.Streams, o.StreamsPerSession)
 	h.log = newEventLog(o.Store, o.Logger, h.logged)
 	h.servers.Store(&map[string]*server{})
 	if o.PublicURL != "" {
@@ -126,7 +133,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isModern(r.Header, &envelope{}):
 		x.refuse(notAllowed("POST"))
 	case r.Method == http.MethodGet:
-		h.listen(x)
+		limit := h.streams
+		if _, _, ok := parseEventID(r.Header.Get(lastEventHeader)); ok { // a call goes on in it
+			limit = h.calls
+		}
+		x.within(limit, r.Header.Get(sessionHeader), func() { h.listen(x) })
 	case r.Method == http.MethodDelete:
 		h.endSession(x)
 	default:

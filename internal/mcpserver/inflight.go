@@ -11,7 +11,7 @@ import (
 // basic/utilities/cancellation), and so that slow ones become streams.
 type inflight struct {
 	mu    sync.Mutex
-	calls map[inflightKey]*inflightCall
+	calls map[string]map[string]*inflightCall // by session, and then by id
 }
 
 // inflightKey is a session with the id of a request in it. Requests of
@@ -30,14 +30,19 @@ func (f *inflight) start(ctx context.Context, x *exchange, key inflightKey) (_ c
 	call := &inflightCall{x: x, cancel: cancel, started: time.Now()}
 	f.mu.Lock()
 	if f.calls == nil {
-		f.calls = map[inflightKey]*inflightCall{}
+		f.calls = map[string]map[string]*inflightCall{}
 	}
-	f.calls[key] = call
+	if f.calls[key.session] == nil {
+		f.calls[key.session] = map[string]*inflightCall{}
+	}
+	f.calls[key.session][key.id] = call
 	f.mu.Unlock()
 	return ctx, func() {
 		f.mu.Lock()
-		if f.calls[key] == call { // a client may have used the id again
-			delete(f.calls, key)
+		if own := f.calls[key.session]; own[key.id] == call { // a client may have used the id again
+			if delete(own, key.id); len(own) == 0 {
+				delete(f.calls, key.session)
+			}
 		}
 		f.mu.Unlock()
 		cancel()
@@ -47,7 +52,7 @@ func (f *inflight) start(ctx context.Context, x *exchange, key inflightKey) (_ c
 // cancel ends the work on a request, and says whether it was here.
 func (f *inflight) cancel(session, id string) bool {
 	f.mu.Lock()
-	call := f.calls[inflightKey{session, id}]
+	call := f.calls[session][id]
 	f.mu.Unlock()
 	if call != nil {
 		call.cancel()
@@ -59,10 +64,8 @@ func (f *inflight) cancel(session, id string) bool {
 func (f *inflight) cancelSession(session string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for key, call := range f.calls {
-		if key.session == session {
-			call.cancel()
-		}
+	for _, call := range f.calls[session] {
+		call.cancel()
 	}
 }
 
@@ -70,9 +73,11 @@ func (f *inflight) cancelSession(session string) {
 func (f *inflight) since(before time.Time) (slow []*exchange) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, call := range f.calls {
-		if call.started.Before(before) {
-			slow = append(slow, call.x)
+	for _, own := range f.calls {
+		for _, call := range own {
+			if call.started.Before(before) {
+				slow = append(slow, call.x)
+			}
 		}
 	}
 	return slow

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
@@ -28,7 +29,7 @@ func (h *Handler) serveLegacy(x *exchange, m *envelope) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), h.options.CallTimeout)
 	defer cancel()
 	if m.method == string(mcp.MethodInitialize) && m.id != nil {
-		h.initialize(ctx, x, m)
+		x.within(h.calls, "", func() { h.initialize(ctx, x, m) })
 		return
 	}
 	s, refused := h.session(ctx, x)
@@ -37,25 +38,41 @@ func (h *Handler) serveLegacy(x *exchange, m *envelope) {
 		return
 	}
 	x.session = s
-	if m.method == string(mcp.MethodToolsList) && m.id != nil {
+	switch {
+	case m.response:
+		if refused := h.answered(ctx, x, m); refused != nil {
+			x.refuse(refused)
+			return
+		}
+		x.accept()
+		return
+	case m.method == string(mcp.MethodToolsList) && m.id != nil:
 		x.sendList(legacy, m)
 		return
-	}
-	buffer := h.buffers.get()
-	defer h.buffers.put(buffer)
-	if *buffer = h.appendLegacy(ctx, x, *buffer, m); len(*buffer) == 0 {
+	case m.notification(): // what ends calls is never too much
+		_ = h.appendLegacy(ctx, x, nil, m)
 		x.accept()
 		return
 	}
+	x.within(h.calls, s.ID, func() { h.answerLegacy(ctx, x, m) })
+}
+
+// answerLegacy answers a request.
+func (h *Handler) answerLegacy(ctx context.Context, x *exchange, m *envelope) {
+	buffer := h.buffers.get()
+	defer h.buffers.put(buffer)
+	*buffer = h.appendLegacy(ctx, x, *buffer, m)
 	x.send(http.StatusOK, *buffer)
 }
 
-// appendLegacy answers a message within a session; notifications and responses
-// get no answer.
+// appendLegacy answers a message within a session. Notifications get no answer,
+// and neither do responses that were taken.
 func (h *Handler) appendLegacy(ctx context.Context, x *exchange, dst []byte, m *envelope) []byte {
 	s := &x.session
 	if m.response {
-		h.answered(ctx, x, m)
+		if refused := h.answered(ctx, x, m); refused != nil {
+			return (&rpcError{code: mcp.INTERNAL_ERROR, message: refused.message}).append(dst, nil)
+		}
 		return dst
 	}
 	if m.notification() {
@@ -92,8 +109,13 @@ func (h *Handler) cancel(ctx context.Context, sessionID string, request []byte) 
 	if request == nil {
 		return
 	}
-	if key := requestKey(request); !h.inflight.cancel(sessionID, key) {
-		h.signal(ctx, session.SignalCancel, sessionID+" "+key)
+	key := requestKey(request)
+	if h.inflight.cancel(sessionID, key) {
+		return
+	}
+	h.signal(ctx, session.SignalCancel, sessionID+" "+key)
+	for _, later := range []time.Duration{2 * time.Second, 7 * time.Second, 15 * time.Second} { // who has just lost the database hears it then
+		time.AfterFunc(later, func() { h.signal(context.Background(), session.SignalCancel, sessionID+" "+key) })
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,23 +39,23 @@ func (h *Handler) listenLegacy(x *exchange, s session.Session, last string) {
 	}
 	h.signal(x.r.Context(), session.SignalListen, s.ID)
 	beginEvents(x.w)
-	known := current.cursor()
-	out := notices{h: h, listener: l, subscribed: h.subscribed(s.ID), alive: x.comment, deliver: func(message []byte) bool {
-		var head []byte
-		if current := h.server(l.server); current != nil {
-			head = append(append(append(head, "id: "...), current.cursor()...), '\n')
-		}
-		return writeEvent(x.w, appendEvent(head, message)) == nil
-	}}
-	if !strings.HasPrefix(last, listsCursor+".") { // a new stream, not one that was lost
-		last = known
+	heard := hearing{nonce: newSessionID(), versions: current.versions}
+	changed := heard.resume(last)
+	out := notices{
+		h: h, listener: l, subscribed: h.subscribed(s.ID), alive: x.comment,
+		telling: func(list int) {
+			if current := h.server(l.server); current != nil {
+				heard.versions[list] = current.versions[list]
+			}
+		},
+		deliver: func(message []byte) bool { return writeEvent(x.w, appendEvent(heard.appendID(nil), message)) == nil },
 	}
 	if s.ProtocolVersion >= mcp.ProtocolVersion20251125 {
-		_ = writeEvent(x.w, primer([]byte("id: "+last+"\n"))) // a client that is gone shows soon enough
+		_ = writeEvent(x.w, primer(heard.appendID(nil))) // a client that is gone shows soon enough
 	} else {
 		x.comment()
 	}
-	l.tell(func(l *listener) { l.changed |= changedLists(last, known) })
+	l.tell(func(l *listener) { l.changed |= changed })
 	out.run(x.r.Context())
 	x.unbound()
 }
@@ -65,20 +66,48 @@ func (x *exchange) comment() bool { return writeEvent(x.w, []byte(":\n\n")) == n
 // unbound leaves a connection without the deadline of the last event.
 func (x *exchange) unbound() { _ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{}) }
 
-// changedLists compares two cursors, "lists.TOOLS.PROMPTS.RESOURCES".
-func changedLists(old, now string) (changed listKind) {
-	was, is := strings.Split(old, "."), strings.Split(now, ".")
+// hearing is what the client of a session's own stream has heard of. Its event
+// ids are "lists.TOOLS.PROMPTS.RESOURCES.NONCE.NUMBER": the versions of the lists
+// that it was told of, the stream's nonce and the event's number in it, so that
+// no two in a session are the same.
+type hearing struct {
+	versions [3]string
+	nonce    string
+	number   int
+}
+
+// resume goes on after the event with the id, where that is one of such a
+// stream, and tells what the client missed since.
+func (u *hearing) resume(id string) (missed listKind) {
+	if !strings.HasPrefix(id, listsCursor+".") { // a new stream, not one that was lost
+		return 0
+	}
+	now, was := u.versions, strings.Split(id, ".")[1:]
+	u.versions = [3]string{"-", "-", "-"}
+	copy(u.versions[:], was)
+	for i := range u.versions { // an id is whatever the client wants it to be
+		if u.versions[i] != now[i] {
+			u.versions[i] = "-"
+		}
+	}
+	return changedLists(u.versions, now)
+}
+
+func (u *hearing) appendID(dst []byte) []byte {
+	u.number++
+	dst = append(append(dst, "id: "+listsCursor+"."...), strings.Join(u.versions[:], ".")...)
+	dst = append(append(append(dst, '.'), u.nonce...), '.')
+	return append(strconv.AppendInt(dst, int64(u.number), 10), '\n')
+}
+
+// changedLists compares the versions of lists.
+func changedLists(was, is [3]string) (changed listKind) {
 	for i, l := range listNames() {
-		if i+1 >= len(was) || i+1 >= len(is) || was[i+1] != is[i+1] {
+		if was[i] != is[i] {
 			changed |= l.list
 		}
 	}
 	return changed
-}
-
-// cursor names the versions of the server's lists.
-func (s *server) cursor() string {
-	return listsCursor + "." + strings.Join(s.versions[:], ".")
 }
 
 // subscribed tells which resources a session wants to be told of. What the
@@ -174,7 +203,8 @@ type notices struct {
 	h          *Handler
 	listener   *listener
 	subscribed func(ctx context.Context, uri string) bool
-	meta       []byte // of each notification, nil: none
+	meta       []byte         // of each notification, nil: none
+	telling    func(list int) // says of which list a message is, before it is delivered; nil: nobody wants to know
 	// deliver gives the client a message; false: it is gone.
 	deliver func(message []byte) bool
 	alive   func() bool // keeps the connection alive, nil: not needed
@@ -206,8 +236,11 @@ func (n *notices) run(ctx context.Context) (ended bool) {
 // tell says what is new; over says that there is no more to listen to.
 func (n *notices) tell(ctx context.Context) (over bool) {
 	changed, updated, over := n.listener.take()
-	for _, l := range listNames() {
+	for i, l := range listNames() {
 		if changed&l.list != 0 {
+			if n.telling != nil {
+				n.telling(i)
+			}
 			n.send("notifications/"+l.name+"/list_changed", nil)
 		}
 	}

@@ -74,8 +74,9 @@ func (l *listener) tell(change func(*listener)) {
 type listeners struct {
 	mu  sync.Mutex
 	all map[*listener]struct{}
-	// bySession has a session's streams, the newest last: each message goes to
-	// one of them only (2025-11-25, basic/transports, "Multiple Connections").
+	// bySession has a session's streams, the newest last, which is the only one that
+	// may not be quiet: each message goes to one of them only (2025-11-25,
+	// basic/transports, "Multiple Connections").
 	bySession map[string][]*listener
 }
 
@@ -90,10 +91,11 @@ func (ls *listeners) add(l *listener) (remove func() (last bool)) {
 	}
 	ls.all[l] = struct{}{}
 	if l.session != "" {
-		for _, older := range ls.bySession[l.session] {
-			older.silence(true)
+		own := ls.bySession[l.session]
+		if len(own) > 0 { // all before it are quiet already
+			own[len(own)-1].silence(true)
 		}
-		ls.bySession[l.session] = append(ls.bySession[l.session], l)
+		ls.bySession[l.session] = append(own, l)
 	}
 	return func() bool { return ls.remove(l) }
 }
@@ -183,9 +185,8 @@ func (ls *listeners) end(session string) {
 func (ls *listeners) newest(session string, here bool) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	streams := ls.bySession[session]
-	for i, l := range streams {
-		l.silence(!here || i < len(streams)-1)
+	if own := ls.bySession[session]; len(own) > 0 {
+		own[len(own)-1].silence(!here)
 	}
 }
 

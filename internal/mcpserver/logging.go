@@ -68,7 +68,7 @@ func (x *exchange) logs(t *tool, least string) func(invoke.Log) {
 			note = appendString(append(note, `,"logger":`...), said.Logger)
 		}
 		note = append(append(note, `,"data":`...), said.Data...)
-		x.notify(append(note, `}}`...))
+		x.log(append(note, `}}`...))
 	}
 }
 

@@ -91,12 +91,18 @@ func (m *memoryStore) ReadStream(_ context.Context, id, stream string, after int
 	return s, events[:min(limit, len(events))], nil
 }
 
-func (m *memoryStore) PurgeStreams(context.Context, time.Time) (int, error) { return 0, nil }
-func (m *memoryStore) TrimStreams(context.Context, int64) (int, error)      { return 0, nil }
+func (m *memoryStore) PurgeStreams(context.Context, time.Duration, time.Duration) (int, error) {
+	return 0, nil
+}
 
-func (m *memoryStore) PutMail(_ context.Context, address string, bodies ...[]byte) error {
+func (m *memoryStore) TrimStreams(context.Context, int64) (int, error) { return 0, nil }
+
+func (m *memoryStore) PutMail(_ context.Context, address string, most int, bodies ...[]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if len(m.mail[address])+len(bodies) > most {
+		return session.ErrTooMany
+	}
 	m.mail[address] = append(m.mail[address], bodies...)
 	return nil
 }

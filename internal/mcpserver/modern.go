@@ -44,10 +44,10 @@ func (h *Handler) serveModern(x *exchange, m *envelope) {
 	}
 	x.request = m.id
 	if m.method == string(mcp.MethodSubscriptionsListen) {
-		h.listenModern(x, m)
+		x.within(h.streams, "", func() { h.listenModern(x, m) })
 		return
 	}
-	h.answerModern(x, m, inflightKey{"", x.ref})
+	x.within(h.calls, "", func() { h.answerModern(x, m, inflightKey{"", x.ref}) })
 }
 
 // answerModern answers a request that is known to be in order.

@@ -44,8 +44,13 @@ type Options struct {
 	Logger       *slog.Logger // default: none
 	// Observe is told of each tool call; tool is [telemetry.UnknownTool] where
 	// the server has none of that name.
-	Observe     func(server, tool, outcome string, d time.Duration)
-	MaxBody     int64         // default 4 MiB
+	Observe func(server, tool, outcome string, d time.Duration)
+	MaxBody int64 // default 4 MiB
+	// Calls and CallsPerSession bound the requests that are answered at once
+	// (default 10,000 and 1,000), Streams and StreamsPerSession the connections
+	// that only listen (default 10,000 and 16).
+	Calls, CallsPerSession, Streams, StreamsPerSession int
+
 	SessionTTL  time.Duration // since a session was last seen; default 24 h
 	CallTimeout time.Duration // of a legacy request, which outlives its connection; default 15 min
 	SlowCall    time.Duration // after it, an answer becomes a stream; default 2 s
@@ -77,6 +82,8 @@ func setDefaults(o *Options) {
 	if len(o.Secret) == 0 {
 		o.Secret = []byte(rand.Text())
 	}
+	o.Calls, o.CallsPerSession = cmp.Or(o.Calls, 10_000), cmp.Or(o.CallsPerSession, 1000)
+	o.Streams, o.StreamsPerSession = cmp.Or(o.Streams, 10_000), cmp.Or(o.StreamsPerSession, 16)
 	o.SlowCall, o.KeepAlive = cmp.Or(o.SlowCall, 2*time.Second), cmp.Or(o.KeepAlive, 15*time.Second)
 	o.EventTTL, o.EventBytes = cmp.Or(o.EventTTL, 10*time.Minute), cmp.Or(o.EventBytes, 16<<20)
 	if o.Now == nil {

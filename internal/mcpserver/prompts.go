@@ -85,7 +85,7 @@ func (h *Handler) askArguments(
 	if fault != nil {
 		return nil, fault
 	}
-	d, fault := h.newDialogue(x, e, m, p.Name, arguments)
+	d, fault := h.newDialogue(x, e, m, arguments, p.Name)
 	if fault != nil {
 		return nil, fault
 	}

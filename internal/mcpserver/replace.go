@@ -21,7 +21,7 @@ func (h *Handler) replace(old, next map[string]*server) {
 			h.removed(ctx, name)
 			continue
 		}
-		if changed := changedLists(was.cursor(), is.cursor()); changed != 0 {
+		if changed := changedLists(was.versions, is.versions); changed != 0 {
 			h.tellLists(name, changed)
 			changes = append(changes, name+" "+changed.String())
 		}

@@ -54,11 +54,9 @@ func newReplica(t testing.TB, db *store.DB, o Options) *replica {
 			h.Heard(s)
 		})
 	})
-	running.Go(func() {
-		beat := func(time.Time) { _ = db.Beat(ctx, session.Replica{ID: h.options.Replica, Started: time.Now()}) }
-		beat(time.Now())
-		every(ctx, time.Second, beat)
-	})
+	beat := func(time.Time) { _ = db.Beat(ctx, session.Replica{ID: h.options.Replica, Started: time.Now()}) }
+	beat(time.Now()) // before anybody could take it for dead
+	running.Go(func() { every(ctx, time.Second, beat) })
 	select {
 	case <-heard:
 	case <-time.After(patience):

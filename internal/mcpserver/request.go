@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/session"
@@ -19,6 +20,9 @@ const requestPrefix = "stagedoor-"
 
 // errCannotAsk says that the client gave no way to ask it something.
 var errCannotAsk = errors.New("client reads no events, so that nothing can be asked of it")
+
+// errSilent says that the client can answer no more.
+var errSilent = errors.New("client has ended its input")
 
 // clientError is a client's answer that is an error.
 type clientError struct{ message string }
@@ -32,9 +36,12 @@ func (x *exchange) askClient(ctx context.Context, method string, params json.Raw
 	if !x.stream.allowed && x.stream.forward == nil {
 		return nil, errCannotAsk
 	}
-	id := x.handler.newRequestID(x.session.ID)
+	h := x.handler
+	id := h.newRequestID(x.session.ID)
 	address := answerAddress(x.session.ID, id)
-	news, done := x.handler.mail.wait(address)
+	here, forget := h.questions.ask(address)
+	defer forget()
+	news, done := h.mail.wait(address)
 	defer done()
 	message := appendString([]byte(`{"jsonrpc":"2.0","id":`), id)
 	message = appendString(append(message, `,"method":`...), method)
@@ -46,12 +53,21 @@ func (x *exchange) askClient(ctx context.Context, method string, params json.Raw
 	defer again.Stop()
 	for {
 		select {
+		case answer := <-here:
+			return resultOf(answer)
+		case <-x.stream.silent:
+			select {
+			case answer := <-here: // its last word
+				return resultOf(answer)
+			default:
+				return nil, errSilent
+			}
 		case <-news:
 		case <-again.C: // the signal may have been lost
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		answers, err := x.handler.options.Store.TakeMail(ctx, address)
+		answers, err := h.options.Store.TakeMail(ctx, address)
 		if err != nil && !errors.Is(err, session.ErrAway) {
 			return nil, err
 		}
@@ -73,22 +89,63 @@ func resultOf(message []byte) (json.RawMessage, error) {
 	return nil, &clientError{message: said}
 }
 
-// answered passes an answer of the client on to whoever asked. Ids that we did
-// not give to this session go nowhere.
-func (h *Handler) answered(ctx context.Context, x *exchange, m *envelope) {
+// answered passes an answer of the client on to whoever asked, at once where
+// that was here. Ids that we did not give to this session go nowhere, and so do
+// further answers to one question.
+func (h *Handler) answered(ctx context.Context, x *exchange, m *envelope) *refusal {
 	if !isString(m.id) {
-		return
+		return nil
 	}
 	id := unquote(m.id)
 	if !h.isRequestID(x.session.ID, id) {
-		return
+		return nil
 	}
 	address := answerAddress(x.session.ID, id)
-	if err := h.options.Store.PutMail(ctx, address, m.raw); err != nil {
-		_ = h.storeAway(ctx, x, err) // there is nobody to be told
-		return
+	if h.questions.answer(address, m.raw) {
+		return nil
 	}
-	h.mail.wake(address)
+	err := h.options.Store.PutMail(ctx, address, 1, m.raw)
+	if err != nil && !errors.Is(err, session.ErrTooMany) {
+		return h.storeAway(ctx, x, err)
+	}
+	return nil
+}
+
+// questions are those that this replica has put to clients, by the address of
+// the answer.
+type questions struct {
+	mu    sync.Mutex
+	asked map[string]chan json.RawMessage
+}
+
+// ask gives where the answer arrives if it comes to this replica.
+func (q *questions) ask(address string) (answer <-chan json.RawMessage, forget func()) {
+	channel := make(chan json.RawMessage, 1)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.asked == nil {
+		q.asked = map[string]chan json.RawMessage{}
+	}
+	q.asked[address] = channel
+	return channel, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		delete(q.asked, address)
+	}
+}
+
+// answer tells whether the question was put here.
+func (q *questions) answer(address string, raw json.RawMessage) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	channel, ok := q.asked[address]
+	if ok {
+		select {
+		case channel <- raw:
+		default: // there is one already
+		}
+	}
+	return ok
 }
 
 func answerAddress(session, id string) string { return "answer " + session + " " + id }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
@@ -51,7 +52,10 @@ func appendHead(dst, id []byte) []byte {
 	return append(dst, id...)
 }
 
-// sendJSON writes the parts as one JSON body.
+// slowest is how many bytes a second a client has to read of a large answer.
+const slowest = 64 << 10
+
+// sendJSON writes the parts as one JSON body, to a client that reads.
 func sendJSON(w http.ResponseWriter, status int, parts [][]byte) {
 	length := 0
 	for _, part := range parts {
@@ -60,11 +64,17 @@ func sendJSON(w http.ResponseWriter, status int, parts [][]byte) {
 	header := w.Header()
 	header["Content-Type"] = jsonContentType()
 	header.Set("Content-Length", strconv.Itoa(length))
+	control := http.NewResponseController(w)
+	allowed := eventTimeout + time.Duration(length/slowest)*time.Second
+	_ = control.SetWriteDeadline(time.Now().Add(allowed)) // where it cannot be set, the client may take its time
 	w.WriteHeader(status)
 	for _, part := range parts {
 		if _, err := w.Write(part); err != nil {
 			return // the client is gone
 		}
+	}
+	if control.Flush() == nil { // or the last of it would be written without a deadline
+		_ = control.SetWriteDeadline(time.Time{})
 	}
 }
 

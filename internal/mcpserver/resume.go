@@ -21,9 +21,6 @@ const (
 	// lookAgain is how often a reader looks without having been told to: signals
 	// are hints, and a writer can be dead.
 	lookAgain = 2 * time.Second
-	// deadAfter is how long a replica is not heard of before its calls count as
-	// lost; a few heartbeats.
-	deadAfter = 20 * time.Second
 	// settleTime is how long the last events of a stream may take to the log.
 	settleTime = 10 * time.Second
 )
@@ -74,8 +71,8 @@ func (h *Handler) resume(x *exchange, s session.Session, stream string, after in
 	news, done := h.followers.wait(stream) // before it is read, or what comes between the two is seen late
 	defer done()
 	known, events, err := h.options.Store.ReadStream(x.r.Context(), s.ID, stream, after, replayPage)
-	if errors.Is(err, session.ErrNotFound) {
-		x.refuse(&refusal{status: http.StatusNotFound, message: "event is unknown or too old: call again"})
+	if errors.Is(err, session.ErrNotFound) { // 404 would be the session's end (2025-11-25, "Session Management")
+		x.refuse(&refusal{status: http.StatusBadRequest, message: "event is unknown or too old: call again"})
 		return
 	}
 	if err != nil {
@@ -112,7 +109,7 @@ type replay struct {
 	session session.Session
 	stream  session.Stream
 	after   int64
-	since   time.Time // when there last was an event
+	since   time.Time // when there last was an event, or no database
 	written time.Time
 	gone    bool
 }
@@ -143,13 +140,15 @@ func (r *replay) run(news <-chan struct{}) {
 // look reads on; over says that nothing more will come.
 func (r *replay) look() (over bool) {
 	ctx := r.x.r.Context()
+	orphaned := r.orphaned(ctx) // before the last read: whoever worked on it may just have finished
 	for {
 		known, events, err := r.h.options.Store.ReadStream(ctx, r.session.ID, r.stream.ID, r.after, replayPage)
 		if errors.Is(err, session.ErrNotFound) {
 			return true // the session ended
 		}
-		if err != nil {
-			return false // the database is away; the next look may find it
+		if err != nil { // the database is away; the next look may find it
+			r.since = time.Now()
+			return false
 		}
 		if r.deliver(events) || r.complete(known, events) {
 			return true
@@ -158,7 +157,7 @@ func (r *replay) look() (over bool) {
 			break
 		}
 	}
-	if r.orphaned(ctx) {
+	if orphaned && time.Since(r.since) >= settleTime {
 		r.lost()
 		return true
 	}
@@ -184,25 +183,23 @@ func (r *replay) complete(stream session.Stream, events []session.Event) bool {
 
 // orphaned tells whether nobody works on the answer any more.
 func (r *replay) orphaned(ctx context.Context) bool {
-	if time.Since(r.since) < settleTime {
-		return false
+	if r.stream.Replica == r.h.options.Replica {
+		return r.h.live.get(r.stream.ID) == nil && !r.h.log.holds(r.stream.ID)
 	}
 	if time.Since(r.since) > r.h.options.CallTimeout+settleTime {
 		return true // the call is over, and its replica could not say so
 	}
-	if r.stream.Replica == r.h.options.Replica {
-		return r.h.live.get(r.stream.ID) == nil
-	}
-	alive, err := r.h.options.Store.Alive(ctx, r.stream.Replica, deadAfter)
+	alive, err := r.h.absent.alive(ctx, r.stream.Replica)
 	return err == nil && !alive
 }
 
-// lost answers in the place of the replica that cannot.
+// lost answers in the place of the replica that cannot. Its event has no id: the
+// next one is that of the answer, should there be one after all.
 func (r *replay) lost() {
 	r.h.options.Logger.LogAttrs(r.x.r.Context(), slog.LevelWarn, "call lost with its replica",
 		slog.String("server", r.x.server.name), slog.String("replica", r.stream.Replica), slog.String("ref", r.x.ref))
 	fault := rpcError{code: mcp.INTERNAL_ERROR, message: "call was lost with the process that made it, and may have had effects (reference " + r.x.ref + ")"}
-	r.write(appendEvent(appendEventID(nil, r.stream.ID, r.after+1), fault.append(nil, r.stream.Request)))
+	r.write(appendEvent(nil, fault.append(nil, r.stream.Request)))
 }
 
 func (r *replay) write(raw []byte) {

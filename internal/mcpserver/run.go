@@ -25,6 +25,7 @@ func (h *Handler) Run(ctx context.Context) {
 	defer all.Wait()
 	all.Go(func() { h.log.run(ctx) })
 	all.Go(func() { every(ctx, tendEvery, h.tend) })
+	all.Go(func() { every(ctx, lookAgain, func(time.Time) { h.absent.look(ctx) }) })
 	all.Go(func() { every(ctx, purgeEvery, func(time.Time) { h.purge(ctx) }) })
 	every(ctx, flushEvery, func(time.Time) { h.flush(ctx) })
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
@@ -77,7 +78,8 @@ func (h *Handler) purge(ctx context.Context) {
 	} else if n > 0 {
 		h.options.Logger.InfoContext(ctx, "sessions purged", "count", n)
 	}
-	if _, err = h.options.Store.PurgeStreams(ctx, h.options.Now().Add(-h.options.EventTTL)); err == nil {
+	// A call that says nothing for long is still being made.
+	if _, err = h.options.Store.PurgeStreams(ctx, h.options.EventTTL, h.options.CallTimeout+h.options.EventTTL); err == nil {
 		_, err = h.options.Store.TrimStreams(ctx, h.options.EventBytes)
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
@@ -20,11 +21,10 @@ func (h *Handler) session(ctx context.Context, x *exchange) (session.Session, *r
 	if !ok || id == "" {
 		return session.Session{}, &refusal{status: http.StatusBadRequest, message: "Mcp-Session-Id header is required, once"}
 	}
-	s, refused := h.findSession(ctx, x, id)
-	if refused == nil && s.ProtocolVersion == "" { // of a transport that has no header for it
-		refused = unknownSession()
+	if strings.HasPrefix(id, channelPrefix) { // of a transport that has no header for it
+		return session.Session{}, unknownSession()
 	}
-	return s, refused
+	return h.findSession(ctx, x, id)
 }
 
 // findSession gives the caller's session with the id.
@@ -56,7 +56,7 @@ func (h *Handler) endSession(x *exchange) {
 	}
 	s, refused := h.session(x.r.Context(), x)
 	if refused == nil {
-		refused = h.close(x, s.ID)
+		refused = h.close(x.r.Context(), x, s.ID)
 	}
 	if refused != nil {
 		x.refuse(refused)
@@ -66,8 +66,7 @@ func (h *Handler) endSession(x *exchange) {
 }
 
 // close ends a session at all replicas: its streams and what it still has done.
-func (h *Handler) close(x *exchange, id string) *refusal {
-	ctx := x.r.Context()
+func (h *Handler) close(ctx context.Context, x *exchange, id string) *refusal {
 	if err := h.sessions.end(ctx, id); err != nil && !errors.Is(err, session.ErrNotFound) {
 		return h.storeAway(ctx, x, err)
 	}
@@ -90,6 +89,10 @@ func (h *Handler) storeAway(ctx context.Context, x *exchange, err error) *refusa
 		header: [2]string{"Retry-After", "1"},
 	}
 }
+
+// channelPrefix begins the ids of sessions that live on one connection to the
+// client, so that every replica knows where the answers go.
+const channelPrefix = "channel."
 
 // newSessionID gives 128 bits that nobody can guess.
 func newSessionID() string {

@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	lru "container/list"
 	"context"
 	"errors"
 	"maps"
@@ -13,9 +14,11 @@ import (
 const (
 	// cacheLife bounds how long a replica goes on after another one ended a session.
 	cacheLife = 3 * time.Second
-	cacheSize = 4096
 	// staleLife is how long a session goes on while the database is away.
 	staleLife = 5 * time.Minute
+	// clockSkew is by how much the clocks of replicas may differ: what has ended
+	// by one of them is kept for as long.
+	clockSkew = time.Hour
 	// awayFor is how long nobody asks a database that did not answer.
 	awayFor = time.Second
 )
@@ -30,20 +33,15 @@ type sessions struct {
 	now   func() time.Time
 
 	mu     sync.Mutex
-	cached map[string]cachedSession
+	cached sessionCache
 	seen   map[string]time.Time
 	away   time.Time // until when the database counts as away
-}
-
-type cachedSession struct {
-	session session.Session
-	until   time.Time // after it, the database is asked again
 }
 
 func newSessions(store SessionStore, ttl time.Duration, now func() time.Time) *sessions {
 	return &sessions{
 		store: store, ttl: ttl, now: now,
-		cached: map[string]cachedSession{}, seen: map[string]time.Time{},
+		cached: sessionCache{all: map[string]*lru.Element{}}, seen: map[string]time.Time{},
 	}
 }
 
@@ -55,7 +53,7 @@ func (s *sessions) create(ctx context.Context, made session.Session) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keep(made, made.Created)
+	s.cached.put(cachedSession{session: made, until: made.Created.Add(cacheLife)})
 	return nil
 }
 
@@ -64,12 +62,11 @@ func (s *sessions) create(ctx context.Context, made session.Session) error {
 func (s *sessions) find(ctx context.Context, id string) (session.Session, error) {
 	now := s.now()
 	s.mu.Lock()
-	hit, ok := s.cached[id]
+	hit := s.cached.get(id)
 	away := now.Before(s.away)
-	if ok && (away || now.Before(hit.until)) {
-		s.seen[id] = now
-		s.mu.Unlock()
-		return hit.session, nil
+	if hit != nil && (hit.ended || away || now.Before(hit.until)) {
+		defer s.mu.Unlock()
+		return s.give(hit, now)
 	}
 	s.mu.Unlock()
 	if away {
@@ -81,24 +78,36 @@ func (s *sessions) find(ctx context.Context, id string) (session.Session, error)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	hit = s.cached.get(id) // it may have changed meanwhile
 	switch {
+	case hit != nil && hit.ended:
+		return s.give(hit, now)
 	case errors.Is(err, session.ErrNotFound):
-		delete(s.cached, id)
+		s.cached.drop(id)
 		delete(s.seen, id)
 		return session.Session{}, err
 	case err != nil:
 		if ctx.Err() == nil { // else the caller went, perhaps, not the database
 			s.away = now.Add(awayFor)
 		}
-		if !ok {
+		if hit == nil {
 			return session.Session{}, err
 		}
-		s.seen[id] = now
-		return hit.session, nil
+		return s.give(hit, now)
 	}
-	s.seen[id] = now
-	s.keep(found, now)
-	return found, nil
+	hit = &cachedSession{session: found, until: now.Add(cacheLife), used: true}
+	s.cached.put(*hit)
+	return s.give(hit, now)
+}
+
+// give gives a session that is known, and notes that it was seen.
+func (s *sessions) give(known *cachedSession, now time.Time) (session.Session, error) {
+	if known.ended {
+		return session.Session{}, session.ErrNotFound
+	}
+	s.seen[known.session.ID] = now
+	s.cached.use(known.session.ID)
+	return known.session, nil
 }
 
 // touch notes that a session is in use, though nobody asks for it.
@@ -115,17 +124,26 @@ func (s *sessions) touch(id string) {
 func (s *sessions) change(id string, apply func(*session.Session)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if hit, ok := s.cached[id]; ok {
-		apply(&hit.session)
-		s.cached[id] = hit
+	if hit := s.cached.get(id); hit != nil {
+		changed := *hit
+		apply(&changed.session)
+		s.cached.put(changed)
 	}
 }
 
-// forget is for a session that ended elsewhere.
+// forget makes a session be looked up again.
 func (s *sessions) forget(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.cached, id)
+	s.cached.drop(id)
+	delete(s.seen, id)
+}
+
+// ended is told of a session that ended, here or elsewhere.
+func (s *sessions) ended(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cached.put(cachedSession{session: session.Session{ID: id}, until: s.now().Add(cacheLife), ended: true})
 	delete(s.seen, id)
 }
 
@@ -133,31 +151,14 @@ func (s *sessions) forget(id string) {
 func (s *sessions) doubt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id, c := range s.cached {
-		c.until = time.Time{}
-		s.cached[id] = c
-	}
+	s.cached.each(func(_ string, c *cachedSession) { c.until = time.Time{} })
 	s.away = time.Time{}
-}
-
-// keep puts a session in the cache; what is over or too much goes.
-func (s *sessions) keep(kept session.Session, now time.Time) {
-	if len(s.cached) >= cacheSize {
-		maps.DeleteFunc(s.cached, func(_ string, c cachedSession) bool { return !now.Before(c.until) })
-	}
-	for id := range s.cached {
-		if len(s.cached) < cacheSize {
-			break
-		}
-		delete(s.cached, id) // any of them: all are young
-	}
-	s.cached[kept.ID] = cachedSession{session: kept, until: now.Add(cacheLife)}
 }
 
 func (s *sessions) end(ctx context.Context, id string) error {
 	err := s.store.DeleteSession(ctx, id)
 	if err == nil || errors.Is(err, session.ErrNotFound) {
-		s.forget(id)
+		s.ended(id)
 	}
 	return err
 }
@@ -166,9 +167,10 @@ func (s *sessions) end(ctx context.Context, id string) error {
 func (s *sessions) flush(ctx context.Context) error {
 	now := s.now()
 	s.mu.Lock()
-	maps.DeleteFunc(s.cached, func(id string, c cachedSession) bool {
-		_, used := s.seen[id]
-		return !used && now.After(c.until.Add(staleLife))
+	s.cached.each(func(id string, c *cachedSession) {
+		if _, used := s.seen[id]; !used && now.After(c.until.Add(staleLife)) {
+			s.cached.drop(id)
+		}
 	})
 	seen := s.seen
 	s.seen = map[string]time.Time{}
@@ -186,7 +188,8 @@ func (s *sessions) flush(ctx context.Context) error {
 	return err
 }
 
-// purge ends the sessions that outlived the TTL, on all replicas.
+// purge removes the sessions that outlived the TTL, on all replicas, and by all
+// their clocks.
 func (s *sessions) purge(ctx context.Context) (int, error) {
-	return s.store.DeleteSessionsBefore(ctx, s.now().Add(-s.ttl))
+	return s.store.DeleteSessionsBefore(ctx, s.now().Add(-s.ttl-clockSkew))
 }

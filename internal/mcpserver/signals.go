@@ -78,7 +78,7 @@ func (h *Handler) resync() {
 
 // ended is told of a session that ended, here or elsewhere.
 func (h *Handler) ended(id string) {
-	h.sessions.forget(id)
+	h.sessions.ended(id)
 	h.listeners.end(id)
 	h.inflight.cancelSession(id)
 }

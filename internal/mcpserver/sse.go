@@ -2,7 +2,9 @@ package mcpserver
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/session"
@@ -14,6 +16,8 @@ const (
 	endpointSSE     = "sse"
 	endpointMessage = "message"
 	sessionParam    = "sessionId"
+	// maxMail bounds the messages that wait for a stream at another replica.
+	maxMail = 4096
 )
 
 // serveSSE speaks HTTP+SSE: one stream has all messages to the client, and
@@ -25,7 +29,7 @@ func (h *Handler) serveSSE(x *exchange, endpoint string) {
 	case endpoint != endpointSSE && endpoint != endpointMessage:
 		x.refuse(&refusal{status: http.StatusNotFound, message: "nothing is served here"})
 	case endpoint == endpointSSE && x.r.Method == http.MethodGet:
-		h.openSSE(x)
+		x.within(h.streams, "", func() { h.openSSE(x) })
 	case endpoint == endpointSSE: // how clients find out that this is no Streamable HTTP
 		x.refuse(notAllowed("GET"))
 	case x.r.Method == http.MethodPost:
@@ -42,7 +46,7 @@ func (h *Handler) openSSE(x *exchange) {
 		x.refuse(&refusal{status: http.StatusNotAcceptable, message: "Accept must admit " + eventStream})
 		return
 	}
-	made := session.Session{ID: newSessionID(), Server: x.server.name, Principal: x.principal.Subject}
+	made := session.Session{ID: channelPrefix + newSessionID(), Server: x.server.name, Principal: x.principal.Subject}
 	if err := h.sessions.create(ctx, made); err != nil {
 		x.refuse(h.storeAway(ctx, x, err))
 		return
@@ -59,9 +63,8 @@ func (h *Handler) openSSE(x *exchange) {
 func (h *Handler) closeSSE(x *exchange, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), signalTimeout)
 	defer cancel()
-	x.r = x.r.WithContext(ctx)
-	_ = h.close(x, id) // logged there; purged some time
-	h.ended(id)        // also where the database could not be told
+	_ = h.close(ctx, x, id) // logged there; purged some time
+	h.ended(id)             // also where the database could not be told
 }
 
 // streamSSE writes what there is for the client: from this replica, from others
@@ -87,7 +90,7 @@ func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel) {
 		case <-outgoing.wake:
 		case <-l.wake:
 		case <-news:
-			mail, _ = h.options.Store.TakeMail(x.r.Context(), address) // what stays there is found with the next
+			mail = h.takeMail(x.r.Context(), address, outgoing)
 		case <-tick.C:
 			h.sessions.touch(id)
 			if !x.comment() {
@@ -100,8 +103,8 @@ func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel) {
 		}
 		last := stopping && outgoing.idle()
 		if last {
-			rest, _ := h.options.Store.TakeMail(x.r.Context(), address)
-			mail = append(mail, rest...)
+			mail = append(mail, h.takeMail(x.r.Context(), address, outgoing)...)
+			last = outgoing.idle()
 		}
 		queued, closed := outgoing.take()
 		for _, message := range append(mail, queued...) {
@@ -113,6 +116,33 @@ func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel) {
 			return
 		}
 	}
+}
+
+// Mail that is no message says that another replica works for the session, so
+// that a gateway that stops waits for the answers of the others, too.
+const (
+	workBegins = "+"
+	workEnds   = "-"
+)
+
+// takeMail gives what other replicas have for the client.
+func (h *Handler) takeMail(ctx context.Context, address string, outgoing *channel) (messages [][]byte) {
+	mail, err := h.options.Store.TakeMail(ctx, address)
+	if err != nil { // it stays there
+		time.AfterFunc(lookAgain, func() { h.mail.wake(address) })
+		return nil
+	}
+	for _, m := range mail {
+		switch string(m) {
+		case workBegins:
+			outgoing.begin()
+		case workEnds:
+			outgoing.done()
+		default:
+			messages = append(messages, m)
+		}
+	}
+	return messages
 }
 
 func channelAddress(session string) string { return "channel " + session }
@@ -134,26 +164,70 @@ func (h *Handler) messageSSE(x *exchange) {
 		x.refuse(refused)
 		return
 	}
-	m, fault := parseMessage(body)
+	m, fault := parseMessage(body, x.session.ProtocolVersion)
 	if fault != nil {
 		x.fail(m.id, fault)
 		return
 	}
-	if c := h.channels.get(x.session.ID); c != nil {
-		c.begin()
-		defer c.done()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), h.options.CallTimeout)
+	defer cancel()
+	if m.response {
+		if refused = h.answered(ctx, x, &m); refused != nil {
+			x.refuse(refused)
+			return
+		}
+		x.accept()
+		return
 	}
+	if m.notification() && m.batch == nil { // what ends calls is never too much
+		h.workSSE(ctx, x, &m)
+		return
+	}
+	x.within(h.calls, x.session.ID, func() { h.workSSE(ctx, x, &m) })
+}
+
+// workSSE does what a message asks for.
+func (h *Handler) workSSE(ctx context.Context, x *exchange, m *envelope) {
+	done, refused := h.beginSSE(ctx, x)
+	if refused != nil {
+		x.refuse(refused)
+		return
+	}
+	defer done()
 	// The answer to this request ends here, the work does not; the connection
 	// cannot be used for another one meanwhile.
 	x.w.Header().Set("Connection", "close")
 	x.w.Header().Set("Content-Length", "0")
 	x.accept()
 	_ = http.NewResponseController(x.w).Flush()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), h.options.CallTimeout)
-	defer cancel()
 	x.w = nil
 	x.stream.forward = func(message []byte) { h.deliver(ctx, x, message) }
-	h.converse(ctx, x, &m)
+	h.converse(ctx, x, m)
+}
+
+// beginSSE tells whoever holds the session's stream that there is work for it.
+func (h *Handler) beginSSE(ctx context.Context, x *exchange) (done func(), refused *refusal) {
+	if c := h.channels.get(x.session.ID); c != nil {
+		c.begin()
+		return c.done, nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, signalTimeout)
+	defer cancel()
+	err := h.options.Store.PutMail(bounded, channelAddress(x.session.ID), maxMail, []byte(workBegins))
+	if errors.Is(err, session.ErrTooMany) {
+		h.abandon(ctx, x)
+		return nil, unknownSession()
+	}
+	if err != nil {
+		return nil, h.storeAway(ctx, x, err)
+	}
+	return func() { h.deliver(ctx, x, []byte(workEnds)) }, nil
+}
+
+// abandon ends a session whose client has stopped reading, or whose stream was
+// at a replica that is gone.
+func (h *Handler) abandon(ctx context.Context, x *exchange) {
+	_ = h.close(context.WithoutCancel(ctx), x, x.session.ID) // logged there; purged some time
 }
 
 // channelSession gives the session that the request names; see [Handler.session].
@@ -161,6 +235,9 @@ func (h *Handler) channelSession(x *exchange) (session.Session, *refusal) {
 	ids := x.r.URL.Query()[sessionParam]
 	if len(ids) != 1 || ids[0] == "" {
 		return session.Session{}, &refusal{status: http.StatusBadRequest, message: sessionParam + " is required, once"}
+	}
+	if !strings.HasPrefix(ids[0], channelPrefix) { // its answers would go nowhere
+		return session.Session{}, unknownSession()
 	}
 	s, refused := h.findSession(x.r.Context(), x, ids[0])
 	if refused == nil && s.ProtocolVersion == "" { // unless another replica has initialized it meanwhile
@@ -178,20 +255,46 @@ func (h *Handler) deliver(ctx context.Context, x *exchange, message []byte) {
 		c.put(message)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), signalTimeout)
-	defer cancel()
-	if err := h.options.Store.PutMail(ctx, channelAddress(x.session.ID), message); err != nil {
+	err := h.putMail(ctx, x.session.ID, message)
+	switch {
+	case errors.Is(err, session.ErrTooMany):
+		h.abandon(ctx, x)
+	case err != nil:
 		_ = h.storeAway(ctx, x, err)
 	}
 }
 
-// parseMessage reads one message from a body of which nothing is known.
-func parseMessage(body []byte) (envelope, *rpcError) {
+// putMail leaves a message for the replica that holds the session's stream. All
+// but notifications is tried again while the work's time lasts.
+func (h *Handler) putMail(ctx context.Context, id string, message []byte) error {
+	notification := isObject(message) && member(message, "id") == nil
+	for {
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), signalTimeout)
+		err := h.options.Store.PutMail(bounded, channelAddress(id), maxMail, message)
+		cancel()
+		if !errors.Is(err, session.ErrAway) || notification {
+			return err
+		}
+		select {
+		case <-time.After(logRetry):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// parseMessage reads a message, or a batch in a session of 2025-03-26, from a body
+// of which nothing is known.
+func parseMessage(body []byte, version string) (m envelope, fault *rpcError) {
 	if fault := checkJSON(body); fault != nil {
-		return envelope{}, fault
+		return m, fault
 	}
-	if !isObject(body) {
-		return envelope{}, invalidRequest("a message must be an object")
+	switch kind(body) {
+	case '{':
+		return parseEnvelope(body)
+	case '[':
+		m.batch, fault = parseBatch(body, version)
+		return m, fault
 	}
-	return parseEnvelope(body)
+	return m, invalidRequest("a message must be an object")
 }

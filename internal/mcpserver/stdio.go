@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
@@ -20,6 +21,9 @@ import (
 // maxAtOnce bounds how many requests of a stdio client are worked on together.
 const maxAtOnce = 64
 
+// lastWords is what a stdio client has to read the last answers when the gateway stops.
+const lastWords = 2 * time.Second
+
 // stdio is one client on standard input and output: a JSON-RPC message a line
 // (2025-11-25 and 2026-07-28, basic/transports/stdio).
 type stdio struct {
@@ -29,8 +33,11 @@ type stdio struct {
 
 	mu      sync.Mutex
 	session session.Session
-	out     io.Writer
 	broken  error
+
+	out     io.Writer
+	writing chan struct{} // has a token while somebody writes
+	ended   chan struct{} // closed when nothing more can be read
 	places  chan struct{}
 	work    sync.WaitGroup
 	listens sync.WaitGroup // what only ends with the client
@@ -43,19 +50,40 @@ func (h *Handler) ServeStdio(ctx context.Context, server string, principal regis
 		return fmt.Errorf("server %q is unknown", server)
 	}
 	c := &stdio{h: h, server: server, principal: principal, out: out, places: make(chan struct{}, maxAtOnce)}
-	c.session = session.Session{ID: newSessionID(), Server: server, Principal: principal.Subject}
+	c.writing, c.ended = make(chan struct{}, 1), make(chan struct{})
+	c.session = session.Session{ID: channelPrefix + newSessionID(), Server: server, Principal: principal.Subject}
 	if err := h.sessions.create(ctx, c.session); err != nil {
 		return err
 	}
+	defer h.endStdio(c.session.ID)
+	done := make(chan error, 1)
+	go func() { done <- c.serve(ctx, in) }() // not even the context frees it from a client that does not read
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(lastWords):
+		return errors.New("client does not read what it is told")
+	}
+}
+
+// serve works until the input or the context ends.
+func (c *stdio) serve(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer h.endStdio(c.session.ID)
 	id := c.session.ID // of which initialize says more, later
 	c.listens.Go(func() { c.listen(ctx, id) })
 	err := c.read(ctx, in)
+	close(c.ended)
 	c.work.Wait()
 	cancel()
 	c.listens.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return errors.Join(err, c.broken)
 }
 
@@ -130,13 +158,13 @@ func readLine(r *bufio.Reader, limit int64) (line []byte, err error) {
 // What must come before the next one is done at once.
 func (c *stdio) message(ctx context.Context, line []byte) {
 	x := c.exchange(ctx)
-	m, fault := parseMessage(line)
+	m, fault := parseMessage(line, x.session.ProtocolVersion)
 	switch {
 	case x.server == nil:
 		x.fail(m.id, invalidRequest("server "+c.server+" is no more"))
 	case fault != nil:
 		x.fail(m.id, fault)
-	case m.id == nil || m.response || m.method == string(mcp.MethodInitialize):
+	case m.id == nil && m.batch == nil || m.response || m.method == string(mcp.MethodInitialize):
 		c.answer(x, &m)
 	case m.method == string(mcp.MethodSubscriptionsListen):
 		c.listens.Go(func() { c.answer(x, &m) })
@@ -160,7 +188,7 @@ func (c *stdio) exchange(ctx context.Context) *exchange {
 		handler: c.h, r: (&http.Request{Header: http.Header{}}).WithContext(ctx), ref: ref,
 		server: c.h.server(c.server), principal: c.principal, session: c.session,
 	}
-	x.stream.forward = c.write
+	x.stream.forward, x.stream.silent = c.write, c.ended
 	return x
 }
 
@@ -207,11 +235,18 @@ func (c *stdio) answerModern(x *exchange, m *envelope) {
 
 // write puts a message on a line of its own.
 func (c *stdio) write(message []byte) {
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
+	c.mu.Lock()
+	broken := c.broken
+	c.mu.Unlock()
+	if broken != nil {
+		return
+	}
+	_, err := c.out.Write(append(message[:len(message):len(message)], '\n'))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.broken == nil {
-		_, c.broken = c.out.Write(append(message[:len(message):len(message)], '\n'))
-	}
+	c.broken = err
 }
 
 // listen tells of changed lists, once the client has initialized a session.

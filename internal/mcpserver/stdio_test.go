@@ -2,6 +2,8 @@ package mcpserver
 
 import (
 	"bufio"
+	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -206,4 +208,72 @@ func TestStdioReadsOn(t *testing.T) {
 		l.want(t, "call was cancelled")
 	}
 	l.end(t)
+}
+
+// unread is an output that nobody reads.
+type unread struct {
+	begun chan struct{}
+	end   <-chan struct{}
+}
+
+func (u unread) Write([]byte) (int, error) {
+	u.begun <- struct{}{}
+	<-u.end
+	return 0, io.ErrClosedPipe
+}
+
+// A client that does not read does not keep the gateway from stopping.
+func TestStdioClientThatDoesNotRead(t *testing.T) {
+	t.Parallel() // it mostly waits
+	h := newTestHandler(t, Options{})
+	for name, first := range map[string]string{"answer at once": initializeBody("2025-11-25"), "work": modernCall("1", "fake_echo", "{}")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in, write := io.Pipe()
+			out := unread{begun: make(chan struct{}, 1), end: t.Context().Done()}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- h.ServeStdio(ctx, "catalog", registry.Principal{}, in, out) }()
+			_, _ = io.WriteString(write, first+"\n"+initialized+"\n")
+			<-out.begun
+			cancel()
+			select {
+			case err := <-ended:
+				if err == nil || !strings.Contains(err.Error(), "does not read") {
+					t.Errorf("ended with %v", err)
+				}
+			case <-time.After(patience):
+				t.Fatal("it does not stop")
+			}
+		})
+	}
+}
+
+// When the input ends, nobody waits for answers that cannot come; the last one
+// on it counts.
+func TestStdioEndsWithQuestions(t *testing.T) {
+	h, plugin := newCurious(t, Options{})
+	initialize := strings.Replace(initializeBody("2025-11-25"), `{"roots":{}}`, allCapabilities, 1)
+	if got := resultOfAnswer(t, overStdio(t, h, initialize, callBody("1", "drop", "{}"))); !got.IsError || !strings.Contains(got.Content[0].Text, "ended its input") || plugin.count("drop") != 0 {
+		t.Errorf("got %+v", got)
+	}
+	in, say := io.Pipe()
+	heard, out := io.Pipe()
+	go func() {
+		_ = h.ServeStdio(t.Context(), "curious", registry.Principal{}, in, out)
+		_ = out.Close()
+	}()
+	lines := bufio.NewScanner(heard)
+	last := ""
+	_, _ = io.WriteString(say, initialize+"\n"+callBody("1", "drop", "{}")+"\n")
+	for lines.Scan() {
+		last = lines.Text()
+		if m := json.RawMessage(last); methodOf(m) == "elicitation/create" {
+			_, _ = io.WriteString(say, `{"jsonrpc":"2.0","id":`+string(member(m, "id"))+`,"result":{"action":"accept","content":{"confirm":true}}}`+"\n")
+			_ = say.Close()
+		}
+	}
+	if got := resultOfAnswer(t, decode(t, strings.NewReader(last))); got.IsError || plugin.count("drop") != 1 {
+		t.Errorf("got %s", last)
+	}
 }

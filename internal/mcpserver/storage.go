@@ -54,13 +54,16 @@ type StreamStore interface {
 	OpenStreams(ctx context.Context, streams []session.Stream) error
 	AppendEvents(ctx context.Context, events []session.Event) error
 	ReadStream(ctx context.Context, sessionID, stream string, after int64, limit int) (session.Stream, []session.Event, error)
-	PurgeStreams(ctx context.Context, before time.Time) (int, error)
+	// PurgeStreams removes streams that were not written for so long; those that
+	// are open may be quiet for longer.
+	PurgeStreams(ctx context.Context, closed, open time.Duration) (int, error)
 	TrimStreams(ctx context.Context, maxBytes int64) (int, error)
 }
 
 // Mailbox holds messages for whichever replica has the connection that they
-// are for. Each is taken once.
+// are for. Each is taken once. An address that has most messages takes no more
+// ([session.ErrTooMany]).
 type Mailbox interface {
-	PutMail(ctx context.Context, address string, bodies ...[]byte) error
+	PutMail(ctx context.Context, address string, most int, bodies ...[]byte) error
 	TakeMail(ctx context.Context, address string) ([][]byte, error)
 }

@@ -18,8 +18,9 @@ const (
 	eventStream   = "text/event-stream"
 	progressToken = "progressToken"
 
-	// A call may tell of its progress this often at once, and then once in a
-	// while (2025-11-25, basic/utilities/progress: "SHOULD implement rate limiting").
+	// A call may tell of its progress, and log, this often at once, and then once
+	// in a while (2025-11-25, basic/utilities/progress and server/utilities/logging:
+	// "SHOULD implement rate limiting").
 	progressBurst = 20
 	progressEvery = 100 * time.Millisecond
 
@@ -37,6 +38,8 @@ type stream struct {
 	// forward takes the messages in the place of an HTTP response; for clients
 	// of HTTP+SSE and stdio.
 	forward func(message []byte)
+	// silent is closed when the client can say nothing more; nil: it never is.
+	silent <-chan struct{}
 
 	mu       sync.Mutex
 	begun    bool
@@ -45,12 +48,30 @@ type stream struct {
 	id       string // in the event log; empty: nobody can come back to it
 	sequence int64
 	written  time.Time // when something last was
-	progress struct {
-		told    int
-		last    time.Time
-		pending []byte // told when its time comes, at the latest before the answer
-	}
+	progress pace
+	pending  []byte // progress, told when its time comes, at the latest before the answer
+	logged   pace
 }
+
+// pace is how often something was told.
+type pace struct {
+	told int
+	last time.Time
+}
+
+// due tells whether it may be told again.
+func (p *pace) due() bool { return p.told < progressBurst || time.Since(p.last) >= progressEvery }
+
+func (p *pace) note() { p.told, p.last = p.told+1, time.Now() }
+
+// messageKind says what becomes of a message where there is no room for all.
+type messageKind uint8
+
+const (
+	sayRemark   messageKind = iota // progress, or a log message: told, but not kept
+	sayQuestion                    // of the call to its client: kept
+	sayAnswer                      // kept, and the last
+)
 
 // progress gives the function that tells the client how its call gets on.
 func (x *exchange) progress(token []byte) func(invoke.Progress) {
@@ -68,8 +89,8 @@ func (x *exchange) progress(token []byte) func(invoke.Progress) {
 		s := &x.stream
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.progress.told >= progressBurst && time.Since(s.progress.last) < progressEvery {
-			s.progress.pending = note
+		if !s.progress.due() {
+			s.pending = note
 			return
 		}
 		x.tell(note)
@@ -79,23 +100,35 @@ func (x *exchange) progress(token []byte) func(invoke.Progress) {
 // tell sends progress; what was held back is overtaken. The stream is locked.
 func (x *exchange) tell(progress []byte) {
 	s := &x.stream
-	s.progress.told++
-	s.progress.last, s.progress.pending = time.Now(), nil
-	x.message(progress, false)
+	s.progress.note()
+	s.pending = nil
+	x.message(progress, sayRemark)
+}
+
+// log sends a log message, unless there were too many.
+func (x *exchange) log(message []byte) {
+	s := &x.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.logged.due() {
+		s.logged.note()
+		x.message(message, sayRemark)
+	}
 }
 
 // forwards tells whether messages go another way than as an HTTP response.
 func (x *exchange) forwards() bool { return x.stream.forward != nil }
 
-// notify sends a message that belongs to the request, before its answer.
+// notify sends a message that belongs to the request, before its answer, and
+// must not be lost.
 func (x *exchange) notify(message []byte) {
 	x.stream.mu.Lock()
 	defer x.stream.mu.Unlock()
-	x.message(message, false)
+	x.message(message, sayQuestion)
 }
 
 // message sends one message, the answer as the last. The stream is locked.
-func (x *exchange) message(message []byte, last bool) {
+func (x *exchange) message(message []byte, kind messageKind) {
 	s := &x.stream
 	switch {
 	case s.ended:
@@ -105,18 +138,20 @@ func (x *exchange) message(message []byte, last bool) {
 		if !s.begun {
 			x.begin()
 		}
-		x.event(message, last)
+		x.event(message, kind)
 	}
-	s.ended = s.ended || last
+	s.ended = s.ended || kind == sayAnswer
 }
 
-// event keeps and writes a message, which has no line breaks, as one event.
-func (x *exchange) event(message []byte, last bool) {
+// event keeps and writes a message, which has no line breaks, as one event. One
+// that is not kept has no id: the client comes back for what was after the last
+// that had one.
+func (x *exchange) event(message []byte, kind messageKind) {
 	s := &x.stream
-	s.sequence++
 	var head []byte
-	if s.id != "" {
-		err := x.handler.log.append(session.Event{Stream: s.id, Sequence: s.sequence, Data: message, Last: last})
+	if s.id != "" && (x.handler.live.grow(s.id, int64(len(message)), x.handler.options.EventBytes) || kind != sayRemark) {
+		s.sequence++
+		err := x.handler.log.append(session.Event{Stream: s.id, Sequence: s.sequence, Data: message, Last: kind == sayAnswer})
 		if err != nil { // from here on the stream cannot be resumed
 			x.handler.options.Logger.LogAttrs(x.r.Context(), slog.LevelWarn, "stream", slog.String("ref", x.ref), slog.String("error", err.Error()))
 			x.handler.live.remove(s.id)
@@ -206,8 +241,8 @@ func (x *exchange) send(status int, parts ...[]byte) {
 	s := &x.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.progress.pending != nil {
-		x.tell(s.progress.pending)
+	if s.pending != nil {
+		x.tell(s.pending)
 	}
 	if !s.begun && s.forward == nil {
 		s.ended = true
@@ -223,7 +258,7 @@ func (x *exchange) send(status int, parts ...[]byte) {
 	} else {
 		message = append([]byte(nil), message...) // the log may write it later
 	}
-	x.message(message, true)
+	x.message(message, sayAnswer)
 	if s.begun {
 		x.end()
 	}
@@ -244,7 +279,7 @@ func (x *exchange) due(now time.Time) bool {
 		return false // it is being written to
 	}
 	defer s.mu.Unlock()
-	return s.allowed && !s.ended && !s.gone && (!s.begun || s.progress.pending != nil || now.Sub(s.written) >= x.handler.options.KeepAlive)
+	return s.allowed && !s.ended && !s.gone && (!s.begun || s.pending != nil || now.Sub(s.written) >= x.handler.options.KeepAlive)
 }
 
 // tend makes a slow answer a stream, keeps a quiet one alive and tells of
@@ -255,8 +290,8 @@ func (x *exchange) tend(now time.Time) {
 	defer s.mu.Unlock()
 	switch {
 	case s.ended || s.gone || !s.allowed:
-	case s.progress.pending != nil:
-		x.tell(s.progress.pending)
+	case s.pending != nil:
+		x.tell(s.pending)
 	case !s.begun:
 		x.begin()
 		x.write([]byte(":\n\n"))
@@ -275,26 +310,56 @@ func (x *exchange) leave() {
 // liveStreams are the streams that this replica writes.
 type liveStreams struct {
 	mu      sync.Mutex
-	streams map[string]*exchange
+	streams map[string]*liveStream
+	bytes   map[string]int64 // of the log, by session
+}
+
+type liveStream struct {
+	x     *exchange
+	bytes int64
 }
 
 func (l *liveStreams) add(id string, x *exchange) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.streams == nil {
-		l.streams = map[string]*exchange{}
+		l.streams, l.bytes = map[string]*liveStream{}, map[string]int64{}
 	}
-	l.streams[id] = x
+	l.streams[id] = &liveStream{x: x}
 }
 
 func (l *liveStreams) remove(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	s := l.streams[id]
+	if s == nil {
+		return
+	}
 	delete(l.streams, id)
+	if l.bytes[s.x.session.ID] -= s.bytes; l.bytes[s.x.session.ID] == 0 {
+		delete(l.bytes, s.x.session.ID)
+	}
+}
+
+// grow counts what is kept of a stream, and tells whether all open streams of
+// its session together keep within the bound.
+func (l *liveStreams) grow(id string, n, bound int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.streams[id]
+	if s == nil || l.bytes[s.x.session.ID]+n > bound {
+		return false
+	}
+	s.bytes += n
+	l.bytes[s.x.session.ID] += n
+	return true
 }
 
 func (l *liveStreams) get(id string) *exchange {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.streams[id]
+	if s := l.streams[id]; s != nil {
+		return s.x
+	}
+	return nil
 }

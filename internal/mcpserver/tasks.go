@@ -25,6 +25,8 @@ const (
 	maxTaskTTL = 24 * time.Hour
 	taskPoll   = time.Second // how often clients should look
 	tasksPage  = 100
+	// maxLetters bounds the answers that wait for the replica that works on a task.
+	maxLetters = 100
 	// maxListenedTasks bounds what one stream can ask for.
 	maxListenedTasks = 1000
 	// updateTime is how long an answer may take to the replica that asked, before the
@@ -127,7 +129,7 @@ func (h *Handler) bury(ctx context.Context, t *session.Task) error {
 	alive := h.works.get(t.ID) != nil
 	if t.Replica != h.options.Replica {
 		var err error
-		if alive, err = h.options.Store.Alive(ctx, t.Replica, deadAfter); err != nil {
+		if alive, err = h.absent.alive(ctx, t.Replica); err != nil {
 			return err
 		}
 	}
@@ -261,7 +263,11 @@ func (h *Handler) updateTask(ctx context.Context, x *exchange, _ era, m *envelop
 func (h *Handler) answerTask(ctx context.Context, x *exchange, id string, letter json.RawMessage) *rpcError {
 	news, done := h.taskNews.wait(id)
 	defer done()
-	if err := h.options.Store.PutMail(ctx, taskAddress(id), letter); err != nil {
+	err := h.options.Store.PutMail(ctx, taskAddress(id), maxLetters, letter)
+	if errors.Is(err, session.ErrTooMany) {
+		return invalidParams("too many answers wait for the task: call again later")
+	}
+	if err != nil {
 		return h.storeFault(ctx, x, err)
 	}
 	h.mail.wake(taskAddress(id))

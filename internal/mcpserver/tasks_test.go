@@ -410,6 +410,7 @@ func TestTaskPages(t *testing.T) {
 func TestTaskOfDeadReplica(t *testing.T) {
 	db := openStore(t)
 	h, _ := newTasks(t, time.Millisecond, Options{Store: db})
+	h.absent.sure = 0
 	for id, replica := range map[string]string{"theirs": "dead", "ours": h.options.Replica} {
 		err := db.CreateTask(t.Context(), session.Task{
 			ID: id, Server: "curious", Status: session.TaskWorking, Replica: replica, Created: time.Now(), Expires: time.Now().Add(time.Hour),

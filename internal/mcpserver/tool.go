@@ -2,9 +2,13 @@ package mcpserver
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -37,7 +41,9 @@ type tool struct {
 	wrap     bool
 	typed    bool // has an output schema
 	mirrored bool // has arguments that modern clients repeat in headers
-	defined  [eras]mcp.Tool
+	// meaning changes with what a call of the tool does, as far as it can be seen.
+	meaning string
+	defined [eras]mcp.Tool
 }
 
 func newTool(t registry.Tool) (*tool, error) {
@@ -51,7 +57,7 @@ func newTool(t registry.Tool) (*tool, error) {
 	if err != nil {
 		return nil, err
 	}
-	built := &tool{name: t.Name, action: t.Action, typed: len(t.Action.OutputSchema) > 0}
+	built := &tool{name: t.Name, action: t.Action, typed: len(t.Action.OutputSchema) > 0, meaning: meaningOf(t.Action, input)}
 	var outputs [eras][]byte
 	if built.typed {
 		output, err := compact(t.Action.OutputSchema)
@@ -78,6 +84,27 @@ func newTool(t registry.Tool) (*tool, error) {
 	}
 	built.mirrored = len(mcp.ExtractParamHeaderBindings(&built.defined[modern])) > 0
 	return built, nil
+}
+
+// meaningOf is a hash of the action, its input schema, and the request that it
+// makes, save bodies and computed values: the same at all replicas that have the same documents.
+func meaningOf(a *registry.Action, input []byte) string {
+	words := []string{a.ID, string(input), a.Title, a.Request.Method}
+	parameters := slices.Clone(a.Request.Parameters)
+	for _, part := range a.Request.Path {
+		words = append(words, part.Literal)
+		if part.Parameter != nil {
+			parameters = append(parameters, *part.Parameter)
+		}
+	}
+	for _, p := range parameters {
+		words = append(words, string(p.In), p.Name, p.Value.Argument, string(p.Value.Fixed))
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Request.Defaults)) {
+		words = append(words, name, string(a.Request.Defaults[name]))
+	}
+	sum := sha256.Sum256(unambiguous(words))
+	return hex.EncodeToString(sum[:])
 }
 
 // validName holds names to what MCP and the clients' model providers allow:

@@ -95,7 +95,7 @@ func (h *Handler) callOrTask(ctx context.Context, x *exchange, e era, m *envelop
 	case x.server.taskAfter == 0, e == modern && !declaresTasks(m), e == legacy && (augmented == nil || !legacyTasks(x.session.ProtocolVersion)):
 		return h.answerCall(ctx, x, e, m, t, arguments)
 	}
-	d, fault := h.newDialogue(x, e, m, t.name, arguments)
+	d, fault := h.newDialogue(x, e, m, arguments, t.name, t.meaning)
 	if fault != nil {
 		return outcome{}, fault
 	}

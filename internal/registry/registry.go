@@ -66,6 +66,13 @@ func (r *Registry) Invoke(ctx context.Context, p Principal, a *Action, arguments
 	return result, err
 }
 
+// Admit tells whether Invoke would call the plugin, with the error that it would
+// give; for those who ask a user first.
+func (r *Registry) Admit(p Principal, a *Action, arguments json.RawMessage) error {
+	_, err := r.admit(p, a, arguments)
+	return err
+}
+
 // Preview gives the request that Invoke would send, with credentials masked,
 // and sends nothing.
 func (r *Registry) Preview(ctx context.Context, p Principal, a *Action, arguments json.RawMessage) (*http.Request, error) {

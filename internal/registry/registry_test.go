@@ -149,10 +149,17 @@ func TestInvoke(t *testing.T) {
 		{`{"id":"xy","size":1` + strings.Repeat("0", 500) + `}`, "invalid arguments: size: number is out of range"},
 		{`{"id":"xy","size":1,"color":"` + strings.Repeat("x", 1000) + `"}`, "color: value must be one of"},
 		{`[]`, "arguments have to be an object"},
+		{`{"id":"xy","size":1,"id":"zz"}`, "invalid arguments: a name is given twice in one object"},
+		{`{"id":"xy","size":1,"\u0069d":"zz"}`, "invalid arguments: a name is given twice in one object"},
+		{`{"id":"x:\"y","size":1}`, `"PUT /things/x:\"y"`},
+		{`{"id":"xy","size":1,"parts":[{"name":"a","name":"b"}]}`, "invalid arguments: a name is given twice in one object"},
 		{`{"id":`, "arguments are not JSON"},
 		{`{"id":"..","size":1}`, "an argument would change the path"},
 	} {
 		result, err := r.Invoke(context.Background(), Principal{}, a, json.RawMessage(tt.arguments))
+		if admitted := r.Admit(Principal{}, a, json.RawMessage(tt.arguments)); err == nil && admitted != nil {
+			t.Errorf("%s: called, and not admitted: %v", tt.arguments, admitted)
+		}
 		if err == nil {
 			if string(result.JSON) != tt.want {
 				t.Errorf("%s: got %s, want %s", tt.arguments, result.JSON, tt.want)

@@ -89,6 +89,9 @@ func (a *Action) decodeArguments(raw json.RawMessage) (map[string]any, error) {
 	if !ok {
 		return nil, errors.New("arguments have to be an object")
 	}
+	if named(raw) != held(arguments) { // who reads the first of two would see another call than the plugin gets
+		return nil, errors.New("invalid arguments: a name is given twice in one object")
+	}
 	if at, ok := absurdNumber(arguments, nil); ok {
 		return nil, fmt.Errorf("invalid arguments: %s: number is out of range", place(at))
 	}
@@ -128,6 +131,38 @@ func below(err *jsonschema.ValidationError, argument string) {
 	for _, cause := range err.Causes {
 		below(cause, argument)
 	}
+}
+
+// named counts the members of all objects in JSON text that is known to be valid.
+func named(raw []byte) (n int) {
+	inString := false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case c == ':' && !inString:
+			n++
+		}
+	}
+	return n
+}
+
+// held counts the members of all objects in a value.
+func held(v any) (n int) {
+	switch v := v.(type) {
+	case map[string]any:
+		n = len(v)
+		for _, item := range v {
+			n += held(item)
+		}
+	case []any:
+		for _, item := range v {
+			n += held(item)
+		}
+	}
+	return n
 }
 
 // absurdNumber finds a number that no API takes and that costs the validator,

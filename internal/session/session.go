@@ -29,5 +29,5 @@ type Session struct {
 	Seen     time.Time
 }
 
-// ErrTooMany says that a session has as much of something as it may have.
-var ErrTooMany = errors.New("session has too many")
+// ErrTooMany says that there is as much of something as there may be.
+var ErrTooMany = errors.New("there are too many")

@@ -28,7 +28,7 @@ func calls(db *store.DB) map[string]func(context.Context) error {
 			return db.AppendEvents(ctx, []session.Event{{Stream: "x", Sequence: 1}})
 		},
 		"ReadStream": func(ctx context.Context) error { _, _, err := db.ReadStream(ctx, "s", "x", 0, 1); return err },
-		"PutMail":    func(ctx context.Context) error { return db.PutMail(ctx, "box", []byte("x")) },
+		"PutMail":    func(ctx context.Context) error { return db.PutMail(ctx, "box", 1, []byte("x")) },
 		"TakeMail":   func(ctx context.Context) error { _, err := db.TakeMail(ctx, "box"); return err },
 		"Signal":     func(ctx context.Context) error { return db.Signal(ctx, session.Signal{Topic: "t"}) },
 		"Spend":      func(ctx context.Context) error { _, err := db.Spend(ctx, "n", time.Now()); return err },

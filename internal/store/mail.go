@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,9 +12,14 @@ import (
 	"github.com/stagedoor/stagedoor/internal/session"
 )
 
+// maxMailBytes bounds what waits at one address, which perhaps nobody reads.
+const maxMailBytes = 64 << 20
+
 // PutMail leaves messages at an address, and signals [session.SignalMail] with
 // the address as key and no replica. An address is a signal's key: see [DB.Signal].
-func (d *DB) PutMail(ctx context.Context, address string, bodies ...[]byte) error {
+// [session.ErrTooMany] where more than most messages, or 64 MiB of them, would
+// wait there; of several replicas that write at once, each may be let in.
+func (d *DB) PutMail(ctx context.Context, address string, most int, bodies ...[]byte) error {
 	signals := []session.Signal{{Topic: session.SignalMail, Key: address}}
 	payloads, err := encodeSignals(signals)
 	if err != nil || len(bodies) == 0 {
@@ -21,10 +27,20 @@ func (d *DB) PutMail(ctx context.Context, address string, bodies ...[]byte) erro
 	}
 	now := time.Now().UnixMilli()
 	var rows [][]any
+	size := 0
 	for _, body := range bodies {
+		size += len(body)
 		rows = append(rows, []any{address, notNull(body), now})
 	}
 	err = d.tx(ctx, "mail", batchBound(len(bodies)), func(ctx context.Context, tx *sqlx.Tx) error {
+		var waiting struct{ Messages, Bytes int }
+		query := `SELECT COUNT(*) AS messages, COALESCE(SUM(LENGTH(body)), 0) AS bytes FROM mail WHERE address = ?`
+		if err := tx.GetContext(ctx, &waiting, tx.Rebind(query), address); err != nil {
+			return err
+		}
+		if waiting.Messages+len(bodies) > most || waiting.Bytes+size > maxMailBytes {
+			return fmt.Errorf("%w messages", session.ErrTooMany)
+		}
 		if err := rowsInto(ctx, tx, `INSERT INTO mail (address, body, put_at) VALUES %s`, `(?, ?, ?)`, rows, nil); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -18,13 +19,13 @@ func TestMail(t *testing.T) {
 		var want []string
 		for i := range 30 {
 			bodies := [][]byte{fmt.Appendf(nil, "%d", i), nil, []byte("\x00\xff")}
-			if err := a.PutMail(t.Context(), "here", bodies...); err != nil {
+			if err := a.PutMail(t.Context(), "here", 1000, bodies...); err != nil {
 				t.Fatal(err)
 			}
 			for _, body := range bodies {
 				want = append(want, string(body))
 			}
-			if err := a.PutMail(t.Context(), "there", []byte("other")); err != nil {
+			if err := a.PutMail(t.Context(), "there", 1000, []byte("other")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -38,11 +39,11 @@ func TestMail(t *testing.T) {
 		if other, err := a.TakeMail(t.Context(), "there"); err != nil || len(other) != 30 {
 			t.Errorf("took %q, %v", other, err)
 		}
-		if err := a.PutMail(t.Context(), "nothing to say"); err != nil {
+		if err := a.PutMail(t.Context(), "nothing to say", 1000); err != nil {
 			t.Error(err)
 		}
 		for _, address := range []string{"two\nlines", "\xff", strings.Repeat("x", 501)} {
-			if err := a.PutMail(t.Context(), address, []byte("x")); err == nil {
+			if err := a.PutMail(t.Context(), address, 1000, []byte("x")); err == nil {
 				t.Errorf("address %q is accepted", address)
 			}
 		}
@@ -62,7 +63,7 @@ func TestMailOnce(t *testing.T) {
 		for w := range writers {
 			wg.Go(func() {
 				for i := range each {
-					if err := dbs[w%2].PutMail(t.Context(), "box", fmt.Appendf(nil, "%d.%d", w, i)); err != nil {
+					if err := dbs[w%2].PutMail(t.Context(), "box", 1000, fmt.Appendf(nil, "%d.%d", w, i)); err != nil {
 						t.Error(err)
 					}
 					written.Add(1)
@@ -106,11 +107,40 @@ func TestMailOnce(t *testing.T) {
 	})
 }
 
+// What nobody takes does not pile up, in number or in size.
+func TestMailBounds(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		db := open()
+		put := func(address string, most int, bodies ...[]byte) error {
+			return db.PutMail(t.Context(), address, most, bodies...)
+		}
+		large := make([]byte, 30<<20)
+		if err := errors.Join(put("few", 2, nil), put("few", 2, nil), put("other", 1, nil), put("large", 9, large), put("large", 9, large)); err != nil {
+			t.Fatal(err)
+		}
+		for name, err := range map[string]error{
+			"few": put("few", 2, nil), "at once": put("new", 1, nil, nil), "large": put("large", 9, large),
+		} {
+			if !errors.Is(err, session.ErrTooMany) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for address, want := range map[string]int{"few": 2, "new": 0, "large": 2} {
+			if mail, err := db.TakeMail(t.Context(), address); len(mail) != want || err != nil {
+				t.Errorf("%s has %d, %v", address, len(mail), err)
+			}
+		}
+		if err := put("few", 2, nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestMailSignals(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
 		db := open()
 		heard := listen(t, db)
-		if err := db.PutMail(t.Context(), "box", []byte("1"), []byte("2")); err != nil {
+		if err := db.PutMail(t.Context(), "box", 1000, []byte("1"), []byte("2")); err != nil {
 			t.Fatal(err)
 		}
 		if got := receive(t, heard); got != (session.Signal{Topic: session.SignalMail, Key: "box"}) {

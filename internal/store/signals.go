@@ -25,7 +25,7 @@ const (
 	// A connection that says nothing for listenIdle is asked for a sign of life.
 	listenIdle = 5 * time.Second
 	minBackoff = 100 * time.Millisecond
-	maxBackoff = 5 * time.Second
+	maxBackoff = 2 * time.Second
 )
 
 // Signal sends signals to all listeners at all replicas, those of this one
@@ -91,7 +91,7 @@ func (d *DB) listenOnce(ctx context.Context, heard func(session.Signal)) bool {
 }
 
 func (d *DB) connectListener(ctx context.Context) (*pgx.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, callBound) // who is not heard of in this time is tried again
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, d.postgres.Copy())
 	if err != nil {

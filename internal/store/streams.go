@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -28,15 +29,15 @@ func (d *DB) OpenStreams(ctx context.Context, streams []session.Stream) error {
 		if err := rowsInto(ctx, tx, query, `?`, column(owners), &found); err != nil {
 			return err
 		}
-		known, now := set(found), time.Now().UnixMilli()
+		known := set(found)
 		var rows [][]any
 		for _, s := range streams {
 			if known[s.Session] {
-				rows = append(rows, []any{s.ID, s.Session, s.Replica, []byte(s.Request), s.Closed, 0, now})
+				rows = append(rows, []any{s.ID, s.Session, s.Replica, []byte(s.Request), s.Closed, 0})
 			}
 		}
 		return rowsInto(ctx, tx, `INSERT INTO streams (id, session_id, replica, request, closed, bytes, written_at) VALUES %s
-			ON CONFLICT (id) DO NOTHING`, `(?, ?, ?, ?, ?, ?, ?)`, rows, nil)
+			ON CONFLICT (id) DO NOTHING`, `(?, ?, ?, ?, ?, ?, `+d.now()+`)`, rows, nil)
 	})
 }
 
@@ -49,7 +50,7 @@ func (d *DB) AppendEvents(ctx context.Context, events []session.Event) error {
 		return nil
 	}
 	return d.tx(ctx, "stream events", batchBound(len(events)), func(ctx context.Context, tx *sqlx.Tx) error {
-		known, err := grow(ctx, tx, events)
+		known, err := d.grow(ctx, tx, events)
 		if err != nil {
 			return err
 		}
@@ -66,7 +67,7 @@ func (d *DB) AppendEvents(ctx context.Context, events []session.Event) error {
 
 // grow writes on the streams' rows what the events add, which locks them, and
 // tells which of the streams are there.
-func grow(ctx context.Context, tx *sqlx.Tx, events []session.Event) (known map[string]bool, err error) {
+func (d *DB) grow(ctx context.Context, tx *sqlx.Tx, events []session.Event) (known map[string]bool, err error) {
 	type growth struct {
 		bytes  int
 		closed bool
@@ -76,16 +77,15 @@ func grow(ctx context.Context, tx *sqlx.Tx, events []session.Event) (known map[s
 		g := grown[e.Stream]
 		grown[e.Stream] = growth{g.bytes + len(e.Data), g.closed || e.Last}
 	}
-	now := time.Now().UnixMilli()
 	rows := make([][]any, 0, len(grown))
 	for _, id := range slices.Sorted(maps.Keys(grown)) {
-		rows = append(rows, []any{id, grown[id].bytes, grown[id].closed, now})
+		rows = append(rows, []any{id, grown[id].bytes, grown[id].closed})
 	}
 	var ids []string
 	err = rowsInto(ctx, tx, `UPDATE streams
-		SET bytes = bytes + v.column2, closed = closed OR v.column3, written_at = v.column4
+		SET bytes = bytes + v.column2, closed = closed OR v.column3, written_at = `+d.now()+`
 		FROM (VALUES %s) AS v WHERE id = v.column1 RETURNING id`,
-		`(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BOOLEAN), CAST(? AS BIGINT))`, rows, &ids)
+		`(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BOOLEAN))`, rows, &ids)
 	return set(ids), err
 }
 
@@ -111,10 +111,12 @@ func (d *DB) ReadStream(ctx context.Context, sessionID, stream string, after int
 	return s, events, nil
 }
 
-// PurgeStreams removes the streams that were last written before the time,
-// with their events, and tells how many.
-func (d *DB) PurgeStreams(ctx context.Context, before time.Time) (int, error) {
-	return d.exec(ctx, "stream purge", bulkBound, `DELETE FROM streams WHERE written_at < ?`, before.UnixMilli())
+// PurgeStreams removes the streams, with their events, that were not written for
+// so long, by the database's clock, and tells how many. Streams that are not
+// closed may be quiet for longer.
+func (d *DB) PurgeStreams(ctx context.Context, closed, open time.Duration) (int, error) {
+	query := fmt.Sprintf(`DELETE FROM streams WHERE closed AND written_at < %[1]s - ? OR written_at < %[1]s - ?`, d.now())
+	return d.exec(ctx, "stream purge", bulkBound, query, closed.Milliseconds(), open.Milliseconds())
 }
 
 // TrimStreams removes closed streams of sessions whose events are larger than

@@ -174,10 +174,19 @@ func TestPurgeStreams(t *testing.T) {
 		createSessions(t, db, "s")
 		openStreams(t, db, session.Stream{ID: "x", Session: "s"})
 		appendEvents(t, db, session.Event{Stream: "x", Sequence: 1, Data: []byte("1")})
-		if n, err := db.PurgeStreams(t.Context(), time.Now().Add(-time.Hour)); n != 0 || err != nil {
+		if n, err := db.PurgeStreams(t.Context(), time.Hour, 2*time.Hour); n != 0 || err != nil {
 			t.Errorf("purged %d, %v", n, err)
 		}
-		if n, err := db.PurgeStreams(t.Context(), time.Now().Add(time.Hour)); n != 1 || err != nil {
+		if n, err := db.PurgeStreams(t.Context(), -time.Hour, time.Hour); n != 0 || err != nil {
+			t.Errorf("purged %d that are open, %v", n, err)
+		}
+		openStreams(t, db, session.Stream{ID: "y", Session: "s"})
+		appendEvents(t, db, session.Event{Stream: "y", Sequence: 1, Data: []byte("1"), Last: true})
+		if n, err := db.PurgeStreams(t.Context(), -time.Hour, time.Hour); n != 1 || err != nil {
+			t.Errorf("purged %d, %v; want the closed one", n, err)
+		}
+		gone(t, db, "s", "y")
+		if n, err := db.PurgeStreams(t.Context(), -time.Hour, -time.Hour); n != 1 || err != nil {
 			t.Errorf("purged %d, %v; want 1", n, err)
 		}
 		gone(t, db, "s", "x")

@@ -105,26 +105,27 @@ func (d *DB) Tasks(ctx context.Context, server, principal, sessionID, after stri
 	return tasks, nil
 }
 
-// PurgeBefore says up to which time rows are of no use any more.
-type PurgeBefore struct {
-	Expired  time.Time // of nonces and tasks: when they expired
-	Mail     time.Time // when it was left
-	Replicas time.Time // when they were last seen
+// PurgeAfter says how long rows are of use.
+type PurgeAfter struct {
+	Expired  time.Duration // of nonces and tasks: after they expired
+	Mail     time.Duration // after it was left
+	Replicas time.Duration // after they were last seen
 }
 
-// Purge removes what nobody will ask for again, and tells how many rows.
-func (d *DB) Purge(ctx context.Context, before PurgeBefore) (removed int, err error) {
+// Purge removes what nobody will ask for again, by the database's clock, and
+// tells how many rows.
+func (d *DB) Purge(ctx context.Context, after PurgeAfter) (removed int, err error) {
 	for _, purge := range []struct {
 		table, column string
-		before        time.Time
+		after         time.Duration
 	}{
-		{"nonces", "expires_at", before.Expired},
-		{"tasks", "expires_at", before.Expired},
-		{"mail", "put_at", before.Mail},
-		{"replicas", "seen_at", before.Replicas},
+		{"nonces", "expires_at", after.Expired},
+		{"tasks", "expires_at", after.Expired},
+		{"mail", "put_at", after.Mail},
+		{"replicas", "seen_at", after.Replicas},
 	} {
 		n, err := d.exec(ctx, "purge of "+purge.table, bulkBound,
-			fmt.Sprintf(`DELETE FROM %s WHERE %s < ?`, purge.table, purge.column), purge.before.UnixMilli())
+			fmt.Sprintf(`DELETE FROM %s WHERE %s < %s - ?`, purge.table, purge.column, d.now()), purge.after.Milliseconds())
 		if err != nil {
 			return removed, err
 		}

@@ -152,31 +152,30 @@ func TestPurge(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
 		db := open()
 		old, young := newTask("old"), newTask("young")
-		old.Expires = time.UnixMilli(1000)
+		old.Expires, young.Expires = time.Now().Add(-2*time.Hour), time.Now().Add(2*time.Hour)
 		createTask(t, db, old)
 		createTask(t, db, young)
-		for nonce, until := range map[string]int64{"old": 1000, "young": 9000} {
-			if first, err := db.Spend(t.Context(), nonce, time.UnixMilli(until)); !first || err != nil {
+		for nonce, until := range map[string]time.Time{"old": old.Expires, "young": young.Expires} {
+			if first, err := db.Spend(t.Context(), nonce, until); !first || err != nil {
 				t.Errorf("nonce %s: %v, %v", nonce, first, err)
 			}
 		}
-		if err := errors.Join(db.PutMail(t.Context(), "a", []byte("1")), db.Beat(t.Context(), session.Replica{ID: "r"})); err != nil {
+		if err := errors.Join(db.PutMail(t.Context(), "a", 1, []byte("1")), db.Beat(t.Context(), session.Replica{ID: "r"})); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := db.Purge(t.Context(), store.PurgeBefore{}); n != 0 || err != nil {
+		if n, err := db.Purge(t.Context(), store.PurgeAfter{Expired: 3 * time.Hour, Mail: time.Hour, Replicas: time.Hour}); n != 0 || err != nil {
 			t.Errorf("purged %d, %v; want nothing", n, err)
 		}
-		if n, err := db.Purge(t.Context(), store.PurgeBefore{Expired: time.UnixMilli(5000)}); n != 2 || err != nil {
+		if n, err := db.Purge(t.Context(), store.PurgeAfter{Expired: time.Hour, Mail: time.Hour, Replicas: time.Hour}); n != 2 || err != nil {
 			t.Errorf("purged %d, %v; want 2", n, err)
 		}
 		if _, err := db.Task(t.Context(), "young"); err != nil {
 			t.Error(err)
 		}
-		if first, err := db.Spend(t.Context(), "young", time.UnixMilli(9000)); first || err != nil {
+		if first, err := db.Spend(t.Context(), "young", young.Expires); first || err != nil {
 			t.Errorf("the young nonce is forgotten: %v", err)
 		}
-		later := time.Now().Add(time.Hour)
-		if n, err := db.Purge(t.Context(), store.PurgeBefore{Mail: later, Replicas: later}); n != 2 || err != nil {
+		if n, err := db.Purge(t.Context(), store.PurgeAfter{Expired: time.Hour, Mail: -time.Hour, Replicas: -time.Hour}); n != 2 || err != nil {
 			t.Errorf("purged %d, %v; want 2", n, err)
 		}
 	})
