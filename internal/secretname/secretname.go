@@ -13,13 +13,13 @@ var (
 	harmless = regexp.MustCompile(`^(next|previous|prev|start|page|paging|continuation|cursor|sync)+tokens?$|^(max|min|total|input|output|prompt|completion)+tokens$|^tokens?(count|limit)$`)
 	// naming are names of what says which secret is meant.
 	naming = regexp.MustCompile(`(Ids?|IDs?|Names?|[-_](id|name)s?)$`)
-	joints   = strings.NewReplacer("-", "", "_", "", ".", "", " ", "")
+	joint  = regexp.MustCompile(`[-_. ]+`)
 )
 
 // Is tells whether a name is that of a secret, as passwords, keys and tokens
 // are called, however its words are joined.
 func Is(name string) bool {
-	words := joints.Replace(strings.ToLower(name))
+	words := joint.ReplaceAllString(strings.ToLower(name), "")
 	switch {
 	case strings.HasSuffix(words, "sessionid"): // who knows it has the session
 		return true
