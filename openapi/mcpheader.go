@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/stagedoor/stagedoor/internal/secretname"
 )
 
 // mcpHeaderKey names the header that clients of 2026-07-28 repeat an argument
@@ -79,7 +81,7 @@ func (s *schemas) checkProperties(properties *object, at string, taken map[strin
 		}
 		if header, ok := property.get(mcpHeaderKey).(mcpHeader); ok {
 			name := strings.ToLower(header.node.Value)
-			if fault, hint := headerFault(header, property, taken[name]); fault != "" {
+			if fault, hint := headerFault(header, m.key, property, taken[name]); fault != "" {
 				s.refuseHeader(property, header, "argument "+at+m.key+" "+fault, hint)
 			} else {
 				taken[name] = true
@@ -92,13 +94,15 @@ func (s *schemas) checkProperties(properties *object, at string, taken map[strin
 }
 
 // headerFault is what is wrong with an argument's header, "" for nothing.
-func headerFault(header mcpHeader, property *object, taken bool) (fault, hint string) {
+func headerFault(header mcpHeader, argument string, property *object, taken bool) (fault, hint string) {
 	kind, _ := property.get("type").(string)
 	switch {
 	case !isString(header.node) || !fieldName.MatchString(header.node.Value):
 		return "is not to be repeated in a header of that name", "a name has letters, digits and hyphens, for example Region"
 	case header.secret || property.get("format") == "password":
 		return "is a secret, which no header is to show", "remove x-mcp-header"
+	case secretname.Is(argument):
+		return "is named like a secret, which no header is to show", "remove x-mcp-header; what is no secret needs another name"
 	case kind != "string" && kind != "integer" && kind != "boolean":
 		return "has no type that a header can carry", "write type: string, integer or boolean beside it"
 	case taken:
