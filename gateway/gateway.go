@@ -171,6 +171,7 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 		Replica:        g.replica.ID,
 		Secret:         secret,
 		Invoker:        g.registry,
+		Admit:          g.registry.Admit,
 		Visible:        g.registry.Visibility(),
 		PublicURL:      cfg.PublicURL,
 		AllowedOrigins: cfg.origins(),

@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/secretname"
 )
 
 const (
@@ -22,13 +22,6 @@ const (
 	maxShownText = 200
 )
 
-// namesSomething matches names of arguments whose values say what is meant, also
-// where it is a secret.
-var namesSomething = regexp.MustCompile(`(Ids?|IDs?|Names?|[-_](id|name)s?)$`)
-
-// secretName matches names of arguments whose values are not shown.
-var secretName = regexp.MustCompile(`(?i)pass(word|wd|phrase)?$|pwd|secret|token|credential|api[-_]?key|private[-_]?key|authorization|^(pin|otp)$`)
-
 // confirm asks the user before a destructive action, where the server's config
 // wants that (confirm: destructive). It tells whether there is a confirmation
 // behind the call; without one that is needed, there is an error.
@@ -41,6 +34,9 @@ func (h *Handler) confirm(ctx context.Context, d *dialogue, t *tool, arguments j
 	}
 	at := d.turn
 	if at == nil || at.About != turnConfirm {
+		if err := h.options.Admit(d.x.principal, t.action, arguments); err != nil { // nobody is asked about what cannot be
+			return false, err
+		}
 		text, ok := shown(arguments)
 		if !ok { // nobody can agree to what they do not see
 			return false, notConfirmed("The user has to confirm it, and its arguments are too many to be shown to a user. Call it with fewer.")
@@ -107,7 +103,7 @@ func appendShown(dst []byte, value json.RawMessage, most int) []byte {
 				break
 			}
 			dst = append(appendString(append(dst, ','), name), ':')
-			if secretName.MatchString(name) && !namesSomething.MatchString(name) {
+			if secretname.Is(name) {
 				dst = append(dst, `"•••"`...)
 				continue
 			}

@@ -263,6 +263,8 @@ func (d *dialogue) unanswered(ctx context.Context, err error) error {
 		return &invoke.Error{Kind: invoke.Cancelled, Message: "the call was cancelled", Err: err}
 	case errors.Is(err, errSilent):
 		return unanswerable("the client has ended its input")
+	case errors.Is(err, errStopping):
+		return unanswerable("the gateway is being restarted; call again")
 	case errors.As(err, &said):
 		return unanswerable("the client answered with an error: " + cutText(said.message, 200))
 	}

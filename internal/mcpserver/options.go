@@ -31,6 +31,9 @@ type Options struct {
 	Secret []byte
 	// Principal tells who sends a request; nil makes everybody anonymous.
 	Principal func(*http.Request) (registry.Principal, error)
+	// Admit gives the error of a call that the Invoker would refuse before the
+	// plugin hears of it; nil: there is none.
+	Admit func(principal registry.Principal, action *registry.Action, arguments json.RawMessage) error
 	// Visible tells who may know of which action, here as the Invoker's policy
 	// does; nil: everybody knows of all.
 	Visible registry.Visibility
@@ -75,6 +78,9 @@ func setDefaults(o *Options) {
 	}
 	if o.CallTimeout == 0 {
 		o.CallTimeout = 15 * time.Minute
+	}
+	if o.Admit == nil {
+		o.Admit = func(registry.Principal, *registry.Action, json.RawMessage) error { return nil }
 	}
 	if o.Replica == "" {
 		o.Replica = newSessionID()

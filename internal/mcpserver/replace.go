@@ -26,6 +26,9 @@ func (h *Handler) replace(old, next map[string]*server) {
 			changes = append(changes, name+" "+changed.String())
 		}
 		h.tellDocuments(was, is)
+		if is.noSSE && !was.noSSE {
+			h.listeners.each(name, func(l *listener) { l.ended = l.ended || h.channels.get(l.session) != nil })
+		}
 	}
 	if len(changes) > 0 {
 		h.signal(ctx, session.SignalLists, changes...)

@@ -18,6 +18,12 @@ import (
 // requestPrefix begins the ids of our own requests.
 const requestPrefix = "stagedoor-"
 
+// answerGrace is how long a stopping gateway waits for answers.
+const answerGrace = 5 * time.Second
+
+// errStopping says that the gateway stops before the client has answered.
+var errStopping = errors.New("gateway stops")
+
 // errCannotAsk says that the client gave no way to ask it something.
 var errCannotAsk = errors.New("client reads no events, so that nothing can be asked of it")
 
@@ -51,10 +57,15 @@ func (x *exchange) askClient(ctx context.Context, method string, params json.Raw
 	x.notify(append(message, '}'))
 	again := time.NewTicker(lookAgain)
 	defer again.Stop()
+	draining, grace := h.draining, (<-chan time.Time)(nil)
 	for {
 		select {
 		case answer := <-here:
 			return resultOf(answer)
+		case <-draining: // no answer comes to this replica any more, at most to another
+			draining, grace = nil, time.After(answerGrace)
+		case <-grace:
+			return nil, errStopping
 		case <-x.stream.silent:
 			select {
 			case answer := <-here: // its last word

@@ -51,7 +51,17 @@ func (h *Handler) listen(x *exchange) {
 		h.resume(x, s, stream, sequence)
 		return
 	}
+	if last != "" && !strings.HasPrefix(last, listsCursor+".") { // who waits here for an answer would wait for ever
+		x.refuse(unknownEvent())
+		return
+	}
 	h.listenLegacy(x, s, last)
+}
+
+// unknownEvent is not 404, which would be the session's end (2025-11-25,
+// "Session Management").
+func unknownEvent() *refusal {
+	return &refusal{status: http.StatusBadRequest, message: "event is unknown or too old: call again"}
 }
 
 // parseEventID takes the id of a request's event apart; those of other streams
@@ -71,8 +81,8 @@ func (h *Handler) resume(x *exchange, s session.Session, stream string, after in
 	news, done := h.followers.wait(stream) // before it is read, or what comes between the two is seen late
 	defer done()
 	known, events, err := h.options.Store.ReadStream(x.r.Context(), s.ID, stream, after, replayPage)
-	if errors.Is(err, session.ErrNotFound) { // 404 would be the session's end (2025-11-25, "Session Management")
-		x.refuse(&refusal{status: http.StatusBadRequest, message: "event is unknown or too old: call again"})
+	if errors.Is(err, session.ErrNotFound) {
+		x.refuse(unknownEvent())
 		return
 	}
 	if err != nil {
