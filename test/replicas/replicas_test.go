@@ -86,7 +86,7 @@ func (c *cluster) resumes(t *testing.T) {
 		t.Errorf("%+v after the answer", e)
 	}
 	other := c.connect()
-	if got := c.must(other.open(t.Context(), http.MethodGet, last, "")); got.status != http.StatusNotFound {
+	if got := c.must(other.open(t.Context(), http.MethodGet, last, "")); got.status != http.StatusBadRequest {
 		t.Errorf("another session reads on: %d", got.status)
 	}
 }
@@ -335,6 +335,17 @@ func TestPostgresAway(t *testing.T) {
 		c.must(fresh.open(t.Context(), http.MethodPost, "", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}`))
 		e, err := s.next()
 		return err == nil && strings.Contains(e.data, "cancelled")
+	})
+	eventually(t, "answers are kept again, by both", func() bool {
+		for range 4 {
+			s := c.must(fresh.open(t.Context(), http.MethodPost, "", fmt.Sprintf(steps, 10, 1)))
+			first := s.want(t, "s-1").id
+			s.close()
+			if first == "" {
+				return false
+			}
+		}
+		return true
 	})
 	c.cancels(t)
 	c.resumes(t)
