@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -53,6 +54,7 @@ func startProcess(t *testing.T, config string) *process {
 	p := &process{t: t, more: make(chan struct{})}
 	p.cmd = exec.CommandContext(context.Background(), "stagedoor", "serve", "--config", config) // #nosec G204 -- this program
 	p.cmd.Dir = t.TempDir()
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "STAGEDOOR_") }) // it refuses the tests' own
 	out, err := p.cmd.StderrPipe()
 	if err == nil {
 		err = p.cmd.Start()

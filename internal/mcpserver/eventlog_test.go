@@ -147,8 +147,8 @@ func TestEventLogIsBounded(t *testing.T) {
 		}
 		stream := x.stream.id
 		db.away.Store(true)
-		x.notify(make([]byte, maxUnwritten))
-		if err := h.log.append(session.Event{Data: make([]byte, maxUnwritten)}); !errors.Is(err, errLogFull) {
+		x.notify(make([]byte, maxUnwritten+1))
+		if err := h.log.append(session.Event{Data: make([]byte, maxUnwritten+1)}); !errors.Is(err, errLogFull) {
 			t.Errorf("the log takes more than it may: %v", err)
 		}
 		if h.live.get(stream) != nil || x.stream.id != "" {
