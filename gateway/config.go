@@ -18,17 +18,20 @@ import (
 // values (enum) and names (names) that are allowed; a plain string in the place
 // of a section stands for its field with the plain tag.
 type Config struct {
-	Listen         string            `koanf:"listen" doc:"Address to listen on. Other than loopback needs authentication."`
-	PublicURL      string            `koanf:"publicURL" doc:"URL that clients reach the gateway by, without a path. Default: http:// and the address it listens on."`
-	Auth           string            `koanf:"auth" enum:"none" doc:"How callers prove who they are. \"none\" lets everybody call, and only starts on a loopback address."`
-	AllowedOrigins []string          `koanf:"allowedOrigins" doc:"Origins of web pages that may call, beside the gateway's own, for example https://inspector.example.com."`
-	Database       Database          `koanf:"database" doc:"Where MCP sessions and the built-in catalog are kept."`
-	Log            Log               `koanf:"log" doc:"The log on standard error."`
-	Limits         Limits            `koanf:"limits" doc:"Bounds on what callers send."`
-	Streams        Streams           `koanf:"streams" doc:"Answers that are streams of events, and what is kept of them for clients that lose the connection."`
-	Shutdown       Shutdown          `koanf:"shutdown" doc:"How the gateway ends on SIGTERM. A second signal ends it at once."`
-	Plugins        map[string]Plugin `koanf:"plugins" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"The services whose actions the gateway offers, by name ([a-z0-9][a-z0-9-]*)."`
-	Servers        map[string]Server `koanf:"servers" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"The MCP servers, by name: each is served at /mcp/{name}."`
+	Listen         string               `koanf:"listen" doc:"Address to listen on. Other than loopback needs authentication."`
+	PublicURL      string               `koanf:"publicURL" doc:"URL that clients reach the gateway by, without a path. Default: http:// and the address it listens on."`
+	Auth           string               `koanf:"auth" enum:"none" doc:"How callers prove who they are. \"none\" lets everybody call, and only starts on a loopback address."`
+	AllowedOrigins []string             `koanf:"allowedOrigins" doc:"Origins of web pages that may call, beside the gateway's own, for example https://inspector.example.com."`
+	Database       Database             `koanf:"database" doc:"Where MCP sessions and the built-in catalog are kept."`
+	Log            Log                  `koanf:"log" doc:"The log on standard error."`
+	Limits         Limits               `koanf:"limits" doc:"Bounds on what callers send."`
+	Streams        Streams              `koanf:"streams" doc:"Answers that are streams of events, and what is kept of them for clients that lose the connection."`
+	Shutdown       Shutdown             `koanf:"shutdown" doc:"How the gateway ends on SIGTERM. A second signal ends it at once."`
+	Lock           string               `koanf:"lock" doc:"Contract lock: a file that stagedoor lock writes, relative to the config file. A generation of a plugin that changes a locked tool in a breaking way is quarantined."`
+	Publishers     map[string]Publisher `koanf:"publishers" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"Who may register plugins at /registry/v1/plugins/{plugin}, by a name of your choice."`
+	ActionsAPI     ActionsAPI           `koanf:"actionsAPI" doc:"The actions over HTTP, in the protocol of Backstage's action sources: /.backstage/actions/v1, and the same below /api/{plugin}/."`
+	Plugins        map[string]Plugin    `koanf:"plugins" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"The services whose actions the gateway offers, by name ([a-z0-9][a-z0-9-]*)."`
+	Servers        map[string]Server    `koanf:"servers" names:"^[a-z0-9][a-z0-9-]{0,62}$" doc:"The MCP servers, by name: each is served at /mcp/{name}."`
 }
 
 // Database says where state is kept.
@@ -71,8 +74,9 @@ type Shutdown struct {
 
 // Plugin is one service with an OpenAPI document.
 type Plugin struct {
-	Embedded string `koanf:"embedded" enum:"catalog" doc:"A plugin that ships in the binary and is called in process, instead of spec."`
-	Spec     string `koanf:"spec" doc:"Where the OpenAPI document is: a URL, a file or a glob of files. Relative to the config file."`
+	Embedded  string          `koanf:"embedded" enum:"catalog" doc:"A plugin that ships in the binary and is called in process, instead of spec."`
+	Spec      string          `koanf:"spec" doc:"Where the OpenAPI document is: a URL, a file, a glob of files or a folder. Relative to the config file. Files are watched. Without it, a plugin with a baseURL is asked for /openapi.json, /openapi.yaml and /.well-known/openapi.json."`
+	Backstage BackstageSource `koanf:"backstage" doc:"Actions of a plugin of a Backstage backend, instead of spec."`
 	// Document is the OpenAPI document itself, for plugins given in Go.
 	Document []byte `koanf:"-"`
 	// Handler serves the plugin's API in process, for plugins given in Go.
@@ -81,15 +85,40 @@ type Plugin struct {
 	Overlays      []string                 `koanf:"overlays" doc:"OpenAPI Overlay 1.0 documents (files, relative to the config file) that annotate the document, applied in order."`
 	BaseURL       string                   `koanf:"baseURL" doc:"URL that the document's paths are below. It stands for the document's first server; servers of paths and operations count where they are below it. Default, when the document came from a URL: its first server, if that is on the same host, else that host."`
 	Actions       string                   `koanf:"actions" enum:"annotated,all" doc:"Which operations become actions: those with x-action, or every one."`
-	Refresh       time.Duration            `koanf:"refresh" doc:"How often the document (or, for the embedded catalog, its locations) is read again. 0: only at start and reload."`
+	Refresh       time.Duration            `koanf:"refresh" doc:"How often the document is asked for again, when it is at a URL or Backstage's (default there: 60s). For the embedded catalog, how often its locations are read again; 0: only at start and reload."`
 	Timeout       time.Duration            `koanf:"timeout" doc:"How long a call may take, unless its action says otherwise."`
 	MaxResponse   Size                     `koanf:"maxResponse" doc:"Largest response body, decoded."`
 	OutputSchemas string                   `koanf:"outputSchemas" enum:"open,strict" doc:"How tools/list shows what a tool gives back. open: as the document says, or anything else, so that no client throws a result away that breaks the document. strict: exactly as the document says, for plugins that keep to theirs."`
+	Concurrency   int                      `koanf:"concurrency" doc:"How many calls of the plugin a replica has under way at once. More wait for a moment, and then get an error."`
+	Retry         string                   `koanf:"retry" enum:"on,off" doc:"Whether idempotent calls are tried again that did not reach the plugin, or that it answered with 502, 503, 504, or with 429 and Retry-After."`
+	Breaker       string                   `koanf:"breaker" enum:"on,off" doc:"Whether a plugin that keeps failing is left alone for a while: its calls then fail at once."`
 	Auth          PluginAuth               `koanf:"auth" doc:"The gateway's own credentials for the plugin. A caller's token is never passed on."`
+	SpecAuth      PluginAuth               `koanf:"specAuth" doc:"Credentials for reading the document. Default: those of auth, where the document is at the plugin's own scheme, host and port."`
 	Attributes    map[string]AttributeRule `koanf:"attributes" doc:"The operator's word on attributes, by action name (or glob). It counts more than the document's, which cannot call an action less dangerous than its HTTP method."`
 	Icons         []Icon                   `koanf:"icons" doc:"Images that clients show beside each of the plugin's tools."`
 	Locations     []string                 `koanf:"locations" doc:"Embedded catalog only: catalog-info.yaml files, globs (both relative to the config file) and URLs to load; embedded:example is the example organisation."`
 	AllowedURLs   []string                 `koanf:"allowedURLs" doc:"Embedded catalog only: URL prefixes from which entities may be registered although they are on a private network."`
+}
+
+// BackstageSource is a plugin of a Backstage backend that has actions.
+type BackstageSource struct {
+	BaseURL string            `koanf:"baseURL" doc:"URL of the backend (its backend.baseUrl), for example http://backstage.internal:7007. The plugin is at /api/{plugin} below it."`
+	Plugin  string            `koanf:"plugin" doc:"Id of the plugin there, for example catalog."`
+	Secrets map[string]Secret `koanf:"secrets" doc:"Secrets for those of its actions that take some, by their names. Models never see them."`
+}
+
+// Publisher may register plugins.
+type Publisher struct {
+	Token    Secret        `koanf:"token" doc:"What it proves itself with, as Authorization: Bearer. At least 16 characters."`
+	Plugins  []string      `koanf:"plugins" doc:"Names of the plugins that it may register, or globs of them. A plugin of that name in plugins says the rest: credentials, timeouts, attributes."`
+	BaseURLs []string      `koanf:"baseURLs" doc:"URLs that the base URLs of its plugins have to be, or be below."`
+	Keep     time.Duration `koanf:"keep" doc:"How long a plugin whose lease has lapsed stays before it is withdrawn."`
+}
+
+// ActionsAPI is the HTTP face of the actions.
+type ActionsAPI struct {
+	Support string    `koanf:"support" enum:"on,off" doc:"Whether there is one."`
+	Actions Allowlist `koanf:"actions" doc:"Which actions it has. Without include: all."`
 }
 
 // PluginAuth is one kind of credentials; set one.
@@ -228,15 +257,19 @@ func DefaultConfig() Config {
 			RequestBody: 4 << 20, SessionTTL: 24 * time.Hour,
 			Calls: 10_000, CallsPerSession: 1000, Streams: 10_000, StreamsPerSession: 16,
 		},
-		Streams:  Streams{SlowCall: 2 * time.Second, KeepAlive: 15 * time.Second, Replay: 10 * time.Minute, ReplayBytes: 16 << 20},
-		Shutdown: Shutdown{Timeout: 30 * time.Second},
+		Streams:    Streams{SlowCall: 2 * time.Second, KeepAlive: 15 * time.Second, Replay: 10 * time.Minute, ReplayBytes: 16 << 20},
+		Shutdown:   Shutdown{Timeout: 30 * time.Second},
+		ActionsAPI: ActionsAPI{Support: "on"},
 	}
 }
 
 // DefaultPlugin is what holds where a plugin says nothing.
 func DefaultPlugin() Plugin {
-	return Plugin{Refs: "local", Actions: "annotated", Timeout: 30 * time.Second, MaxResponse: 1 << 20, OutputSchemas: "open"}
+	return Plugin{Refs: "local", Actions: "annotated", Timeout: 30 * time.Second, MaxResponse: 1 << 20, OutputSchemas: "open", Concurrency: 256, Retry: "on", Breaker: "on"}
 }
+
+// DefaultPublisher is what holds where a publisher says nothing.
+func DefaultPublisher() Publisher { return Publisher{Keep: 24 * time.Hour} }
 
 // DefaultServer is what holds where a server says nothing.
 func DefaultServer() Server {
@@ -260,9 +293,20 @@ func (c Config) Files() []string {
 	for _, p := range c.Plugins {
 		files = append(files, p.Overlays...)
 		files = append(files, source.Paths(p.Spec)...)
-		for _, s := range []Secret{p.Auth.Bearer, p.Auth.Basic.Password, p.Auth.Header.Value} {
+		for _, auth := range []PluginAuth{p.Auth, p.SpecAuth} {
+			for _, s := range []Secret{auth.Bearer, auth.Basic.Password, auth.Header.Value} {
+				files = append(files, s.files()...)
+			}
+		}
+		for _, s := range p.Backstage.Secrets {
 			files = append(files, s.files()...)
 		}
+	}
+	for _, p := range c.Publishers {
+		files = append(files, p.Token.files()...)
+	}
+	if c.Lock != "" {
+		files = append(files, c.Lock)
 	}
 	for _, s := range c.Servers {
 		for _, p := range s.Prompts {
@@ -292,12 +336,18 @@ func (c Config) withDefaults() Config {
 	c.Streams.SlowCall, c.Streams.KeepAlive = cmp.Or(c.Streams.SlowCall, d.Streams.SlowCall), cmp.Or(c.Streams.KeepAlive, d.Streams.KeepAlive)
 	c.Streams.Replay, c.Streams.ReplayBytes = cmp.Or(c.Streams.Replay, d.Streams.Replay), cmp.Or(c.Streams.ReplayBytes, d.Streams.ReplayBytes)
 	c.Shutdown.Timeout = cmp.Or(c.Shutdown.Timeout, d.Shutdown.Timeout)
-	c.Plugins, c.Servers = maps.Clone(c.Plugins), maps.Clone(c.Servers)
+	c.ActionsAPI.Support = cmp.Or(c.ActionsAPI.Support, d.ActionsAPI.Support)
+	c.Plugins, c.Servers, c.Publishers = maps.Clone(c.Plugins), maps.Clone(c.Servers), maps.Clone(c.Publishers)
+	for name, p := range c.Publishers {
+		p.Keep = cmp.Or(p.Keep, DefaultPublisher().Keep)
+		c.Publishers[name] = p
+	}
 	for name, p := range c.Plugins {
 		d := DefaultPlugin()
 		p.Refs = cmp.Or(p.Refs, d.Refs)
 		p.Actions, p.Timeout, p.MaxResponse = cmp.Or(p.Actions, d.Actions), cmp.Or(p.Timeout, d.Timeout), cmp.Or(p.MaxResponse, d.MaxResponse)
-		p.OutputSchemas = cmp.Or(p.OutputSchemas, d.OutputSchemas)
+		p.OutputSchemas, p.Concurrency = cmp.Or(p.OutputSchemas, d.OutputSchemas), cmp.Or(p.Concurrency, d.Concurrency)
+		p.Retry, p.Breaker = cmp.Or(p.Retry, d.Retry), cmp.Or(p.Breaker, d.Breaker)
 		c.Plugins[name] = p
 	}
 	for name, s := range c.Servers {

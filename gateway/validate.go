@@ -96,12 +96,22 @@ func (c Config) Validate() Faults {
 			fs.add(wait.path, "", "cannot be negative")
 		}
 	}
+	for _, n := range slices.Sorted(maps.Keys(c.Publishers)) {
+		c.Publishers[n].validate(&fs, n)
+	}
 	for _, n := range slices.Sorted(maps.Keys(c.Plugins)) {
-		c.Plugins[n].validate(&fs, n)
+		c.Plugins[n].validate(&fs, n, c.origin(n))
+	}
+	oneOf(&fs, "actionsAPI.support", c.ActionsAPI.Support, "on", "off")
+	for i, r := range c.ActionsAPI.Actions.Include {
+		r.validate(&fs, fmt.Sprintf("actionsAPI.actions.include[%d]", i), c.knows)
+	}
+	for i, r := range c.ActionsAPI.Actions.Exclude {
+		r.validate(&fs, fmt.Sprintf("actionsAPI.actions.exclude[%d]", i), c.knows)
 	}
 	c.validateCatalogs(&fs)
 	for _, n := range slices.Sorted(maps.Keys(c.Servers)) {
-		c.Servers[n].validate(&fs, n, c.Plugins)
+		c.Servers[n].validate(&fs, n, c.knows)
 	}
 	if len(c.Servers) == 0 {
 		fs.add("servers", "name at least one: each is an MCP endpoint with an allowlist", "no server is defined")
@@ -156,19 +166,29 @@ func oneOf(fs *Faults, path, value string, allowed ...string) {
 	}
 }
 
-func (p Plugin) validate(fs *Faults, plugin string) {
+func (p Plugin) validate(fs *Faults, plugin string, from origin) {
 	path := "plugins." + plugin
 	if !namePattern.MatchString(plugin) {
 		fs.add(path, "", "plugin name %q does not match %s", plugin, namePattern)
 	}
 	given := 0
-	for _, is := range []bool{p.Embedded != "", p.Spec != "", p.Document != nil} {
+	for _, is := range []bool{p.Embedded != "", p.Spec != "", p.Document != nil, from == fromBackstage} {
 		if is {
 			given++
 		}
 	}
-	if given != 1 {
-		fs.add(path, "spec is a URL, a file or a glob; embedded: catalog is the built-in catalog", "needs either spec or embedded")
+	switch {
+	case from == fromNowhere:
+		fs.add(path, "spec is a URL, a file, a glob or a folder; embedded: catalog is the built-in catalog; or name it under publishers, if it registers itself",
+			"needs one of spec, baseURL, backstage and embedded")
+	case given > 1:
+		fs.add(path, "leave one of them", "has more than one of spec, backstage and embedded")
+	}
+	if from == fromBackstage {
+		p.Backstage.validate(fs, path+".backstage")
+	}
+	if p.BaseURL != "" && from == fromBackstage {
+		fs.add(path+".baseURL", "give it under backstage", "actions of Backstage are where they come from")
 	}
 	if p.Embedded != "" && p.Embedded != "catalog" {
 		fs.add(path+".embedded", "there is: catalog", "unknown embedded plugin %q", p.Embedded)
@@ -191,6 +211,11 @@ func (p Plugin) validate(fs *Faults, plugin string) {
 	if p.Refresh < 0 {
 		fs.add(path+".refresh", "", "cannot be negative")
 	}
+	if p.Concurrency < 1 {
+		fs.add(path+".concurrency", "", "has to be more than 0")
+	}
+	oneOf(fs, path+".retry", p.Retry, "on", "off")
+	oneOf(fs, path+".breaker", p.Breaker, "on", "off")
 	if p.Handler != nil && (p.Document == nil || p.BaseURL != "") {
 		fs.add(path, "give Handler with Document, and no BaseURL", "a handler in this process needs a document, and no URL")
 	}
@@ -201,6 +226,7 @@ func (p Plugin) validate(fs *Faults, plugin string) {
 	}
 	validateIcons(fs, path+".icons", p.Icons)
 	p.Auth.validate(fs, path+".auth")
+	p.SpecAuth.validate(fs, path+".specAuth")
 }
 
 func (a PluginAuth) validate(fs *Faults, path string) {
@@ -249,7 +275,7 @@ func isCredentialHeader(name string) bool {
 	return httpguts.ValidHeaderFieldName(name)
 }
 
-func (s Server) validate(fs *Faults, server string, plugins map[string]Plugin) {
+func (s Server) validate(fs *Faults, server string, known func(plugin string) bool) {
 	path := "servers." + server
 	if !namePattern.MatchString(server) {
 		fs.add(path, "", "server name %q does not match %s", server, namePattern)
@@ -271,18 +297,24 @@ func (s Server) validate(fs *Faults, server string, plugins map[string]Plugin) {
 		fs.add(path+".actions", `include: ["catalog:*"] shows all actions of the plugin catalog`, "nothing is included, so the server would have no tools")
 	}
 	for i, r := range s.Actions.Include {
-		r.validate(fs, fmt.Sprintf("%s.actions.include[%d]", path, i), plugins)
+		r.validate(fs, fmt.Sprintf("%s.actions.include[%d]", path, i), known)
 	}
 	for i, r := range s.Actions.Exclude {
-		r.validate(fs, fmt.Sprintf("%s.actions.exclude[%d]", path, i), plugins)
+		r.validate(fs, fmt.Sprintf("%s.actions.exclude[%d]", path, i), known)
 	}
 }
 
-func (r Rule) validate(fs *Faults, path string, plugins map[string]Plugin) {
+// knows tells whether there is, or may come, a plugin of that name.
+func (c Config) knows(plugin string) bool {
+	_, listed := c.Plugins[plugin]
+	return listed || len(c.publishersOf(plugin)) > 0
+}
+
+func (r Rule) validate(fs *Faults, path string, known func(plugin string) bool) {
 	if r.ID == "" && r.Plugin == "" && len(r.Tags) == 0 && r.Attributes == (AttributeRule{}) {
 		fs.add(path, "say id, plugin, tags or attributes", "rule is empty")
 	}
-	if _, known := plugins[r.Plugin]; r.Plugin != "" && !known {
+	if r.Plugin != "" && !known(r.Plugin) {
 		fs.add(path+".plugin", "", "unknown plugin %q", r.Plugin)
 	}
 }

@@ -48,6 +48,7 @@ func decode(tree map[string]any, o *overrides, dir string) (gateway.Config, erro
 		return cfg, fmt.Errorf("config: %w", err)
 	}
 	cfg.Database.URL = besideFile(dir, cfg.Database.URL)
+	cfg.Lock = resolvePath(dir, cfg.Lock)
 	for name, p := range cfg.Plugins {
 		cfg.Plugins[name] = resolvePaths(dir, p)
 	}
@@ -73,6 +74,8 @@ func hook(from, to reflect.Value, dir string) (any, error) {
 	switch out := to.Addr().Interface().(type) {
 	case *gateway.Plugin:
 		*out = gateway.DefaultPlugin()
+	case *gateway.Publisher:
+		*out = gateway.DefaultPublisher()
 	case *gateway.Server:
 		*out = gateway.DefaultServer()
 	case *gateway.Secret:

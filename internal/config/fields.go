@@ -109,6 +109,8 @@ func defaultOf(t reflect.Type) reflect.Value {
 	switch reflect.Zero(t).Interface().(type) {
 	case gateway.Plugin:
 		return reflect.ValueOf(gateway.DefaultPlugin())
+	case gateway.Publisher:
+		return reflect.ValueOf(gateway.DefaultPublisher())
 	case gateway.Server:
 		return reflect.ValueOf(gateway.DefaultServer())
 	}
