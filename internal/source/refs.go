@@ -37,6 +37,7 @@ const refsTimeout = 2 * time.Minute
 type Files struct {
 	place                     // of the document
 	opened map[string]outcome // by name
+	data   map[string][]byte  // of what could be opened, by name
 	ahead  map[string][]byte  // opened again, but not asked for yet
 }
 
@@ -55,7 +56,7 @@ type place interface {
 // NewFiles opens for a document that [Read] gave for spec, as far as refs
 // allows. header goes with fetches, and ctx bounds them.
 func NewFiles(ctx context.Context, refs Refs, spec string, document openapi.Source, header http.Header) *Files {
-	f := &Files{opened: map[string]outcome{}}
+	f := &Files{opened: map[string]outcome{}, data: map[string][]byte{}}
 	entry, err := url.Parse(spec)
 	switch {
 	case IsURL(spec) && err == nil && refs == Origin:
@@ -85,11 +86,15 @@ func (f *Files) Open(name string) ([]byte, error) {
 	data, err := f.place.Open(name)
 	if err != nil {
 		f.opened[name] = outcome{err: err.Error()}
+		delete(f.data, name)
 		return nil, err
 	}
-	f.opened[name] = outcome{sum: sha256.Sum256(data)}
+	f.opened[name], f.data[name] = outcome{sum: sha256.Sum256(data)}, data
 	return data, nil
 }
+
+// bytes are those of what was opened, by name.
+func (f *Files) bytes() map[string][]byte { return f.data }
 
 // Same opens again what old has opened, and tells whether all of it is as it
 // was. What it reads in doing so is not read a second time; more than one
