@@ -29,6 +29,7 @@ type generation struct {
 // over, connections included, where neither settings nor documents changed.
 type builtPlugin struct {
 	registry.Plugin
+	part     *registry.Part
 	findings []openapi.Finding
 	settings settings
 	digest   [sha256.Size]byte // of documents and overlays, and where they are
@@ -65,7 +66,7 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 	built, wrong := g.read(ctx, &next, old, names, known, keep)
 	g.files.Store(new(referenced(built)))
 	var faults Faults
-	var plugins []registry.Plugin
+	var parts []*registry.Part
 	var broken []string
 	for i, name := range names {
 		if last, had := old.plugins[name]; len(wrong[i]) > 0 && keep && had {
@@ -78,10 +79,10 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 			continue
 		}
 		next.plugins[name] = built[i]
-		plugins = append(plugins, built[i].Plugin)
+		parts = append(parts, built[i].part)
 	}
 	specs, wrongFiles := serverSpecs(cfg.Servers, known)
-	snapshot, more := registry.Build(plugins, specs, broken...)
+	snapshot, more := registry.Build(parts, specs, registry.Options{Previous: old.snapshot, Absent: broken})
 	faults = append(append(faults, wrongFiles...), fromRegistry(more)...)
 	if len(faults) > 0 {
 		return next, faults

@@ -44,7 +44,7 @@ func (p Plugin) build(ctx context.Context, name string, settings settings, old b
 	out.digest, out.contents = digests(sources, overlays)
 	if old.Client != nil && old.settings == out.settings && old.digest == out.digest && !settings.inGo && sameFiles(files, old.files) {
 		old.Attributes, old.StrictOutput, old.Icons = attributeRules(path, p.Attributes), p.strictOutput(), icons(p.Icons)
-		return old, nil
+		return old.compile(old.part)
 	}
 	out.Plugin = registry.Plugin{Name: name, StrictOutput: p.strictOutput(), Attributes: attributeRules(path, p.Attributes), Icons: icons(p.Icons)}
 	for i, src := range sources {
@@ -70,7 +70,20 @@ func (p Plugin) build(ctx context.Context, name string, settings settings, old b
 	if out.Client, err = p.client(settings.catalog, credentials); err != nil {
 		return out, Faults{{Path: path + ".baseURL", Message: err.Error()}}
 	}
-	return out, nil
+	next, faults := out.compile(old.part)
+	if len(faults) > 0 {
+		out.Client.Close()
+	}
+	return next, faults
+}
+
+// compile makes the part, of which the last one keeps what is the same.
+func (b builtPlugin) compile(last *registry.Part) (builtPlugin, Faults) {
+	p := b.Plugin
+	p.Previous = last
+	part, faults := registry.Compile(p)
+	b.part = part
+	return b, fromRegistry(faults)
 }
 
 // sameFiles tells whether what $refs led to is as it was.

@@ -88,11 +88,11 @@ func stockTransport(b *testing.B, h *Handler) http.Handler {
 
 func BenchmarkToolsList(b *testing.B) {
 	h := benchHandler(b)
-	big := registry.Server{Name: "big"}
+	big := &registry.Server{Name: "big"}
 	for i := range 1000 {
 		big.Tools = append(big.Tools, registry.Tool{Name: fmt.Sprintf("tool_%d", i), Action: action("echo", ownersSchema)})
 	}
-	if err := h.SetServers([]registry.Server{big}); err != nil {
+	if err := h.SetServers([]*registry.Server{big}); err != nil {
 		b.Fatal(err)
 	}
 	session := startSession(b, h, "/mcp/big", "2025-11-25", "")

@@ -28,7 +28,7 @@ type askedKey struct{}
 // newEngine makes the mcp-go server that answers everything but calls and what
 // [Handler.offer] knows. tools/list and tools/call it answers too, and equally,
 // for whoever speaks to it directly.
-func (h *Handler) newEngine(s registry.Server, built *server) *mcpgo.MCPServer {
+func (h *Handler) newEngine(s *registry.Server, built *server) *mcpgo.MCPServer {
 	engine := mcpgo.NewMCPServer(s.Name, s.Version,
 		mcpgo.WithTitle(s.Title),
 		mcpgo.WithInstructions(s.Instructions),
