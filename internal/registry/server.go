@@ -132,11 +132,12 @@ func (spec ServerSpec) pick(part *Part) *selection {
 			s.matched = append(s.matched, i)
 		}
 	}
+	template := strings.ReplaceAll(cmp.Or(spec.ToolNames, DefaultToolNames), "{plugin}", part.plugin.Name)
 	for j, a := range part.actions {
 		if !included[j] || matchesAny(exclude, a) {
 			continue
 		}
-		name := shorten(strings.NewReplacer("{plugin}", a.Plugin, "{action}", a.Name).Replace(cmp.Or(spec.ToolNames, DefaultToolNames)))
+		name := shorten(strings.ReplaceAll(template, "{action}", a.Name))
 		if !toolName.MatchString(name) {
 			s.faults = append(s.faults, Fault{
 				Path:    "servers." + spec.Name + ".toolNames",
