@@ -16,6 +16,7 @@ import (
 // changes, and many snapshots share it.
 type Part struct {
 	plugin  Plugin    // without Previous
+	prefix  string    // of the ids
 	actions []*Action // ordered by id
 	byName  map[string]*Action
 	unused  []AttributeRule // they match none of the actions
@@ -33,7 +34,7 @@ func Compile(p Plugin) (*Part, []Fault) {
 	if last != nil && last.plugin.same(p) {
 		return last, nil
 	}
-	part := &Part{plugin: p, byName: make(map[string]*Action, len(p.Actions))}
+	part := &Part{plugin: p, prefix: p.Name + ":", byName: make(map[string]*Action, len(p.Actions))}
 	var faults []Fault
 	fault := func(hint, format string, values ...any) {
 		faults = append(faults, Fault{
@@ -47,7 +48,7 @@ func Compile(p Plugin) (*Part, []Fault) {
 			fault("", "action %q: input schema: %v", source.Name, errs[i])
 		}
 		a := &Action{
-			Action: source, ID: p.Name + ":" + source.Name, Plugin: p.Name, StrictOutput: p.StrictOutput, Icons: p.Icons,
+			Action: source, ID: part.prefix + source.Name, Plugin: p.Name, StrictOutput: p.StrictOutput, Icons: p.Icons,
 			arguments: schemas[i], client: p.Client, checked: &checked{},
 		}
 		for j, rule := range p.Attributes {
@@ -85,9 +86,6 @@ func (p *Part) action(name string) *Action {
 	return p.byName[name]
 }
 
-// prefix is what the ids of the part's actions begin with.
-func (p *Part) prefix() string { return p.plugin.Name + ":" }
-
 // same tells whether the same part would come of both: they have the very same
 // actions.
 func (p Plugin) same(other Plugin) bool {
@@ -114,7 +112,7 @@ func (b *building) unusedRules(p *Part) (faults []Fault) {
 		faults = append(faults, b.missing(Fault{
 			Path: rule.Path, Message: fmt.Sprintf("%q matches no action of plugin %s", rule.Actions, p.plugin.Name), Plugins: []string{p.plugin.Name},
 		}, func(id string) bool {
-			name, ours := strings.CutPrefix(id, p.prefix())
+			name, ours := strings.CutPrefix(id, p.prefix)
 			return ours && glob(rule.Actions, name)
 		}, func() string { return suggest.Hint(rule.Actions, names) }))
 	}

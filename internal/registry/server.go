@@ -48,7 +48,7 @@ func (b *building) server(spec ServerSpec) (*resolved, []Fault) {
 	faults = append(b.checkRules(next), faults...)
 	resources, more := b.resources(next, was)
 	faults = append(faults, more...)
-	if slices.Equal(tools, was.server.Tools) && slices.Equal(next.resources, was.resources) && reflect.DeepEqual(spec, was.spec) {
+	if slices.Equal(tools, was.server.Tools) && reflect.DeepEqual(spec, was.spec) { // resources' actions are among the tools
 		next.server, next.unmet = was.server, was.unmet
 	} else {
 		next.server = spec.server(tools, resources)
@@ -85,18 +85,31 @@ func (b *building) tools(next, was *resolved) (tools []Tool, faults []Fault) {
 		faults = append(faults, s.faults...)
 	}
 	slices.SortFunc(added, Tool.compare)
-	var kept []Tool
+	tools = added
 	if sameRules {
-		dropped := map[string]bool{}
-		for part := range was.selections {
-			if next.selections[part] == nil {
-				dropped[part.plugin.Name] = true
-			}
-		}
-		kept = slices.DeleteFunc(slices.Clone(was.server.Tools), func(t Tool) bool { return dropped[t.Action.Plugin] })
+		tools = merge(next.kept(was), added)
 	}
-	tools = merge(kept, added)
 	return tools, append(faults, collisions("servers."+next.spec.Name, tools)...)
+}
+
+// kept are the tools of the parts that are still there.
+func (r *resolved) kept(was *resolved) []Tool {
+	dropped := map[string]bool{}
+	for part, s := range was.selections {
+		if r.selections[part] == nil && len(s.tools) > 0 {
+			dropped[part.plugin.Name] = true
+		}
+	}
+	if len(dropped) == 0 {
+		return was.server.Tools
+	}
+	kept := make([]Tool, 0, len(was.server.Tools))
+	for _, t := range was.server.Tools {
+		if !dropped[t.Action.Plugin] {
+			kept = append(kept, t)
+		}
+	}
+	return kept
 }
 
 // pick applies the allowlist to a part.
@@ -119,11 +132,12 @@ func (spec ServerSpec) pick(part *Part) *selection {
 			s.matched = append(s.matched, i)
 		}
 	}
+	template := strings.ReplaceAll(cmp.Or(spec.ToolNames, DefaultToolNames), "{plugin}", part.plugin.Name)
 	for j, a := range part.actions {
 		if !included[j] || matchesAny(exclude, a) {
 			continue
 		}
-		name := shorten(strings.NewReplacer("{plugin}", a.Plugin, "{action}", a.Name).Replace(cmp.Or(spec.ToolNames, DefaultToolNames)))
+		name := shorten(strings.ReplaceAll(template, "{action}", a.Name))
 		if !toolName.MatchString(name) {
 			s.faults = append(s.faults, Fault{
 				Path:    "servers." + spec.Name + ".toolNames",

@@ -53,7 +53,7 @@ func Build(parts []*Part, servers []ServerSpec, o Options) (*Snapshot, []Fault) 
 		b.byPlugin[p.plugin.Name] = p
 		faults = append(faults, b.unusedRules(p)...)
 	}
-	b.parts = slices.SortedFunc(maps.Values(b.byPlugin), func(p, q *Part) int { return strings.Compare(p.prefix(), q.prefix()) })
+	b.parts = slices.SortedFunc(maps.Values(b.byPlugin), func(p, q *Part) int { return strings.Compare(p.prefix, q.prefix) })
 	for _, spec := range servers {
 		resolved, more := b.server(spec)
 		b.resolved[spec.Name] = resolved
