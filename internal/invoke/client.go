@@ -30,7 +30,10 @@ type Options struct {
 	// Credentials gives the headers that prove who calls, for each request
 	// anew; nil: none. Their values never appear in results or errors.
 	Credentials func() (http.Header, error)
-	UserAgent   string
+	// Secrets gives the operator's secrets by name, for requests that carry
+	// some, for each call anew; nil: none. Their values never appear either.
+	Secrets   func() (map[string]string, error)
+	UserAgent string
 	// Concurrency bounds the calls under way at once; 0 means 256. More wait
 	// for up to a second.
 	Concurrency int
@@ -50,9 +53,10 @@ type Client struct {
 	timeout     time.Duration
 	maxResponse int64
 	credentials func() (http.Header, error)
+	reveal      func() (map[string]string, error)
 	userAgent   string
 	inner       *regexp.Regexp          // the plugin's host anywhere
-	known       atomic.Pointer[secrets] // of the credentials last used
+	known       atomic.Pointer[secrets] // of the credentials and secrets last used
 
 	retries                  bool
 	places                   *places
@@ -74,7 +78,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		name: "the plugin", places: newPlaces(o.Concurrency), standing: standing{breaks: o.Breaker}, retries: o.Retry,
 		base: base, transport: o.Transport, timeout: o.Timeout, maxResponse: o.MaxResponse,
-		credentials: o.Credentials, userAgent: o.UserAgent, inner: innerName(base),
+		credentials: o.Credentials, reveal: o.Secrets, userAgent: o.UserAgent, inner: innerName(base),
 	}
 	c.budget.tenths.Store(fullBudget)
 	if o.Name != "" {
@@ -88,6 +92,10 @@ func New(o Options) (*Client, error) {
 	}
 	if c.maxResponse <= 0 {
 		c.maxResponse = 1 << 20
+	}
+	if c.reveal == nil {
+		none := map[string]string{}
+		c.reveal = func() (map[string]string, error) { return none, nil }
 	}
 	if c.userAgent == "" {
 		c.userAgent = "stagedoor"
@@ -130,11 +138,15 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errSpent)
 	defer cancel()
-	req, err := c.Request(ctx, a, arguments)
+	revealed, err := c.revealed()
 	if err != nil {
 		return nil, err
 	}
-	hidden, err := c.authorize(req)
+	req, err := c.request(ctx, a, arguments, revealed)
+	if err != nil {
+		return nil, err
+	}
+	hidden, err := c.authorize(req, revealed)
 	if err != nil {
 		return nil, err
 	}
@@ -209,25 +221,44 @@ func (c *Client) try(
 	return nil, c.unanswered(ctx, timeout, err)
 }
 
-// authorize adds the gateway's credentials and gives what of them must not be
-// seen.
-func (c *Client) authorize(req *http.Request) (*secrets, error) {
-	if c.credentials == nil {
-		return nil, nil
-	}
-	header, err := c.credentials()
-	if err != nil {
-		return nil, &Error{Kind: Unavailable, Message: "the gateway has no credentials for this plugin", Err: err}
+// authorize adds the gateway's credentials and gives what of them, and of the
+// operator's secrets, must not be seen.
+func (c *Client) authorize(req *http.Request, revealed map[string]string) (*secrets, error) {
+	var header http.Header
+	if c.credentials != nil {
+		var err error
+		if header, err = c.credentials(); err != nil {
+			return nil, noCredentials(err)
+		}
 	}
 	for name, values := range header {
 		req.Header[name] = values
 	}
+	if len(header)+len(revealed) == 0 {
+		return nil, nil
+	}
 	known := c.known.Load()
-	if !known.are(header) {
-		known = newSecrets(header)
+	if !known.are(header, revealed) {
+		known = newSecrets(header, revealed)
 		c.known.Store(known)
 	}
 	return known, nil
+}
+
+// revealed are the operator's secrets for this call; never nil.
+func (c *Client) revealed() (map[string]string, error) {
+	values, err := c.reveal()
+	switch {
+	case err != nil:
+		return nil, noCredentials(err)
+	case values == nil:
+		values = map[string]string{}
+	}
+	return values, nil
+}
+
+func noCredentials(err error) *Error {
+	return &Error{Kind: Unavailable, Message: "the gateway has no credentials for this plugin", Err: err}
 }
 
 // Masked replaces the values of credentials, for showing a request.

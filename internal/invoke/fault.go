@@ -105,6 +105,18 @@ func sentence(object map[string]any) string {
 			message += ": " + string(text)
 		}
 	}
+	return withCause(message, object["cause"])
+}
+
+// withCause words the cause of a Backstage error (@backstage/errors), which the
+// message ends with: Zod's is a list of issues as JSON.
+func withCause(message string, v any) string {
+	cause, _ := v.(map[string]any)
+	text, _ := cause["message"].(string)
+	issues := list(cause["issues"])
+	if before, found := strings.CutSuffix(message, "; caused by "+text); found && issues != "" {
+		return before + ": " + issues
+	}
 	return message
 }
 
