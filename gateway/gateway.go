@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/actionsapi"
 	"github.com/stagedoor/stagedoor/internal/mcpserver"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/session"
@@ -41,6 +42,8 @@ type Gateway struct {
 	mcp      *mcpserver.Handler
 	metrics  *telemetry.Metrics
 	handler  http.Handler
+
+	actionsAPI *actionsapi.Handler
 
 	reloading sync.Mutex    // held while the next generation is built
 	reloaded  chan struct{} // wakes the refresh
@@ -194,6 +197,7 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 		return err
 	}
 	g.hearing.Store(g.mcp)
+	g.actionsAPI = g.newActionsAPI(cfg)
 	g.handler = g.routes()
 	return nil
 }

@@ -83,6 +83,9 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 	specs, wrongFiles := serverSpecs(cfg.Servers, known)
 	snapshot, more := registry.Build(plugins, specs, broken...)
 	faults = append(append(faults, wrongFiles...), fromRegistry(more)...)
+	if snapshot != nil {
+		faults = append(faults, fromRegistry(snapshot.CheckAllowlist(cfg.ActionsAPI.allowlist()))...)
+	}
 	if len(faults) > 0 {
 		return next, faults
 	}
@@ -166,6 +169,7 @@ func (next *generation) hash() string {
 		}
 	}
 	write(next.config.Servers)
+	write(next.config.ActionsAPI)
 	write(next.config.AllowedOrigins)
 	write(next.config.Limits)
 	return hex.EncodeToString(h.Sum(nil)[:6])
