@@ -83,8 +83,8 @@ func petService(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// source starts a gateway where Backstage looks for the plugin pets.
-func source(t *testing.T) {
+// petSource starts a gateway where Backstage looks for the plugin pets.
+func petSource(t *testing.T) {
 	t.Helper()
 	port := os.Getenv("STAGEDOOR_TEST_GATEWAY_PORT")
 	if port == "" {
@@ -120,9 +120,9 @@ func source(t *testing.T) {
 	})
 }
 
-// ask sends a request to Backstage and gives the answer, of a stream its last
+// askBackstage sends a request to Backstage and gives the answer, of a stream its last
 // event.
-func ask(t *testing.T, method, path, body string) []byte {
+func askBackstage(t *testing.T, method, path, body string) []byte {
 	t.Helper()
 	url, token := backstage(t)
 	req, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader(body))
@@ -147,10 +147,10 @@ func ask(t *testing.T, method, path, body string) []byte {
 	return data
 }
 
-// mcp asks Backstage's MCP server.
-func mcp(t *testing.T, method, params string, result any) {
+// askMCP asks Backstage's MCP server.
+func askMCP(t *testing.T, method, params string, result any) {
 	t.Helper()
-	answer := ask(t, http.MethodPost, "/api/mcp-actions/v1", fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, params))
+	answer := askBackstage(t, http.MethodPost, "/api/mcp-actions/v1", fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, params))
 	var envelope struct{ Result, Error json.RawMessage }
 	if err := json.Unmarshal(answer, &envelope); err != nil || envelope.Result == nil {
 		t.Fatalf("%s %s: %s", method, params, answer)
@@ -166,9 +166,9 @@ type backstageTool struct {
 }
 
 func TestSourceOfMCP(t *testing.T) {
-	source(t)
+	petSource(t)
 	var listed struct{ Tools []backstageTool }
-	mcp(t, "tools/list", `{}`, &listed)
+	askMCP(t, "tools/list", `{}`, &listed)
 	listed.Tools = slices.DeleteFunc(listed.Tools, func(tool backstageTool) bool { return !strings.HasPrefix(tool.Name, "pets.") })
 	hints := func(readOnly, destructive, idempotent bool, title string) map[string]any {
 		return map[string]any{"readOnlyHint": readOnly, "destructiveHint": destructive, "idempotentHint": idempotent, "openWorldHint": false, "title": title}
@@ -198,7 +198,7 @@ func TestSourceOfMCP(t *testing.T) {
 			StructuredContent json.RawMessage
 			IsError           bool
 		}
-		mcp(t, "tools/call", call, &result)
+		askMCP(t, "tools/call", call, &result)
 		failed := !strings.HasPrefix(want, "{")
 		if len(result.Content) != 1 || result.IsError != failed || !strings.HasPrefix(result.Content[0].Text, want) {
 			t.Errorf("%s: got %+v, want %s", call, result, want)
@@ -209,9 +209,9 @@ func TestSourceOfMCP(t *testing.T) {
 	}
 }
 
-// template calls an action that only reads, and hands on what another one that
+// petTemplate calls an action that only reads, and hands on what another one that
 // does more gives back: in a dry run only from its schema.
-const template = `{
+const petTemplate = `{
   "template": {"apiVersion": "scaffolder.backstage.io/v1beta3", "kind": "Template", "metadata": {"name": "pets"},
     "spec": {"type": "service", "owner": "guests",
       "steps": [
@@ -222,12 +222,12 @@ const template = `{
   "values": {"name": "Rex"}, "directoryContents": [{"path": "template.yaml", "base64Content": "%s"}]}`
 
 func TestSourceOfTemplates(t *testing.T) {
-	source(t)
+	petSource(t)
 	var actions []struct {
 		ID     string
 		Schema struct{ Input, Output map[string]any }
 	}
-	if err := json.Unmarshal(ask(t, http.MethodGet, "/api/scaffolder/v2/actions", ""), &actions); err != nil {
+	if err := json.Unmarshal(askBackstage(t, http.MethodGet, "/api/scaffolder/v2/actions", ""), &actions); err != nil {
 		t.Fatal(err)
 	}
 	var ids []string
@@ -243,7 +243,7 @@ func TestSourceOfTemplates(t *testing.T) {
 	if strings.Join(ids, " ") != "pets:create-pet pets:get-pet pets:list-pets" {
 		t.Error("actions of the scaffolder:", ids)
 	}
-	answer := ask(t, http.MethodPost, "/api/scaffolder/v2/dry-run", fmt.Sprintf(template, base64.StdEncoding.EncodeToString([]byte("{}"))))
+	answer := askBackstage(t, http.MethodPost, "/api/scaffolder/v2/dry-run", fmt.Sprintf(petTemplate, base64.StdEncoding.EncodeToString([]byte("{}"))))
 	var run struct {
 		Output struct {
 			Text []struct{ Title, Content string }
