@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -44,6 +45,7 @@ type Gateway struct {
 	handler  http.Handler
 
 	actionsAPI *actionsapi.Handler
+	publicURL  string // where clients find the gateway
 
 	reloading sync.Mutex    // held while the next generation is built
 	reloaded  chan struct{} // wakes the refresh
@@ -162,6 +164,7 @@ func inspect(ctx context.Context, cfg Config, known Faults) Faults {
 // serve makes the registry, the MCP servers and the routes of the first
 // generation.
 func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error {
+	g.publicURL = cmp.Or(cfg.PublicURL, "http://"+cfg.Listen)
 	g.outputs = registry.NewOutputs(g.mismatch)
 	g.registry = registry.New(next.snapshot)
 	g.registry.CheckOutputs(g.outputs)
