@@ -86,6 +86,9 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 	specs, wrongFiles := serverSpecs(cfg.Servers, known)
 	snapshot, more := registry.Build(parts, specs, registry.Options{Previous: old.snapshot, Absent: broken})
 	faults = append(append(faults, wrongFiles...), fromRegistry(more)...)
+	if snapshot != nil {
+		faults = append(faults, fromRegistry(snapshot.CheckAllowlist(cfg.ActionsAPI.allowlist()))...)
+	}
 	if len(faults) > 0 {
 		return next, faults
 	}
@@ -169,6 +172,7 @@ func (next *generation) hash() string {
 		}
 	}
 	write(next.config.Servers)
+	write(next.config.ActionsAPI)
 	write(next.config.AllowedOrigins)
 	write(next.config.Limits)
 	return hex.EncodeToString(h.Sum(nil)[:6])

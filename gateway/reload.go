@@ -115,6 +115,9 @@ func (g *Gateway) replace(ctx context.Context, cfg Config, keep bool) (applied b
 		return false, err
 	}
 	g.registry.Swap(next.snapshot)
+	if !reflect.DeepEqual(old.config.ActionsAPI, cfg.ActionsAPI) {
+		g.actionsAPI.Offer(cfg.ActionsAPI.offer())
+	}
 	g.take(next)
 	next.run(context.WithoutCancel(ctx), g)
 	old.close(next)

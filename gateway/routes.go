@@ -14,11 +14,13 @@ import (
 func (g *Gateway) routes() http.Handler {
 	r := mux.NewRouter().SkipClean(true)
 	g.mcp.Routes(r)
+	g.actionsAPI.Routes(r, g.mcp.Guard)
 	r.Handle("/healthz", http.HandlerFunc(g.healthz)).Methods(http.MethodGet, http.MethodHead)
 	r.Handle("/readyz", g.mcp.Guard(http.HandlerFunc(g.readyz))).Methods(http.MethodGet, http.MethodHead)
+	r.Handle("/catalog-info.yaml", g.mcp.Guard(http.HandlerFunc(g.catalogInfo))).Methods(http.MethodGet, http.MethodHead)
 	r.Handle("/metrics", g.mcp.Guard(g.metrics.Handler())).Methods(http.MethodGet)
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusNotFound, map[string]string{"error": "nothing is served here; MCP servers are at /mcp/{server}"})
+		writeJSON(w, http.StatusNotFound, map[string]string{"error": "nothing is served here; MCP servers are at /mcp/{server}, actions at /.backstage/actions/v1/actions"})
 	})
 	return r
 }
