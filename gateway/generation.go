@@ -84,11 +84,8 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 		parts = append(parts, built[i].part)
 	}
 	specs, wrongFiles := serverSpecs(cfg.Servers, known)
-	snapshot, more := registry.Build(parts, specs, registry.Options{Previous: old.snapshot, Absent: broken})
+	snapshot, more := registry.Build(parts, specs, registry.Options{Previous: old.snapshot, Absent: broken, Beside: cfg.ActionsAPI.allowlist()})
 	faults = append(append(faults, wrongFiles...), fromRegistry(more)...)
-	if snapshot != nil {
-		faults = append(faults, fromRegistry(snapshot.CheckAllowlist(cfg.ActionsAPI.allowlist()))...)
-	}
 	if len(faults) > 0 {
 		return next, faults
 	}

@@ -1,6 +1,10 @@
 package registry
 
-import "github.com/bmatcuk/doublestar/v4"
+import (
+	"slices"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
 
 // Allowlist picks actions: what an include rule matches and no exclude rule
 // does.
@@ -17,8 +21,17 @@ func (r Rule) Match(a *Action) bool { return r.match(a) }
 // ValidGlob tells whether a rule's ID can be read.
 func ValidGlob(pattern string) bool { return doublestar.ValidatePattern(pattern) }
 
-// CheckAllowlist finds the rules of a list that cannot be what their author
-// meant, as [Build] does for those of servers.
-func (s *Snapshot) CheckAllowlist(l Allowlist) []Fault {
-	return s.checkRules(ServerSpec{Include: l.Include, Exclude: l.Exclude})
+// checkList finds the rules of a list that cannot be what their author meant, as
+// [building.checkRules] does for those of a server.
+func (b *building) checkList(l Allowlist) (faults []Fault) {
+	matches := func(rule Rule) bool {
+		return slices.ContainsFunc(b.parts, func(p *Part) bool { return slices.ContainsFunc(p.actions, rule.match) })
+	}
+	for _, rule := range l.Include {
+		faults = append(faults, b.checkRule(rule, matches(rule))...)
+	}
+	for _, rule := range l.Exclude {
+		faults = append(faults, b.checkRule(rule, !rule.one() || matches(rule))...)
+	}
+	return faults
 }
