@@ -45,6 +45,8 @@ type settings struct {
 	auth                                   PluginAuth
 	catalog                                *runningCatalog
 	inGo                                   bool // handlers cannot be compared: never taken over
+	concurrency                            int
+	retry, breaker                         string
 }
 
 // runningCatalog is an embedded catalog; it outlives a reload that does not
@@ -82,7 +84,7 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 		parts = append(parts, built[i].part)
 	}
 	specs, wrongFiles := serverSpecs(cfg.Servers, known)
-	snapshot, more := registry.Build(parts, specs, registry.Options{Previous: old.snapshot, Absent: broken})
+	snapshot, more := registry.Build(parts, specs, registry.Options{Previous: old.snapshot, Absent: broken, Beside: cfg.ActionsAPI.allowlist()})
 	faults = append(append(faults, wrongFiles...), fromRegistry(more)...)
 	if len(faults) > 0 {
 		return next, faults
@@ -167,6 +169,7 @@ func (next *generation) hash() string {
 		}
 	}
 	write(next.config.Servers)
+	write(next.config.ActionsAPI)
 	write(next.config.AllowedOrigins)
 	write(next.config.Limits)
 	return hex.EncodeToString(h.Sum(nil)[:6])

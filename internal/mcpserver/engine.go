@@ -11,6 +11,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	mcpgo "github.com/mark3labs/mcp-go/server"
 
+	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
 
@@ -70,7 +71,7 @@ func (h *Handler) ask(ctx context.Context, x *exchange, s *clientSession, m *env
 		}
 		return x.server.withTasks(result, m.method, s.version), nil
 	default:
-		return nil, &rpcError{code: mcp.INTERNAL_ERROR, message: internalText(x.ref), status: http.StatusInternalServerError}
+		return nil, &rpcError{code: mcp.INTERNAL_ERROR, message: invoke.ToldInternal(x.ref), status: http.StatusInternalServerError}
 	}
 }
 

@@ -149,7 +149,7 @@ func (h *Handler) readAction(
 	if err != nil {
 		attributes = append(attributes, slog.String("error", err.Error()))
 	}
-	h.options.Logger.LogAttrs(ctx, levelOf(o.label), "resource read", attributes...)
+	h.options.Logger.LogAttrs(ctx, invoke.Level(o.label), "resource read", attributes...)
 	if o.isError {
 		return nil, o.readFault(e, uri)
 	}

@@ -32,6 +32,9 @@ type Options struct {
 	// Gone are ids that actions had earlier. What is about them is soft, even where
 	// nothing else would be.
 	Gone []string
+	// Beside is an allowlist beside those of the servers, whose rules have to match
+	// something, too.
+	Beside Allowlist
 }
 
 // building is a snapshot that is being built.
@@ -60,6 +63,7 @@ func Build(parts []*Part, servers []ServerSpec, o Options) (*Snapshot, []Fault) 
 		b.servers = append(b.servers, resolved.server)
 		faults = append(faults, more...)
 	}
+	faults = append(faults, b.checkList(o.Beside)...)
 	slices.SortFunc(b.servers, func(s, t *Server) int { return strings.Compare(s.Name, t.Name) })
 	if slices.ContainsFunc(faults, func(f Fault) bool { return !f.Soft }) {
 		return nil, faults
