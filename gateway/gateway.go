@@ -206,6 +206,7 @@ func onLoopback(listen string) bool {
 // run starts what goes on in the background.
 func (g *Gateway) run(ctx context.Context, first generation) {
 	g.take(first)
+	g.metrics.Plugins(g.standing)
 	if g.offline {
 		return
 	}

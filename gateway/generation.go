@@ -44,6 +44,8 @@ type settings struct {
 	auth                                   PluginAuth
 	catalog                                *runningCatalog
 	inGo                                   bool // handlers cannot be compared: never taken over
+	concurrency                            int
+	retry, breaker                         string
 }
 
 // runningCatalog is an embedded catalog; it outlives a reload that does not

@@ -67,7 +67,11 @@ func (p Plugin) build(ctx context.Context, name string, settings settings, old b
 	if len(out.Actions) == 0 {
 		return out, unusable(path, out.findings)
 	}
-	if out.Client, err = p.client(settings.catalog, credentials); err != nil {
+	if old.Client != nil && old.settings == out.settings && !settings.inGo { // how the plugin does is no matter of its documents
+		out.Client = old.Client
+		return out, nil
+	}
+	if out.Client, err = p.client(name, settings.catalog, credentials); err != nil {
 		return out, Faults{{Path: path + ".baseURL", Message: err.Error()}}
 	}
 	return out, nil
@@ -87,6 +91,7 @@ func (p Plugin) settings(c *runningCatalog) settings {
 	return settings{
 		embedded: p.Embedded, spec: p.Spec, baseURL: p.BaseURL, actions: p.Actions, refs: p.Refs, timeout: p.Timeout,
 		maxResponse: p.MaxResponse, auth: p.Auth, catalog: c, inGo: p.Handler != nil,
+		concurrency: p.Concurrency, retry: p.Retry, breaker: p.Breaker,
 	}
 }
 
@@ -156,8 +161,9 @@ func (p Plugin) sameOrigin() bool {
 
 // client makes the way to a plugin: its own pool of connections, or a handler
 // in this process.
-func (p Plugin) client(catalog *runningCatalog, credentials func() (http.Header, error)) (*invoke.Client, error) {
+func (p Plugin) client(name string, catalog *runningCatalog, credentials func() (http.Header, error)) (*invoke.Client, error) {
 	o := invoke.Options{
+		Name: name, Concurrency: p.Concurrency, Retry: p.Retry != "off", Breaker: p.Breaker != "off",
 		BaseURL: p.BaseURL, Timeout: p.Timeout, MaxResponse: int64(p.MaxResponse), Credentials: credentials,
 		UserAgent: "stagedoor/" + Version,
 	}

@@ -22,6 +22,7 @@ const (
 type serving struct {
 	generation string // see generation.hash
 	since      time.Time
+	plugins    map[string]builtPlugin
 }
 
 // Reload replaces the config, plugins and servers as a whole. With any fault
@@ -123,7 +124,7 @@ func (g *Gateway) replace(ctx context.Context, cfg Config, keep bool) (applied b
 // take notes which generation is in use.
 func (g *Gateway) take(next generation) {
 	g.current = next
-	now := serving{generation: next.hash(), since: time.Now()}
+	now := serving{generation: next.hash(), since: time.Now(), plugins: next.plugins}
 	if old := g.serving.Load(); old != nil && old.generation == now.generation {
 		now.since = old.since
 	}
@@ -211,7 +212,7 @@ func (g *Gateway) refreshEvery() time.Duration {
 // generation was taken over from the other.
 func (next *generation) sameAs(old generation) bool {
 	for name, p := range next.plugins {
-		if p.Client != old.plugins[name].Client {
+		if was := old.plugins[name]; p.Client != was.Client || p.digest != was.digest || !sameFiles(p.files, was.files) {
 			return false
 		}
 	}

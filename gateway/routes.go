@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
+
+	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
 
 // routes is the whole HTTP surface.
@@ -61,6 +63,20 @@ func (g *Gateway) readyz(w http.ResponseWriter, _ *http.Request) {
 		ready.Status, ready.Reason = "degraded", "the database does not answer: there are no new sessions"
 	}
 	writeJSON(w, status, ready)
+}
+
+// standing is how the calls of plugins stand, for the metrics.
+func (g *Gateway) standing() []telemetry.Plugin {
+	var out []telemetry.Plugin
+	for name, p := range g.serving.Load().plugins {
+		h := p.Client.Health()
+		out = append(out, telemetry.Plugin{
+			Name: name, InFlight: h.InFlight, Waiting: h.Waiting, Open: h.Open,
+			Refused: map[string]uint64{"busy": h.RefusedBusy, "open": h.RefusedOpen},
+			Retries: map[string]uint64{"ok": h.RetriesOK, "failed": h.RetriesFailed, "over_budget": h.RetriesRefused},
+		})
+	}
+	return out
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
