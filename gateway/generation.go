@@ -114,7 +114,7 @@ func (g *Gateway) read(ctx context.Context, next *generation, old generation, na
 		places <- struct{}{}
 		all.Go(func() {
 			defer func() { <-places }()
-			built[i], wrong[i] = p.build(ctx, name, settings, old.plugins[name], keep)
+			built[i], wrong[i] = p.build(ctx, name, settings, old.plugins[name], keep, g.log)
 			done.Lock()
 			defer done.Unlock()
 			count++

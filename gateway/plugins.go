@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -25,7 +26,7 @@ const inProcessURL = "http://plugin.invalid"
 // build reads a plugin's documents and makes its actions and its client, unless
 // the old ones still hold. With keep it is a fault that a file which a $ref led
 // to is gone.
-func (p Plugin) build(ctx context.Context, name string, settings settings, old builtPlugin, keep bool) (builtPlugin, Faults) {
+func (p Plugin) build(ctx context.Context, name string, settings settings, old builtPlugin, keep bool, log *slog.Logger) (builtPlugin, Faults) {
 	path := "plugins." + name
 	credentials := p.Auth.credentials()
 	sources, files, err := p.documents(ctx, credentials)
@@ -71,7 +72,7 @@ func (p Plugin) build(ctx context.Context, name string, settings settings, old b
 		out.Client = old.Client
 		return out, nil
 	}
-	if out.Client, err = p.client(name, settings.catalog, credentials); err != nil {
+	if out.Client, err = p.client(name, settings.catalog, credentials, log); err != nil {
 		return out, Faults{{Path: path + ".baseURL", Message: err.Error()}}
 	}
 	return out, nil
@@ -161,11 +162,11 @@ func (p Plugin) sameOrigin() bool {
 
 // client makes the way to a plugin: its own pool of connections, or a handler
 // in this process.
-func (p Plugin) client(name string, catalog *runningCatalog, credentials func() (http.Header, error)) (*invoke.Client, error) {
+func (p Plugin) client(name string, catalog *runningCatalog, credentials func() (http.Header, error), log *slog.Logger) (*invoke.Client, error) {
 	o := invoke.Options{
 		Name: name, Concurrency: p.Concurrency, Retry: p.Retry != "off", Breaker: p.Breaker != "off",
 		BaseURL: p.BaseURL, Timeout: p.Timeout, MaxResponse: int64(p.MaxResponse), Credentials: credentials,
-		UserAgent: "stagedoor/" + Version,
+		UserAgent: "stagedoor/" + Version, Logger: log,
 	}
 	handler := p.Handler
 	if catalog != nil {

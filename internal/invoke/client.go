@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -39,20 +40,24 @@ type Options struct {
 	Retry bool
 	// Breaker has a plugin that keeps failing left alone for a while.
 	Breaker bool
+	// Logger is told when a plugin is left alone, and when it answers again;
+	// nil: nobody is.
+	Logger *slog.Logger
 }
 
 // Client calls the actions of one plugin, and knows how that does. It is safe
 // for concurrent use.
 type Client struct {
-	name        string
-	base        *url.URL
-	transport   http.RoundTripper
-	timeout     time.Duration
-	maxResponse int64
-	credentials func() (http.Header, error)
-	userAgent   string
-	inner       *regexp.Regexp          // the plugin's host anywhere
-	known       atomic.Pointer[secrets] // of the credentials last used
+	name, plugin string // as messages name it, and as the config does
+	log          *slog.Logger
+	base         *url.URL
+	transport    http.RoundTripper
+	timeout      time.Duration
+	maxResponse  int64
+	credentials  func() (http.Header, error)
+	userAgent    string
+	inner        *regexp.Regexp          // the plugin's host anywhere
+	known        atomic.Pointer[secrets] // of the credentials last used
 
 	retries                  bool
 	places                   *places
@@ -72,13 +77,16 @@ func New(o Options) (*Client, error) {
 		return nil, errors.New("base URL: credentials do not belong in a URL; give them under auth")
 	}
 	c := &Client{
-		name: "the plugin", places: newPlaces(o.Concurrency), standing: standing{breaks: o.Breaker}, retries: o.Retry,
+		name: "the plugin", plugin: o.Name, log: o.Logger, places: newPlaces(o.Concurrency), standing: standing{breaks: o.Breaker}, retries: o.Retry,
 		base: base, transport: o.Transport, timeout: o.Timeout, maxResponse: o.MaxResponse,
 		credentials: o.Credentials, userAgent: o.UserAgent, inner: innerName(base),
 	}
 	c.budget.tenths.Store(fullBudget)
 	if o.Name != "" {
 		c.name = "plugin " + o.Name
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
 	}
 	if c.transport == nil {
 		c.transport = newPool()

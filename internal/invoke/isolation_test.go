@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -113,7 +114,11 @@ func TestBreaker(t *testing.T) {
 				w.WriteHeader(503)
 			}
 		}
-		c := newClient(t, Options{Name: "billing", BaseURL: "http://plugin.invalid", Transport: InProcess(http.HandlerFunc(h), 1000), Timeout: 10 * time.Second, Breaker: true})
+		var logged strings.Builder
+		c := newClient(t, Options{
+			Name: "billing", BaseURL: "http://plugin.invalid", Transport: InProcess(http.HandlerFunc(h), 1000),
+			Timeout: 10 * time.Second, Breaker: true, Logger: slog.New(slog.NewTextHandler(&logged, nil)),
+		})
 		call := func() string { _, err := c.Invoke(t.Context(), plain("x"), nil); return messageOf(err) }
 		expect := func(want string, made int) {
 			t.Helper()
@@ -146,6 +151,12 @@ func TestBreaker(t *testing.T) {
 		expect("ok", 1)
 		if h := c.Health(); h.Open || h.Reason != "" || !h.DownSince.IsZero() {
 			t.Errorf("%+v", h)
+		}
+		want := `^time=\S+ level=WARN msg="plugin is left alone for a while: it keeps failing" plugin=billing since=` + since + ` reason="HTTP 503"
+time=\S+ level=INFO msg="plugin answers again" plugin=billing
+$`
+		if !regexp.MustCompile(want).MatchString(logged.String()) {
+			t.Errorf("logged %s", logged.String())
 		}
 	})
 }

@@ -118,7 +118,7 @@ func TestStandingSince(t *testing.T) {
 		s.down(begin.Add(-time.Hour), "HTTP 404")
 		s.down(begin.Add(-time.Minute), "HTTP 500")
 		expect(begin.Add(-time.Hour), "HTTP 500")
-		if since := s.failed("connection refused", begin, false); !since.Equal(begin.Add(-time.Hour)) {
+		if since, _ := s.failed("connection refused", begin, false); !since.Equal(begin.Add(-time.Hour)) {
 			t.Errorf("known since %v", since)
 		}
 		s.up() // calls do not come through all the same
