@@ -136,6 +136,10 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 	if a.Timeout > 0 {
 		timeout = a.Timeout
 	}
+	if e := c.enter(ctx, min(timeout, waitForPlace)); e != nil {
+		return nil, e
+	}
+	defer c.places.leave()
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errSpent)
 	defer cancel()
 	req, err := c.Request(ctx, a, arguments)
@@ -146,10 +150,6 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 	if err != nil {
 		return nil, err
 	}
-	if e := c.enter(ctx); e != nil {
-		return nil, e
-	}
-	defer c.places.leave()
 	result, e := c.persist(ctx, a, req, func(req *http.Request) (*Result, *Error) {
 		return c.try(ctx, a, arguments, req, hidden, timeout)
 	})
@@ -157,41 +157,6 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 		return nil, e
 	}
 	return result, nil
-}
-
-// persist tries a request, again where that is allowed and of use, until its
-// plugin is left alone.
-func (c *Client) persist(ctx context.Context, a *openapi.Action, req *http.Request, try func(*http.Request) (*Result, *Error)) (*Result, *Error) {
-	var last *Error
-	for tries := 1; ; tries++ {
-		probe, refused := c.standing.admit()
-		if refused != nil && last == nil {
-			return nil, c.leftAlone(refused)
-		}
-		if refused != nil {
-			return nil, last
-		}
-		began := time.Now()
-		result, e := try(req)
-		c.judge(e, began, probe)
-		if tries > 1 {
-			c.retried.count(e)
-		}
-		if e == nil {
-			return result, nil
-		}
-		if tries > 1 {
-			e.Message += fmt.Sprintf("; it was tried %d times", tries)
-		}
-		if !c.again(ctx, a, tries, e) {
-			return nil, e
-		}
-		var err error
-		if req, err = anew(req); err != nil {
-			return nil, e
-		}
-		last = e
-	}
 }
 
 // try sends a request once and has the answer read.

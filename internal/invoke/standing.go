@@ -115,7 +115,8 @@ func (s *standing) failed(reason string, began time.Time, probe bool) (since tim
 	default: // what began before the pause says nothing new
 		return since, false
 	}
-	s.until = now.Add(s.pause - rand.N(s.pause/5)) // replicas do not try all at once
+	// Replicas do not try all at once.
+	s.until = now.Add(s.pause - rand.N(s.pause/5)) //nolint:gosec // no secret
 	s.open.Store(true)
 	return since, opened
 }
