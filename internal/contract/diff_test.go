@@ -131,6 +131,11 @@ func TestSchemas(t *testing.T) {
 		{"not that stays", `{"type":"string","not":{"const":"a"}}`, `{"type":["string","null"],"not":{"const":"a"}}`, []string{"- type-widened input"}, []string{"! type-widened output"}},
 		{"default changed", `{"default":1}`, `{"default":2}`, []string{"! default-changed input"}, []string{"- default-changed output"}},
 		{"default written down", `{}`, `{"default":2}`, []string{"- default-changed input"}, []string{"- default-changed output"}},
+		{
+			"anything in the place of an object", one(closed, one(open, `{}`)), one(closed, `{}`),
+			[]string{"- type-widened input.a"}, []string{"! type-widened output.a"},
+		},
+		{"a reference to itself", `{"$ref":"#"}`, `{}`, []string{"- schema-undecided input"}, []string{"! schema-undecided output"}},
 		{"nothing admitted", `{"type":"string"}`, `false`, []string{"! type-narrowed input"}, []string{"- type-narrowed output"}},
 		{"unreadable", `{}`, `{`, []string{"! schema-undecided input"}, []string{"! schema-undecided output"}},
 		{"a reference to nothing", `{}`, `{"$ref":"#/$defs/x"}`, []string{"! schema-undecided input"}, []string{"- schema-undecided output"}},

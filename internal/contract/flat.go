@@ -131,13 +131,15 @@ type flat struct {
 
 // flatten follows references and allOf.
 func (c *comparison) flatten(parts []part) (f flat) {
-	seen := map[*schema]bool{}
+	seen, above := map[*schema]bool{}, map[*schema]bool{}
 	var add func(p part)
 	add = func(p part) {
 		if seen[p.schema] {
+			f.unknown = f.unknown || above[p.schema] // it asks for itself
 			return
 		}
-		seen[p.schema] = true
+		seen[p.schema], above[p.schema] = true, true
+		defer delete(above, p.schema)
 		f.never = f.never || p.never
 		f.parts = append(f.parts, p)
 		if ref, ok := p.words["$ref"].(string); ok {

@@ -223,6 +223,9 @@ func (c *comparison) keywords(f flat, s *schema) (gaps []gap) {
 	if have&^admitted != 0 {
 		gaps = append(gaps, gap{kind: gapType, word: "type", sub: have.String(), super: admitted.String()})
 	}
+	if have == anything && len(gaps) > 0 { // nothing is known of it: that says all
+		return gaps
+	}
 	have &= admitted
 	if have == 0 {
 		return gaps
