@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/stagedoor/stagedoor/internal/retryafter"
 )
 
 // maxFaultText bounds what a plugin's error says to a model.
@@ -19,6 +21,7 @@ const maxFaultText = 2000
 func (c *Client) fault(header http.Header, in *answer) *Error {
 	status := in.status
 	e := &Error{Kind: Unavailable, Status: status, Headers: in.headers, Err: fmt.Errorf("answer: %.500q", in.body)}
+	e.luck(header)
 	if status < 400 || status >= 500 || status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired {
 		e.Headers = slices.DeleteFunc(e.Headers, func(h Header) bool { return h.Name != "retry-after" && !strings.Contains(h.Name, "rate") })
 	}
@@ -41,6 +44,16 @@ func (c *Client) fault(header http.Header, in *answer) *Error {
 		e.Message += "; " + again
 	}
 	return e
+}
+
+// luck says of a fault whether the plugin is down, and whether the same call may
+// have better luck: of 429 only where the plugin says when.
+func (e *Error) luck(header http.Header) {
+	if e.reason = downBy(e.Status); e.reason != "" {
+		e.verdict = down
+	}
+	wait, said := retryafter.Parse(header.Get("Retry-After"), time.Now())
+	e.wait, e.passing = wait, e.verdict == down || said && e.Status == http.StatusTooManyRequests
 }
 
 // faultText finds the sentence in an error body: Backstage's {error:{name,
