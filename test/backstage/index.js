@@ -8,4 +8,5 @@ for (const name of plugins) {
   const suffix = name.includes('-module-') ? '' : '-backend';
   backend.add(import(`@backstage/plugin-${name}${suffix}`));
 }
+backend.add(import('./depot.js'));
 await backend.start();
