@@ -178,11 +178,12 @@ func (c *client) keep(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	level, text := slog.LevelInfo, "plugin registered"
-	if r.State != "accepted" {
-		level, text = slog.LevelWarn, "plugin registered, but its document waits in quarantine"
+	log := c.log.With("plugin", c.plugin, "generation", r.Generation, "actions", len(r.Actions), "findings", len(r.Findings))
+	if r.State == "accepted" {
+		log.InfoContext(ctx, "plugin registered")
+	} else {
+		log.WarnContext(ctx, "plugin registered, but its document waits in quarantine")
 	}
-	c.log.Log(ctx, level, text, "plugin", c.plugin, "generation", r.Generation, "actions", len(r.Actions), "findings", len(r.Findings))
 	return c.pause(), nil
 }
 

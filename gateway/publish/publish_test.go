@@ -45,7 +45,7 @@ func newRegistry() *registry {
 
 func (f *registry) Register(_ context.Context, r publication.Registration, lease time.Duration, c publication.Content) (registryapi.Registered, error) {
 	if bytes.Contains(c.Documents[0].Data, []byte("broken")) {
-		return registryapi.Registered{}, &registryapi.Refusal{Reason: "document is broken", Findings: json.RawMessage(`[{"severity":"error","code":"bad","location":{"file":"billing","line":3,"column":1}}]`)}
+		return registryapi.Registered{}, &registryapi.RefusedError{Reason: "document is broken", Findings: json.RawMessage(`[{"severity":"error","code":"bad","location":{"file":"billing","line":3,"column":1}}]`)}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

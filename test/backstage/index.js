@@ -1,7 +1,7 @@
 // Starts the plugins whose OpenAPI documents the test reads and calls.
 import { createBackend } from '@backstage/backend-defaults';
 
-const plugins = ['auth', 'auth-backend-module-guest-provider', 'catalog', 'events', 'notifications', 'scaffolder', 'search'];
+const plugins = ['auth', 'auth-backend-module-guest-provider', 'catalog', 'events', 'mcp-actions', 'notifications', 'scaffolder', 'search'];
 
 const backend = createBackend();
 for (const name of plugins) {
