@@ -101,7 +101,7 @@ func (g *Gateway) CatalogEntities(o EntityOptions) ([]byte, error) {
 	return b.Bytes(), enc.Close()
 }
 
-func (g *Gateway) entity(s registry.Server, o EntityOptions) entity {
+func (g *Gateway) entity(s *registry.Server, o EntityOptions) entity {
 	e := entity{APIVersion: "backstage.io/v1alpha1", Kind: "API"}
 	e.Metadata = entityMetadata{Name: s.Name, Namespace: o.Namespace, Title: s.Title, Description: s.Description, Tags: []string{"mcp"}}
 	if s.WebsiteURL != "" {
