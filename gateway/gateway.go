@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/actionsapi"
 	"github.com/stagedoor/stagedoor/internal/mcpserver"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/session"
@@ -41,6 +43,9 @@ type Gateway struct {
 	mcp      *mcpserver.Handler
 	metrics  *telemetry.Metrics
 	handler  http.Handler
+
+	actionsAPI *actionsapi.Handler
+	publicURL  string // where clients find the gateway
 
 	reloading sync.Mutex    // held while the next generation is built
 	reloaded  chan struct{} // wakes the refresh
@@ -159,6 +164,7 @@ func inspect(ctx context.Context, cfg Config, known Faults) Faults {
 // serve makes the registry, the MCP servers and the routes of the first
 // generation.
 func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error {
+	g.publicURL = cmp.Or(cfg.PublicURL, "http://"+cfg.Listen)
 	g.outputs = registry.NewOutputs(g.mismatch)
 	g.registry = registry.New(next.snapshot)
 	g.registry.CheckOutputs(g.outputs)
@@ -194,6 +200,7 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 		return err
 	}
 	g.hearing.Store(g.mcp)
+	g.actionsAPI = g.newActionsAPI(cfg)
 	g.handler = g.routes()
 	return nil
 }
@@ -206,6 +213,7 @@ func onLoopback(listen string) bool {
 // run starts what goes on in the background.
 func (g *Gateway) run(ctx context.Context, first generation) {
 	g.take(first)
+	g.metrics.Plugins(g.standing)
 	if g.offline {
 		return
 	}

@@ -29,6 +29,7 @@ type generation struct {
 // over, connections included, where neither settings nor documents changed.
 type builtPlugin struct {
 	registry.Plugin
+	part     *registry.Part
 	findings []openapi.Finding
 	settings settings
 	digest   [sha256.Size]byte // of documents and overlays, and where they are
@@ -44,6 +45,8 @@ type settings struct {
 	auth                                   PluginAuth
 	catalog                                *runningCatalog
 	inGo                                   bool // handlers cannot be compared: never taken over
+	concurrency                            int
+	retry, breaker                         string
 }
 
 // runningCatalog is an embedded catalog; it outlives a reload that does not
@@ -65,7 +68,7 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 	built, wrong := g.read(ctx, &next, old, names, known, keep)
 	g.files.Store(new(referenced(built)))
 	var faults Faults
-	var plugins []registry.Plugin
+	var parts []*registry.Part
 	var broken []string
 	for i, name := range names {
 		if last, had := old.plugins[name]; len(wrong[i]) > 0 && keep && had {
@@ -78,10 +81,10 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 			continue
 		}
 		next.plugins[name] = built[i]
-		plugins = append(plugins, built[i].Plugin)
+		parts = append(parts, built[i].part)
 	}
 	specs, wrongFiles := serverSpecs(cfg.Servers, known)
-	snapshot, more := registry.Build(plugins, specs, broken...)
+	snapshot, more := registry.Build(parts, specs, registry.Options{Previous: old.snapshot, Absent: broken, Beside: cfg.ActionsAPI.allowlist()})
 	faults = append(append(faults, wrongFiles...), fromRegistry(more)...)
 	if len(faults) > 0 {
 		return next, faults
@@ -166,6 +169,7 @@ func (next *generation) hash() string {
 		}
 	}
 	write(next.config.Servers)
+	write(next.config.ActionsAPI)
 	write(next.config.AllowedOrigins)
 	write(next.config.Limits)
 	return hex.EncodeToString(h.Sum(nil)[:6])

@@ -44,7 +44,7 @@ func (p Plugin) build(ctx context.Context, name string, settings settings, old b
 	out.digest, out.contents = digests(sources, overlays)
 	if old.Client != nil && old.settings == out.settings && old.digest == out.digest && !settings.inGo && sameFiles(files, old.files) {
 		old.Attributes, old.StrictOutput, old.Icons = attributeRules(path, p.Attributes), p.strictOutput(), icons(p.Icons)
-		return old, nil
+		return old.compile(old.part)
 	}
 	out.Plugin = registry.Plugin{Name: name, StrictOutput: p.strictOutput(), Attributes: attributeRules(path, p.Attributes), Icons: icons(p.Icons)}
 	for i, src := range sources {
@@ -67,10 +67,27 @@ func (p Plugin) build(ctx context.Context, name string, settings settings, old b
 	if len(out.Actions) == 0 {
 		return out, unusable(path, out.findings)
 	}
-	if out.Client, err = p.client(settings.catalog, credentials); err != nil {
+	if old.Client != nil && old.settings == out.settings && !settings.inGo { // how the plugin does is no matter of its documents
+		out.Client = old.Client
+		return out, nil
+	}
+	if out.Client, err = p.client(name, settings.catalog, credentials); err != nil {
 		return out, Faults{{Path: path + ".baseURL", Message: err.Error()}}
 	}
-	return out, nil
+	next, faults := out.compile(old.part)
+	if len(faults) > 0 {
+		out.Client.Close()
+	}
+	return next, faults
+}
+
+// compile makes the part, of which the last one keeps what is the same.
+func (b builtPlugin) compile(last *registry.Part) (builtPlugin, Faults) {
+	p := b.Plugin
+	p.Previous = last
+	part, faults := registry.Compile(p)
+	b.part = part
+	return b, fromRegistry(faults)
 }
 
 // sameFiles tells whether what $refs led to is as it was.
@@ -87,6 +104,7 @@ func (p Plugin) settings(c *runningCatalog) settings {
 	return settings{
 		embedded: p.Embedded, spec: p.Spec, baseURL: p.BaseURL, actions: p.Actions, refs: p.Refs, timeout: p.Timeout,
 		maxResponse: p.MaxResponse, auth: p.Auth, catalog: c, inGo: p.Handler != nil,
+		concurrency: p.Concurrency, retry: p.Retry, breaker: p.Breaker,
 	}
 }
 
@@ -156,8 +174,9 @@ func (p Plugin) sameOrigin() bool {
 
 // client makes the way to a plugin: its own pool of connections, or a handler
 // in this process.
-func (p Plugin) client(catalog *runningCatalog, credentials func() (http.Header, error)) (*invoke.Client, error) {
+func (p Plugin) client(name string, catalog *runningCatalog, credentials func() (http.Header, error)) (*invoke.Client, error) {
 	o := invoke.Options{
+		Name: name, Concurrency: p.Concurrency, Retry: p.Retry != "off", Breaker: p.Breaker != "off",
 		BaseURL: p.BaseURL, Timeout: p.Timeout, MaxResponse: int64(p.MaxResponse), Credentials: credentials,
 		UserAgent: "stagedoor/" + Version,
 	}

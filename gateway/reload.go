@@ -22,6 +22,7 @@ const (
 type serving struct {
 	generation string // see generation.hash
 	since      time.Time
+	plugins    map[string]builtPlugin
 }
 
 // Reload replaces the config, plugins and servers as a whole. With any fault
@@ -114,6 +115,9 @@ func (g *Gateway) replace(ctx context.Context, cfg Config, keep bool) (applied b
 		return false, err
 	}
 	g.registry.Swap(next.snapshot)
+	if !reflect.DeepEqual(old.config.ActionsAPI, cfg.ActionsAPI) {
+		g.actionsAPI.Offer(cfg.ActionsAPI.offer())
+	}
 	g.take(next)
 	next.run(context.WithoutCancel(ctx), g)
 	old.close(next)
@@ -123,7 +127,7 @@ func (g *Gateway) replace(ctx context.Context, cfg Config, keep bool) (applied b
 // take notes which generation is in use.
 func (g *Gateway) take(next generation) {
 	g.current = next
-	now := serving{generation: next.hash(), since: time.Now()}
+	now := serving{generation: next.hash(), since: time.Now(), plugins: next.plugins}
 	if old := g.serving.Load(); old != nil && old.generation == now.generation {
 		now.since = old.since
 	}

@@ -6,17 +6,21 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
+
+	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
 
 // routes is the whole HTTP surface.
 func (g *Gateway) routes() http.Handler {
 	r := mux.NewRouter().SkipClean(true)
 	g.mcp.Routes(r)
+	g.actionsAPI.Routes(r, g.mcp.Guard)
 	r.Handle("/healthz", http.HandlerFunc(g.healthz)).Methods(http.MethodGet, http.MethodHead)
 	r.Handle("/readyz", g.mcp.Guard(http.HandlerFunc(g.readyz))).Methods(http.MethodGet, http.MethodHead)
+	r.Handle("/catalog-info.yaml", g.mcp.Guard(http.HandlerFunc(g.catalogInfo))).Methods(http.MethodGet, http.MethodHead)
 	r.Handle("/metrics", g.mcp.Guard(g.metrics.Handler())).Methods(http.MethodGet)
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusNotFound, map[string]string{"error": "nothing is served here; MCP servers are at /mcp/{server}"})
+		writeJSON(w, http.StatusNotFound, map[string]string{"error": "nothing is served here; MCP servers are at /mcp/{server}, actions at /.backstage/actions/v1/actions"})
 	})
 	return r
 }
@@ -61,6 +65,20 @@ func (g *Gateway) readyz(w http.ResponseWriter, _ *http.Request) {
 		ready.Status, ready.Reason = "degraded", "the database does not answer: there are no new sessions"
 	}
 	writeJSON(w, status, ready)
+}
+
+// standing is how the calls of plugins stand, for the metrics.
+func (g *Gateway) standing() []telemetry.Plugin {
+	var out []telemetry.Plugin
+	for name, p := range g.serving.Load().plugins {
+		h := p.Client.Health()
+		out = append(out, telemetry.Plugin{
+			Name: name, InFlight: h.InFlight, Waiting: h.Waiting, Open: h.Open,
+			Refused: map[string]uint64{"busy": h.RefusedBusy, "open": h.RefusedOpen},
+			Retries: map[string]uint64{"ok": h.RetriesOK, "failed": h.RetriesFailed, "over_budget": h.RetriesRefused},
+		})
+	}
+	return out
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -322,7 +322,7 @@ func (r Rule) validate(fs *Faults, path string, known func(plugin string) bool) 
 func fromRegistry(faults []registry.Fault) Faults {
 	out := make(Faults, 0, len(faults))
 	for _, f := range faults {
-		out = append(out, Fault(f))
+		out = append(out, Fault{Path: f.Path, Message: f.Message, Hint: f.Hint})
 	}
 	return out
 }

@@ -22,8 +22,8 @@ func (b *builder) fault(n *yaml.Node, message, hint string) bool {
 	return false
 }
 
-// assign decides, slot by slot, who fills it: "fixed", "request", or an
-// argument as "input" and "only" want it.
+// assign decides, slot by slot, who fills it: "fixed", "request", "secrets", or
+// an argument as "input" and "only" want it.
 func (b *builder) assign() bool {
 	ok := true
 	for _, a := range b.x.fixed {
@@ -46,6 +46,9 @@ func (b *builder) assign() bool {
 		}
 		s.query = a.query
 	}
+	for _, a := range b.x.secrets {
+		ok = b.secret(a) && ok
+	}
 	for _, a := range b.x.known {
 		ok = b.known(a) && ok
 	}
@@ -53,6 +56,21 @@ func (b *builder) assign() bool {
 		ok = b.input(&b.x.input[i]) && ok
 	}
 	return ok && b.only() && b.complete() && b.distinct() && b.order()
+}
+
+// secret gives a slot to a secret of the operator's.
+func (b *builder) secret(a xAssignment) bool {
+	s := b.slot(a.target, a.node)
+	switch {
+	case s == nil:
+		return false
+	case s.set():
+		return b.fault(a.node, fmt.Sprintf("secrets: %s is set already", a.target), "")
+	case a.target.in == InPath || a.target.isContentType():
+		return b.fault(a.node, fmt.Sprintf("secrets: %s is no place for a secret", a.target), "")
+	}
+	s.secret = a.secret
+	return true
 }
 
 // known gives a slot to what the gateway knows of a call.
@@ -166,7 +184,7 @@ func (b *builder) inputSlot(in *xInput) *slot {
 	if in.target != nil {
 		s := b.slot(*in.target, in.node)
 		if s != nil && s.set() {
-			b.fault(in.node, fmt.Sprintf("argument %q: %s is already set by fixed, request or output", in.name, in.target), "")
+			b.fault(in.node, fmt.Sprintf("argument %q: %s is already set by fixed, request, secrets or output", in.name, in.target), "")
 			return nil
 		}
 		return s

@@ -285,6 +285,8 @@ func dumpValue(v Value) string {
 		return "= " + string(v.Fixed)
 	case v.Query != nil:
 		return "= jq " + v.Query.String()
+	case v.Secret != "":
+		return "= secret " + v.Secret
 	case v.Known != "":
 		return "= output." + string(v.Known)
 	}

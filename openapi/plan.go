@@ -147,6 +147,7 @@ type Value struct {
 	Argument string          // the top-level argument of that name; absent argument, absent value
 	Fixed    json.RawMessage // always this JSON
 	Query    *Query          // jq over the arguments object; null or empty: absent value
+	Secret   string          // the operator's secret of that name; not for anybody's eyes
 	Known    Known           // what the gateway knows of the call beside its arguments; may be absent
 }
 

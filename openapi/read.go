@@ -32,6 +32,9 @@ type Options struct {
 	// TrustAttributes takes a document's word that an action is less dangerous
 	// than its HTTP method says. It is for documents that the operator wrote.
 	TrustAttributes bool
+	// Secrets are the names of those that the operator has for the plugin, which
+	// x-action can put into requests.
+	Secrets []string
 	// BaseURL is where the plugin's API is, as far as the operator says. A server
 	// of a path or an operation counts where it is below. "": the document's
 	// first server, on the host that the document came from.

@@ -58,6 +58,8 @@ func (s *slot) value() (v Value, filled bool) {
 		return Value{Fixed: rawJSON(value(s.fixed))}, true
 	case s.query != nil:
 		return Value{Query: s.query}, true
+	case s.secret != "":
+		return Value{Secret: s.secret}, true
 	case s.known != "":
 		return Value{Known: s.known}, true
 	case s.hidden && s.defaultValue != nil:

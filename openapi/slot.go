@@ -30,6 +30,7 @@ type slot struct {
 	hidden       bool
 	fixed        *yaml.Node
 	query        *Query
+	secret       string
 	known        Known
 	omit         [][]string // members that are slots of their own
 	demanding    bool       // without them, it still requires some
@@ -37,7 +38,7 @@ type slot struct {
 }
 
 // set tells whether x-action says what fills the slot, whatever the arguments.
-func (s *slot) set() bool { return s.fixed != nil || s.query != nil || s.known != "" }
+func (s *slot) set() bool { return s.fixed != nil || s.query != nil || s.secret != "" || s.known != "" }
 
 // shown tells whether a caller sees the slot as an argument.
 func (s *slot) shown() bool { return !s.hidden && !s.set() }

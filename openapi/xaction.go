@@ -1,8 +1,10 @@
 package openapi
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -23,6 +25,7 @@ type xAction struct {
 	only        []*yaml.Node // nil: everything is shown
 	fixed       []xAssignment
 	request     []xAssignment
+	secrets     []xAssignment // names of the operator's secrets
 	selects     *Query
 	progress    *Query
 	mcp         bool
@@ -51,12 +54,13 @@ type xInput struct {
 	required     *bool
 }
 
-// xAssignment is one entry of "fixed" (value) or "request" (query), or a target
-// that "output" names.
+// xAssignment is one entry of "fixed" (value), "request" (query) or "secrets"
+// (name), or a target that "output" names.
 type xAssignment struct {
 	target target
 	node   *yaml.Node
 	query  *Query
+	secret string
 	known  Known
 }
 
@@ -135,6 +139,7 @@ func (r *reader) xAction(n *yaml.Node) (*xAction, bool) {
 		"only":        namesInto(&x.only),
 		"fixed":       nested(func(v *yaml.Node) bool { return r.xAssignments(&x.fixed, v, "fixed") }),
 		"request":     nested(func(v *yaml.Node) bool { return r.xAssignments(&x.request, v, "request") }),
+		"secrets":     nested(func(v *yaml.Node) bool { return r.xAssignments(&x.secrets, v, "secrets") }),
 		"output":      nested(func(v *yaml.Node) bool { return r.xOutput(x, v) }),
 		"examples":    nested(func(v *yaml.Node) bool { return r.xExamples(x, v) }),
 		"tags":        stringsInto(&x.tags),
@@ -200,6 +205,9 @@ func (r *reader) xAssignments(into *[]xAssignment, n *yaml.Node, field string) b
 		if a.target, err = parseTarget(k.Value); err == nil && field == "request" {
 			a.query, err = compileNode(v)
 		}
+		if err == nil && field == "secrets" {
+			a.secret, err = r.secret(v)
+		}
 		if err != nil {
 			r.report(SeverityError, "x-action-invalid", k, fmt.Sprintf("x-action.%s: %v", field, err), "")
 			ok = false
@@ -207,6 +215,18 @@ func (r *reader) xAssignments(into *[]xAssignment, n *yaml.Node, field string) b
 		*into = append(*into, a)
 	}
 	return ok
+}
+
+// secret is the name of a secret that the operator has for this plugin: no
+// document gets at any other.
+func (r *reader) secret(n *yaml.Node) (string, error) {
+	if !isString(n) {
+		return "", errors.New("expected the name of a secret")
+	}
+	if !slices.Contains(r.opts.Secrets, n.Value) {
+		return "", fmt.Errorf("the plugin's config has no secret %q", n.Value)
+	}
+	return n.Value, nil
 }
 
 func (r *reader) xExamples(x *xAction, n *yaml.Node) bool {

@@ -263,6 +263,8 @@ func TestActionSchemaRefuses(t *testing.T) {
 		"unknown attribute": `{"attributes": {"readonly": true}}`,
 		"unknown target":    `{"fixed": {"form.a": 1}}`,
 		"no member":         `{"fixed": {"body.": 1}}`,
+		"secret in a path":  `{"secrets": {"path.id": "token"}}`,
+		"secret's value":    `{"secrets": {"body.token": {"env": "TOKEN"}}}`,
 		"jq not text":       `{"request": {"query.a": 1}}`,
 		"argument text":     `{"input": {"a": "query.a"}}`,
 		"argument key":      `{"input": {"a": {"from": "query.a"}}}`,
@@ -278,7 +280,7 @@ func TestActionSchemaRefuses(t *testing.T) {
 			t.Errorf("%s: %s is accepted", name, text)
 		}
 	}
-	for _, text := range []string{`true`, `{}`, `[{"name": "a"}, {"name": "b"}]`, `{"timeout": "1m30s", "fixed": {"body": {}, "header.X-A": "b", "body.a.b": null}}`} {
+	for _, text := range []string{`true`, `{}`, `[{"name": "a"}, {"name": "b"}]`, `{"timeout": "1m30s", "fixed": {"body": {}, "header.X-A": "b", "body.a.b": null}, "secrets": {"body.token": "token"}}`} {
 		value, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 		if err != nil {
 			t.Fatal(err)

@@ -15,13 +15,15 @@ import (
 	"github.com/stagedoor/stagedoor/openapi"
 )
 
-// where says which actions are meant: those of a config, of one document, or
-// the tools of a running server.
+// where says which actions are meant: those of a config, of one document, of a
+// running gateway or a plugin of Backstage, or the tools of an MCP server.
 type where struct {
 	config  string
 	spec    string
 	baseURL string
 	url     string
+	// tokenEnv is the variable of the environment that has the bearer token for url.
+	tokenEnv string
 }
 
 // id lets the only plugin of a single document go unnamed.
@@ -44,13 +46,17 @@ func (p *program) actions() *cobra.Command {
 	flags.StringVarP(&w.config, "config", "c", "config.yaml", "config `file`")
 	flags.StringVar(&w.spec, "spec", "", "one OpenAPI `document` (file, glob or URL) instead of a config: all its operations, as plugin:name with plugin \"spec\"")
 	flags.StringVar(&w.baseURL, "base-url", "", "`URL` that the document's paths are below (with --spec)")
-	flags.StringVar(&w.url, "url", "", "`URL` of a running MCP server, for example http://127.0.0.1:8080/mcp/catalog, instead of a config")
+	flags.StringVar(&w.url, "url", "", "`URL` instead of a config: of a running gateway (http://127.0.0.1:8080), a plugin of Backstage (…/api/catalog), or an MCP server (…/mcp/catalog)")
+	flags.StringVar(&w.tokenEnv, "token-env", "", "`NAME` of the environment variable with the bearer token for --url")
 	cmd.MarkFlagsMutuallyExclusive("spec", "url")
 	cmd.MarkFlagsMutuallyExclusive("config", "spec")
 	cmd.MarkFlagsMutuallyExclusive("config", "url")
 	cmd.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if w.baseURL != "" && w.spec == "" {
 			return errors.New("--base-url goes with --spec")
+		}
+		if w.tokenEnv != "" && w.url == "" {
+			return errors.New("--token-env goes with --url")
 		}
 		return nil
 	}
@@ -83,7 +89,7 @@ func (p *program) actionsList(w *where) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List actions",
-		Example: "  stagedoor actions list --config config.yaml\n  stagedoor actions list --spec openapi.yaml --base-url https://billing.internal",
+		Example: "  stagedoor actions list --config config.yaml\n  stagedoor actions list --spec openapi.yaml --base-url https://billing.internal\n  stagedoor actions list --url https://backstage.example.com/api/catalog --token-env BACKSTAGE_TOKEN",
 		Args:    cobra.NoArgs,
 	}
 	asJSON := jsonFlag(cmd)
@@ -120,7 +126,11 @@ func attributeWords(a openapi.Attributes) string {
 
 func (p *program) views(ctx context.Context, w *where) ([]actionView, error) {
 	if w.url != "" {
-		return p.remote(w.url).list(ctx)
+		server, err := p.asked(w)
+		if err != nil {
+			return nil, err
+		}
+		return server.list(ctx)
 	}
 	g, err := p.gatewayOf(ctx, w, gateway.Offline())
 	if err != nil {
@@ -183,7 +193,11 @@ func (p *program) actionsShow(w *where) *cobra.Command {
 
 func (p *program) view(ctx context.Context, w *where, id string) (actionView, error) {
 	if w.url != "" {
-		return p.remote(w.url).find(ctx, id)
+		server, err := p.asked(w)
+		if err != nil {
+			return actionView{}, err
+		}
+		return server.find(ctx, id)
 	}
 	g, err := p.gatewayOf(ctx, w, gateway.Offline())
 	if err != nil {

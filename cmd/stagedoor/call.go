@@ -43,7 +43,11 @@ func (p *program) actionsCall(w *where) *cobra.Command {
 			return err
 		}
 		if w.url != "" {
-			result, err := p.remote(w.url).call(cmd.Context(), args[0], arguments)
+			server, err := p.asked(w)
+			if err != nil {
+				return err
+			}
+			result, err := server.call(cmd.Context(), args[0], arguments)
 			if err != nil {
 				return err
 			}

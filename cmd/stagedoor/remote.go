@@ -20,6 +20,7 @@ import (
 // remote is a running MCP server, spoken to without a session (2026-07-28).
 type remote struct {
 	url     string
+	token   string // bearer token; "": none
 	http    *http.Client
 	confirm func(question string) (bool, error) // asks the user; nil where there is none
 }
@@ -196,6 +197,9 @@ func (r *remote) ask(ctx context.Context, method string, more http.Header, param
 	req.Header.Set("Accept", "application/json, text/event-stream")
 	req.Header.Set("MCP-Protocol-Version", protocolVersion)
 	req.Header.Set("Mcp-Method", method)
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
 	resp, err := r.http.Do(req)
 	if err != nil {
 		return fmt.Errorf("server: %w", err)

@@ -32,7 +32,7 @@ func TestRemoteResults(t *testing.T) {
 			for flag, want := range map[string]string{"": tt.out, "--json": tt.json} {
 				var out, note bytes.Buffer
 				p := &program{stdin: strings.NewReader(""), stdout: &out, stderr: &note, environ: []string{}}
-				args := strings.Fields("actions call p:x --url " + server.URL + " " + flag)
+				args := strings.Fields("actions call p:x --url " + server.URL + "/mcp/p " + flag)
 				if code := p.run(t.Context(), args); code != 0 || out.String() != want || note.String() != tt.note {
 					t.Errorf("%s: exit %d, %q, %q", flag, code, out.String(), note.String())
 				}

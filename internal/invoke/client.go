@@ -16,6 +16,8 @@ import (
 
 // Options of a [Client].
 type Options struct {
+	// Name is the plugin's, for messages; empty: it is called "the plugin".
+	Name string
 	// BaseURL is the plugin's, an absolute http or https URL; a path in it is
 	// a prefix of every action's path.
 	BaseURL string
@@ -28,19 +30,40 @@ type Options struct {
 	// Credentials gives the headers that prove who calls, for each request
 	// anew; nil: none. Their values never appear in results or errors.
 	Credentials func() (http.Header, error)
-	UserAgent   string
+	// Secrets gives the operator's secrets by name, for requests that carry
+	// some, for each call anew; nil: none. Their values never appear either.
+	Secrets   func() (map[string]string, error)
+	UserAgent string
+	// Concurrency bounds the calls under way at once; 0 means 256. More wait
+	// for up to a second.
+	Concurrency int
+	// Retry has calls of idempotent actions tried again that got no connection,
+	// or 502, 503, 504, or 429 with Retry-After.
+	Retry bool
+	// Breaker has a plugin that keeps failing left alone for a while.
+	Breaker bool
 }
 
-// Client calls the actions of one plugin. It is safe for concurrent use.
+// Client calls the actions of one plugin, and knows how that does. It is safe
+// for concurrent use.
 type Client struct {
+	name        string
 	base        *url.URL
 	transport   http.RoundTripper
 	timeout     time.Duration
 	maxResponse int64
 	credentials func() (http.Header, error)
+	reveal      func() (map[string]string, error)
 	userAgent   string
 	inner       *regexp.Regexp          // the plugin's host anywhere
-	known       atomic.Pointer[secrets] // of the credentials last used
+	known       atomic.Pointer[secrets] // of the credentials and secrets last used
+
+	retries                  bool
+	places                   *places
+	standing                 standing
+	budget                   budget
+	retried                  retried
+	refusedBusy, refusedOpen atomic.Uint64
 }
 
 // New makes a client, or says what is wrong with the base URL.
@@ -53,8 +76,13 @@ func New(o Options) (*Client, error) {
 		return nil, errors.New("base URL: credentials do not belong in a URL; give them under auth")
 	}
 	c := &Client{
+		name: "the plugin", places: newPlaces(o.Concurrency), standing: standing{breaks: o.Breaker}, retries: o.Retry,
 		base: base, transport: o.Transport, timeout: o.Timeout, maxResponse: o.MaxResponse,
-		credentials: o.Credentials, userAgent: o.UserAgent, inner: innerName(base),
+		credentials: o.Credentials, reveal: o.Secrets, userAgent: o.UserAgent, inner: innerName(base),
+	}
+	c.budget.tenths.Store(fullBudget)
+	if o.Name != "" {
+		c.name = "plugin " + o.Name
 	}
 	if c.transport == nil {
 		c.transport = newPool()
@@ -64,6 +92,10 @@ func New(o Options) (*Client, error) {
 	}
 	if c.maxResponse <= 0 {
 		c.maxResponse = 1 << 20
+	}
+	if c.reveal == nil {
+		none := map[string]string{}
+		c.reveal = func() (map[string]string, error) { return none, nil }
 	}
 	if c.userAgent == "" {
 		c.userAgent = "stagedoor"
@@ -93,6 +125,10 @@ func (c *Client) Close() {
 	}
 }
 
+// errSpent is the cause of a call's end whose own time is up, and not its
+// caller's.
+var errSpent = errors.New("the time for the call is up")
+
 // Invoke calls an action with arguments that fit its input schema. The error
 // is always an *Error.
 func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[string]any) (*Result, error) {
@@ -100,49 +136,129 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 	if a.Timeout > 0 {
 		timeout = a.Timeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errSpent)
 	defer cancel()
-	req, err := c.Request(ctx, a, arguments)
+	revealed, err := c.revealed()
 	if err != nil {
 		return nil, err
 	}
-	hidden, err := c.authorize(req)
+	req, err := c.request(ctx, a, arguments, revealed)
 	if err != nil {
 		return nil, err
 	}
+	hidden, err := c.authorize(req, revealed)
+	if err != nil {
+		return nil, err
+	}
+	if e := c.enter(ctx); e != nil {
+		return nil, e
+	}
+	defer c.places.leave()
+	result, e := c.persist(ctx, a, req, func(req *http.Request) (*Result, *Error) {
+		return c.try(ctx, a, arguments, req, hidden, timeout)
+	})
+	if e != nil {
+		return nil, e
+	}
+	return result, nil
+}
+
+// persist tries a request, again where that is allowed and of use, until its
+// plugin is left alone.
+func (c *Client) persist(ctx context.Context, a *openapi.Action, req *http.Request, try func(*http.Request) (*Result, *Error)) (*Result, *Error) {
+	var last *Error
+	for tries := 1; ; tries++ {
+		probe, refused := c.standing.admit()
+		if refused != nil && last == nil {
+			return nil, c.leftAlone(refused)
+		}
+		if refused != nil {
+			return nil, last
+		}
+		began := time.Now()
+		result, e := try(req)
+		c.judge(e, began, probe)
+		if tries > 1 {
+			c.retried.count(e)
+		}
+		if e == nil {
+			return result, nil
+		}
+		if tries > 1 {
+			e.Message += fmt.Sprintf("; it was tried %d times", tries)
+		}
+		if !c.again(ctx, a, tries, e) {
+			return nil, e
+		}
+		var err error
+		if req, err = anew(req); err != nil {
+			return nil, e
+		}
+		last = e
+	}
+}
+
+// try sends a request once and has the answer read.
+func (c *Client) try(
+	ctx context.Context, a *openapi.Action, arguments map[string]any, req *http.Request, hidden *secrets, timeout time.Duration,
+) (*Result, *Error) {
 	// Not http.Client: a redirect would take credentials and arguments elsewhere.
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return nil, unreachable(ctx, timeout, err)
+		e := c.unanswered(ctx, timeout, err)
+		e.passing = e.verdict == down && isConnection(err)
+		return nil, e
 	}
 	defer resp.Body.Close()
 	result, err := c.answer(ctx, a, arguments, resp, hidden)
 	var known *Error
-	if err != nil && !errors.As(err, &known) {
-		return nil, unreachable(ctx, timeout, err)
+	switch {
+	case err == nil:
+		return result, nil
+	case errors.As(err, &known):
+		return nil, known
 	}
-	return result, err
+	return nil, c.unanswered(ctx, timeout, err)
 }
 
-// authorize adds the gateway's credentials and gives what of them must not be
-// seen.
-func (c *Client) authorize(req *http.Request) (*secrets, error) {
-	if c.credentials == nil {
-		return nil, nil
-	}
-	header, err := c.credentials()
-	if err != nil {
-		return nil, &Error{Kind: Unavailable, Message: "the gateway has no credentials for this plugin", Err: err}
+// authorize adds the gateway's credentials and gives what of them, and of the
+// operator's secrets, must not be seen.
+func (c *Client) authorize(req *http.Request, revealed map[string]string) (*secrets, error) {
+	var header http.Header
+	if c.credentials != nil {
+		var err error
+		if header, err = c.credentials(); err != nil {
+			return nil, noCredentials(err)
+		}
 	}
 	for name, values := range header {
 		req.Header[name] = values
 	}
+	if len(header)+len(revealed) == 0 {
+		return nil, nil
+	}
 	known := c.known.Load()
-	if !known.are(header) {
-		known = newSecrets(header)
+	if !known.are(header, revealed) {
+		known = newSecrets(header, revealed)
 		c.known.Store(known)
 	}
 	return known, nil
+}
+
+// revealed are the operator's secrets for this call; never nil.
+func (c *Client) revealed() (map[string]string, error) {
+	values, err := c.reveal()
+	switch {
+	case err != nil:
+		return nil, noCredentials(err)
+	case values == nil:
+		values = map[string]string{}
+	}
+	return values, nil
+}
+
+func noCredentials(err error) *Error {
+	return &Error{Kind: Unavailable, Message: "the gateway has no credentials for this plugin", Err: err}
 }
 
 // Masked replaces the values of credentials, for showing a request.
@@ -157,15 +273,20 @@ func (c *Client) Masked(req *http.Request) error {
 	return err
 }
 
-// unreachable classifies a call that got no answer.
-func unreachable(ctx context.Context, timeout time.Duration, err error) *Error {
-	switch {
+// unanswered classifies a call that got no answer, or not all of one.
+func (c *Client) unanswered(ctx context.Context, timeout time.Duration, err error) *Error {
+	switch spent := errors.Is(context.Cause(ctx), errSpent); {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &Error{Kind: Timeout, Message: fmt.Sprintf("the plugin did not answer within %v", timeout), Err: err}
+		e := &Error{Kind: Timeout, Message: fmt.Sprintf("%s did not answer within %v", c.name, timeout), Err: err, verdict: unknown}
+		if spent {
+			e.verdict, e.reason = down, "it did not answer in time"
+		}
+		return e
 	case errors.Is(ctx.Err(), context.Canceled):
-		return &Error{Kind: Cancelled, Message: "the call was cancelled", Err: err}
+		return &Error{Kind: Cancelled, Message: "the call was cancelled", Err: err, verdict: unknown}
 	}
-	return &Error{Kind: Unavailable, Message: "the plugin cannot be reached", Err: err}
+	reason := reasonOf(err)
+	return &Error{Kind: Unavailable, Message: c.name + " cannot be reached (" + reason + ")", Err: err, verdict: down, reason: reason}
 }
 
 func internal(err error) *Error {

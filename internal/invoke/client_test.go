@@ -78,20 +78,23 @@ func TestFaults(t *testing.T) {
 		kind    Kind
 		want    string
 	}{
-		"backstage":     {reply(404, "application/json", `{"error":{"name":"NotFoundError","message":"no entity x","stack":"at /srv/app.js"},"response":{"statusCode":404}}`), Rejected, "HTTP 404 Not Found: NotFoundError: no entity x"},
-		"problem":       {reply(422, "application/problem+json", `{"type":"about:blank","title":"Invalid","detail":"size is wrong","errors":[{"field":"size"}]}`), Rejected, `HTTP 422 Unprocessable Entity: Invalid: size is wrong: [{"field":"size"}]`},
-		"oauth":         {reply(400, "application/json", `{"error":"invalid_request","error_description":"x missing"}`), Rejected, "HTTP 400 Bad Request: invalid_request: x missing"},
-		"other json":    {reply(400, "application/json", `{"fields":{"a":"bad"},"stack":"at /srv"}`), Rejected, `HTTP 400 Bad Request: {"fields":{"a":"bad"}}`},
-		"text":          {reply(409, "text/plain", "already there"), Rejected, "HTTP 409 Conflict: already there"},
-		"html":          {reply(403, "text/html", "<html>forbidden by proxy-17.internal"), Rejected, "HTTP 403 Forbidden"},
-		"binary":        {reply(400, "application/octet-stream", "\xff\xfe"), Rejected, "HTTP 400 Bad Request"},
-		"echoed basic":  {reply(400, "text/plain", "bad password "+secret), Rejected, "HTTP 400 Bad Request: bad password [redacted]"},
-		"echoed secret": {reply(400, "application/json", `{"message":"bad token `+secret+`"}`), Rejected, "HTTP 400 Bad Request: bad token [redacted]"},
-		"unauthorized":  {reply(401, "application/json", `{"message":"token `+secret+` expired"}`), Unavailable, "the plugin does not accept the gateway's credentials (HTTP 401)"},
-		"server error":  {reply(500, "application/json", `{"message":"db password is hunter2"}`), Unavailable, "the plugin failed (HTTP 500)"},
-		"unavailable":   {reply(503, "text/plain", "try later"), Unavailable, "the plugin failed (HTTP 503)"},
-		"not json":      {reply(200, "application/json", `{"a":`), Unavailable, "the plugin's answer is not the JSON that it says it is"},
-		"too large":     {reply(200, "application/json", `"`+strings.Repeat("x", 2000)+`"`), TooLarge, "the answer is larger than 1000 bytes"},
+		"backstage": {reply(404, "application/json", `{"error":{"name":"NotFoundError","message":"no entity x","stack":"at /srv/app.js"},"response":{"statusCode":404}}`), Rejected, "HTTP 404 Not Found: NotFoundError: no entity x"},
+		"backstage zod": {reply(400, "application/json; charset=utf-8", `{"error":{"name":"InputError","message":"Invalid input to action \"x:y\"; caused by [\n {\"code\": \"invalid_type\"}\n]","cause":{"name":"ZodError","message":"[\n {\"code\": \"invalid_type\"}\n]","issues":[{"code":"invalid_type","expected":"string","received":"number","path":["kind"],"message":"Expected string, received number"},{"code":"invalid_type","path":["tags",0],"message":"Required"}]}},"request":{"method":"POST","url":"/z"},"response":{"statusCode":400}}`), Rejected,
+			`HTTP 400 Bad Request: InputError: Invalid input to action "x:y": invalid_type: Expected string, received number (path ["kind"]); invalid_type: Required (path ["tags",0])`},
+		"caused by another": {reply(409, "application/json", `{"error":{"name":"ConflictError","message":"taken; caused by Error: x","cause":{"name":"Error","message":"x"}}}`), Rejected, "HTTP 409 Conflict: ConflictError: taken; caused by Error: x"},
+		"problem":           {reply(422, "application/problem+json", `{"type":"about:blank","title":"Invalid","detail":"size is wrong","errors":[{"field":"size"}]}`), Rejected, `HTTP 422 Unprocessable Entity: Invalid: size is wrong: [{"field":"size"}]`},
+		"oauth":             {reply(400, "application/json", `{"error":"invalid_request","error_description":"x missing"}`), Rejected, "HTTP 400 Bad Request: invalid_request: x missing"},
+		"other json":        {reply(400, "application/json", `{"fields":{"a":"bad"},"stack":"at /srv"}`), Rejected, `HTTP 400 Bad Request: {"fields":{"a":"bad"}}`},
+		"text":              {reply(409, "text/plain", "already there"), Rejected, "HTTP 409 Conflict: already there"},
+		"html":              {reply(403, "text/html", "<html>forbidden by proxy-17.internal"), Rejected, "HTTP 403 Forbidden"},
+		"binary":            {reply(400, "application/octet-stream", "\xff\xfe"), Rejected, "HTTP 400 Bad Request"},
+		"echoed basic":      {reply(400, "text/plain", "bad password "+secret), Rejected, "HTTP 400 Bad Request: bad password [redacted]"},
+		"echoed secret":     {reply(400, "application/json", `{"message":"bad token `+secret+`"}`), Rejected, "HTTP 400 Bad Request: bad token [redacted]"},
+		"unauthorized":      {reply(401, "application/json", `{"message":"token `+secret+` expired"}`), Unavailable, "the plugin does not accept the gateway's credentials (HTTP 401)"},
+		"server error":      {reply(500, "application/json", `{"message":"db password is hunter2"}`), Unavailable, "the plugin failed (HTTP 500)"},
+		"unavailable":       {reply(503, "text/plain", "try later"), Unavailable, "the plugin failed (HTTP 503)"},
+		"not json":          {reply(200, "application/json", `{"a":`), Unavailable, "the plugin's answer is not the JSON that it says it is"},
+		"too large":         {reply(200, "application/json", `"`+strings.Repeat("x", 2000)+`"`), TooLarge, "the answer is larger than 1000 bytes"},
 		"large and long": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "5000")
 			_, _ = w.Write(make([]byte, 5000))

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/stagedoor/stagedoor/internal/retryafter"
 )
 
 // maxFaultText bounds what a plugin's error says to a model.
@@ -19,6 +21,7 @@ const maxFaultText = 2000
 func (c *Client) fault(header http.Header, in *answer) *Error {
 	status := in.status
 	e := &Error{Kind: Unavailable, Status: status, Headers: in.headers, Err: fmt.Errorf("answer: %.500q", in.body)}
+	e.luck(header)
 	if status < 400 || status >= 500 || status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired {
 		e.Headers = slices.DeleteFunc(e.Headers, func(h Header) bool { return h.Name != "retry-after" && !strings.Contains(h.Name, "rate") })
 	}
@@ -41,6 +44,16 @@ func (c *Client) fault(header http.Header, in *answer) *Error {
 		e.Message += "; " + again
 	}
 	return e
+}
+
+// luck says of a fault whether the plugin is down, and whether the same call may
+// have better luck: of 429 only where the plugin says when.
+func (e *Error) luck(header http.Header) {
+	if e.reason = downBy(e.Status); e.reason != "" {
+		e.verdict = down
+	}
+	wait, said := retryafter.Parse(header.Get("Retry-After"), time.Now())
+	e.wait, e.passing = wait, e.verdict == down || said && e.Status == http.StatusTooManyRequests
 }
 
 // faultText finds the sentence in an error body: Backstage's {error:{name,
@@ -91,6 +104,18 @@ func sentence(object map[string]any) string {
 		if text, err := marshal(object[name]); err == nil && object[name] != nil {
 			message += ": " + string(text)
 		}
+	}
+	return withCause(message, object["cause"])
+}
+
+// withCause words the cause of a Backstage error (@backstage/errors), which the
+// message ends with: Zod's is a list of issues as JSON.
+func withCause(message string, v any) string {
+	cause, _ := v.(map[string]any)
+	text, _ := cause["message"].(string)
+	issues := list(cause["issues"])
+	if before, found := strings.CutSuffix(message, "; caused by "+text); found && issues != "" {
+		return before + ": " + issues
 	}
 	return message
 }

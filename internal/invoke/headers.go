@@ -6,9 +6,10 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/stagedoor/stagedoor/internal/retryafter"
 )
 
 // Header is a header of the plugin's answer that a caller can act on.
@@ -139,19 +140,11 @@ func (c *Client) discreet(text string) string {
 	return c.inner.ReplaceAllString(text, "${1}[plugin]")
 }
 
-// retryAfter words a Retry-After header (RFC 9110 §10.2.3): seconds or a date.
+// retryAfter words a Retry-After header, "" where that says nothing of use.
 func retryAfter(header http.Header, now time.Time) string {
-	value := header.Get("Retry-After")
-	seconds, err := strconv.Atoi(value)
-	if err != nil {
-		at, err := http.ParseTime(value)
-		if err != nil {
-			return ""
-		}
-		seconds = int(at.Sub(now).Round(time.Second) / time.Second)
-	}
-	if seconds <= 0 || seconds > 365*24*3600 {
+	wait, ok := retryafter.Parse(header.Get("Retry-After"), now)
+	if wait = wait.Round(time.Second); !ok || wait <= 0 || wait >= retryafter.Most {
 		return ""
 	}
-	return "try again in " + (time.Duration(seconds) * time.Second).String()
+	return "try again in " + wait.String()
 }

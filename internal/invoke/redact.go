@@ -18,26 +18,30 @@ const redacted = "[redacted]"
 // shorter stands there by chance.
 const minSecret = 6
 
-// secrets is what must not be seen of the gateway's credentials: a plugin that
-// echoes its request would tell them. A nil one has nothing to hide.
+// secrets is what must not be seen of the gateway's credentials and the
+// operator's secrets: a plugin that echoes its request would tell them. A nil one
+// has nothing to hide.
 type secrets struct {
-	header http.Header // what it was made of
-	forms  []string    // that an answer may have them in, the longest first
+	header   http.Header       // what it was made of,
+	revealed map[string]string // and the operator's by name
+	forms    []string          // that an answer may have them in, the longest first
 }
 
-// newSecrets prepares the forms of a header's values: as they are, in JSON,
-// and percent-encoded.
-func newSecrets(header http.Header) *secrets {
-	s := &secrets{header: header.Clone()}
+// newSecrets prepares the forms of a header's values and of the operator's
+// secrets: as they are, in JSON, and percent-encoded.
+func newSecrets(header http.Header, revealed map[string]string) *secrets {
+	s := &secrets{header: header.Clone(), revealed: maps.Clone(revealed)}
+	hidden := slices.Collect(maps.Values(revealed))
 	for _, values := range header {
 		for _, value := range values {
-			for _, secret := range secretsOf(value) {
-				if len(secret) >= minSecret {
-					s.forms = append(s.forms, secret)
-					s.forms = append(s.forms, jsonForms(secret)...)
-					s.forms = append(s.forms, percentForms(secret)...)
-				}
-			}
+			hidden = append(hidden, secretsOf(value)...)
+		}
+	}
+	for _, secret := range hidden {
+		if len(secret) >= minSecret {
+			s.forms = append(s.forms, secret)
+			s.forms = append(s.forms, jsonForms(secret)...)
+			s.forms = append(s.forms, percentForms(secret)...)
 		}
 	}
 	slices.SortFunc(s.forms, func(a, b string) int {
@@ -93,9 +97,9 @@ func percentForms(s string) (forms []string) {
 	return forms
 }
 
-// are tells whether these are the secrets of the header.
-func (s *secrets) are(header http.Header) bool {
-	return s != nil && maps.EqualFunc(s.header, header, slices.Equal)
+// are tells whether these are the secrets of the header and the operator's.
+func (s *secrets) are(header http.Header, revealed map[string]string) bool {
+	return s != nil && maps.EqualFunc(s.header, header, slices.Equal) && maps.Equal(s.revealed, revealed)
 }
 
 // longest is the length of the longest form in bytes.

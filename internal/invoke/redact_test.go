@@ -33,13 +33,13 @@ func TestRedactedJSON(t *testing.T) {
 // TestRedactedForms: a secret is none the less told where it is escaped.
 func TestRedactedForms(t *testing.T) {
 	const key = "s3cr/t+k y==é"
-	hidden := newSecrets(http.Header{"Authorization": {"Bearer " + key}})
+	hidden := newSecrets(http.Header{"Authorization": {"Bearer " + key}}, nil)
 	for _, form := range []string{key, "Bearer " + key, url.QueryEscape(key), url.PathEscape(key), strings.ToLower(url.QueryEscape(key)), `s3cr\/t+k y==é`} {
 		if got := hidden.redactText("/x?k=" + form + "&l=1"); strings.TrimSuffix(strings.Replace(got, "Bearer ", "", 1), "&l=1") != "/x?k=[redacted]" {
 			t.Errorf("%s became %s", form, got)
 		}
 	}
-	if got := newSecrets(http.Header{"A": {"secret1"}, "B": {"secret12"}}).redactText("secret12 secret1"); got != "[redacted] [redacted]" {
+	if got := newSecrets(http.Header{"A": {"secret1"}, "B": {"secret12"}}, nil).redactText("secret12 secret1"); got != "[redacted] [redacted]" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -49,7 +49,7 @@ func TestSecretsAreLearnt(t *testing.T) {
 	key := "first-key"
 	c := newClient(t, Options{Credentials: func() (http.Header, error) { return http.Header{"X-Key": {key}}, nil }})
 	for _, key = range []string{"first-key", "first-key", "other-key"} {
-		hidden, err := c.authorize(&http.Request{Header: http.Header{}})
+		hidden, err := c.authorize(&http.Request{Header: http.Header{}}, nil)
 		if err != nil || hidden.redactText(key) != redacted {
 			t.Errorf("%s is seen: %v", key, err)
 		}
@@ -61,7 +61,7 @@ func FuzzRedactJSON(f *testing.F) {
 	f.Add(`{"pin":12345678,"a\u0031":"12345678\n"}`, "12345678")
 	f.Add(`["\nabcdef","a\":\"bcd"]`, `a":"bcd`)
 	f.Fuzz(func(t *testing.T, text, key string) {
-		hidden := newSecrets(http.Header{"X-Key": {key}})
+		hidden := newSecrets(http.Header{"X-Key": {key}}, nil)
 		out := hidden.redactJSON([]byte(text))
 		if json.Valid([]byte(text)) && !json.Valid(out) {
 			t.Errorf("%q without %q became %q", text, key, out)

@@ -17,9 +17,14 @@ import (
 )
 
 // Request builds the HTTP request of an action from arguments that fit its
-// input schema. It is exactly what Invoke sends, save for credentials.
+// input schema. It is exactly what Invoke sends, save for credentials and secrets.
 func (c *Client) Request(ctx context.Context, a *openapi.Action, arguments map[string]any) (*http.Request, error) {
-	b := &requestBuilder{ctx: ctx, plan: &a.Request, arguments: withDefaults(arguments, a.Request.Defaults)}
+	return c.request(ctx, a, arguments, nil)
+}
+
+// request has the secrets of the operator, or with nil something in their place.
+func (c *Client) request(ctx context.Context, a *openapi.Action, arguments map[string]any, revealed map[string]string) (*http.Request, error) {
+	b := &requestBuilder{ctx: ctx, plan: &a.Request, revealed: revealed, arguments: withDefaults(arguments, a.Request.Defaults)}
 	path := b.path()
 	query, header := b.parameters()
 	body, contentType := b.body()
@@ -78,6 +83,7 @@ type requestBuilder struct {
 	ctx       context.Context
 	plan      *openapi.RequestPlan
 	arguments map[string]any
+	revealed  map[string]string // by name; nil: they are not to be seen
 	err       error
 }
 
@@ -111,12 +117,27 @@ func (b *requestBuilder) value(v openapi.Value) (value any, ok bool) {
 		}
 		return value, err == nil && value != nil
 	}
+	if v.Secret != "" {
+		return b.secret(v.Secret)
+	}
 	if v.Known != "" {
 		value = b.known(v.Known)
 		return value, value != nil
 	}
 	value, ok = b.arguments[v.Argument]
 	return value, ok
+}
+
+// secret is the operator's of that name.
+func (b *requestBuilder) secret(name string) (value any, ok bool) {
+	if b.revealed == nil {
+		return redacted, true
+	}
+	text, ok := b.revealed[name]
+	if !ok {
+		b.err = noCredentials(fmt.Errorf("secret %q is not in the plugin's config", name))
+	}
+	return text, ok
 }
 
 // known is what the call's context has beside the arguments; nil: nothing.

@@ -3,6 +3,7 @@ package invoke
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 )
 
 // Result is what an action gave back. Exactly one of JSON, Text, Binary and MCP
@@ -69,7 +70,21 @@ type Error struct {
 	Message string
 	Headers []Header // of the answer, as in [Result]
 	Err     error
+
+	verdict verdict       // on the plugin
+	reason  string        // of a verdict that it is down
+	passing bool          // the same call may have better luck,
+	wait    time.Duration // not before that
 }
+
+// verdict is what a call that failed says of its plugin.
+type verdict int
+
+const (
+	there   verdict = iota // it answered, whatever it said
+	down                   // it did not, or had somebody before it say so
+	unknown                // the caller gave up
+)
 
 // Error gives the log's view: kind, message and cause.
 func (e *Error) Error() string {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 
 	mcpgo "github.com/mark3labs/mcp-go/server"
@@ -88,11 +89,11 @@ func stockTransport(b *testing.B, h *Handler) http.Handler {
 
 func BenchmarkToolsList(b *testing.B) {
 	h := benchHandler(b)
-	big := registry.Server{Name: "big"}
+	big := &registry.Server{Name: "big"}
 	for i := range 1000 {
 		big.Tools = append(big.Tools, registry.Tool{Name: fmt.Sprintf("tool_%d", i), Action: action("echo", ownersSchema)})
 	}
-	if err := h.SetServers([]registry.Server{big}); err != nil {
+	if err := h.SetServers([]*registry.Server{big}); err != nil {
 		b.Fatal(err)
 	}
 	session := startSession(b, h, "/mcp/big", "2025-11-25", "")
@@ -101,5 +102,25 @@ func BenchmarkToolsList(b *testing.B) {
 	for b.Loop() {
 		r.Body = io.NopCloser(bytes.NewReader([]byte(list)))
 		h.ServeHTTP(discard{http.Header{}}, r)
+	}
+}
+
+// BenchmarkSetServers: of 10,000 tools of a server 50 changed.
+func BenchmarkSetServers(b *testing.B) {
+	h := benchHandler(b)
+	big := &registry.Server{Name: "big", ListPage: 1000}
+	for i := range 10000 {
+		big.Tools = append(big.Tools, registry.Tool{Name: fmt.Sprintf("tool_%05d", i), Action: action("echo", ownersSchema)})
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		next := *big
+		next.Tools = slices.Clone(big.Tools)
+		for j := range 50 {
+			next.Tools[j].Action = action(fmt.Sprint("echo", i), ownersSchema)
+		}
+		if err := h.SetServers([]*registry.Server{&next}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -28,7 +28,7 @@ const (
 	soundFile = `{"type":"resource","resource":{"uri":"stagedoor:///fake/all/b18baaed604af83a","mimeType":"audio/ogg","blob":"T2dnUwA="}}`
 )
 
-func speakers() (speaker, []registry.Server) {
+func speakers() (speaker, []*registry.Server) {
 	said := speaker{
 		"all": {Status: 200, MCP: &invoke.MCP{Content: json.RawMessage("[" + saidText + "," + saidImage + "," + saidSound + "," + saidLink + "]")}},
 		"meta": {Status: 200, MCP: &invoke.MCP{
@@ -41,7 +41,7 @@ func speakers() (speaker, []registry.Server) {
 		"typed":  {Status: 200, MCP: &invoke.MCP{Content: json.RawMessage("[" + saidText + "," + saidImage + "," + saidText + "]")}},
 		"asks":   {Status: 200, MCP: &invoke.MCP{Asks: &invoke.InputRequired{State: "s"}}},
 	}
-	s := registry.Server{Name: "catalog", Version: "1"}
+	s := &registry.Server{Name: "catalog", Version: "1"}
 	for _, name := range []string{"all", "meta", "own", "list", "null", "failed", "typed", "asks"} {
 		output := ""
 		if name == "typed" {
@@ -49,7 +49,7 @@ func speakers() (speaker, []registry.Server) {
 		}
 		s.Tools = append(s.Tools, registry.Tool{Name: name, Action: action(name, output)})
 	}
-	return said, []registry.Server{s}
+	return said, []*registry.Server{s}
 }
 
 // TestPluginsThatSpeakMCP: what they say reaches clients of each revision in a

@@ -109,17 +109,7 @@ func (h *Handler) observe(ctx context.Context, x *exchange, tool, outcome string
 	if err != nil {
 		attributes = append(attributes, slog.String("error", err.Error()))
 	}
-	h.options.Logger.LogAttrs(ctx, levelOf(outcome), "tool call", attributes...)
-}
-
-func levelOf(outcome string) slog.Level {
-	switch invoke.Kind(outcome) {
-	case invoke.Internal:
-		return slog.LevelError
-	case invoke.Unavailable, invoke.Timeout, invoke.TooLarge:
-		return slog.LevelWarn
-	}
-	return slog.LevelInfo
+	h.options.Logger.LogAttrs(ctx, invoke.Level(outcome), "tool call", attributes...)
 }
 
 // argumentsOf gives the arguments object; leaving it out means no arguments.

@@ -279,7 +279,7 @@ func TestReusedID(t *testing.T) {
 
 func TestSetServersIsAllOrNothing(t *testing.T) {
 	h := newTestHandler(t, Options{})
-	for name, servers := range map[string][]registry.Server{
+	for name, servers := range map[string][]*registry.Server{
 		"bad name":      {{Name: "new"}, {Name: "x", Tools: []registry.Tool{{Name: "a b", Action: action("echo", "")}}}},
 		"long name":     {{Name: "x", Tools: []registry.Tool{{Name: strings.Repeat("a", 65), Action: action("echo", "")}}}},
 		"no action":     {{Name: "x", Tools: []registry.Tool{{Name: "a"}}}},
@@ -296,7 +296,7 @@ func TestSetServersIsAllOrNothing(t *testing.T) {
 			t.Errorf("%s: half of it was taken", name)
 		}
 	}
-	if err := h.SetServers([]registry.Server{{Name: "new"}}); err != nil {
+	if err := h.SetServers([]*registry.Server{{Name: "new"}}); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]int{"/mcp/new": 200, "/mcp/catalog": 404} {
@@ -325,7 +325,7 @@ func TestToolsListIsWhatClientsGet(t *testing.T) {
 			t.Errorf("%s: %v\n%s\n%s", s.Name, err, got, want)
 		}
 	}
-	if _, err := ToolsList(registry.Server{Name: "x", Tools: []registry.Tool{{}}}, ""); err == nil {
+	if _, err := ToolsList(&registry.Server{Name: "x", Tools: []registry.Tool{{}}}, ""); err == nil {
 		t.Error("a tool without a name was listed")
 	}
 }
@@ -364,7 +364,7 @@ func TestOpenSchema(t *testing.T) {
 		{`{"type":"object","properties":{"pattern":{"pattern":"x","title":"p"}},"patternProperties":{"^x":{}},"anyOf":[{"pattern":"x"},true],"not":{"pattern":"x"}}`,
 			`{"type":"object","anyOf":[{"type":"object","properties":{"pattern":{"title":"p"}},"anyOf":[{},true]` + rest + `}`, ``},
 	} {
-		built, err := newTool(registry.Tool{Name: "x", Action: action("echo", test.schema)})
+		built, err := newTool(registry.Tool{Name: "x", Action: action("echo", test.schema)}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -376,7 +376,7 @@ func TestOpenSchema(t *testing.T) {
 		}
 		strict := action("echo", test.schema)
 		strict.StrictOutput = true
-		if built, err = newTool(registry.Tool{Name: "x", Action: strict}); err != nil || string(built.defined[modern].RawOutputSchema) != test.schema {
+		if built, err = newTool(registry.Tool{Name: "x", Action: strict}, false); err != nil || string(built.defined[modern].RawOutputSchema) != test.schema {
 			t.Errorf("strict: %s %v", built.defined[modern].RawOutputSchema, err)
 		}
 	}

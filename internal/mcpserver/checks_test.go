@@ -312,7 +312,7 @@ func TestMirroredArguments(t *testing.T) {
 	h := newTestHandler(t, Options{})
 	a := action("echo", "")
 	a.InputSchema = []byte(`{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}`)
-	if err := h.SetServers([]registry.Server{{Name: "s", Tools: []registry.Tool{{Name: "echo", Action: a}}}}); err != nil {
+	if err := h.SetServers([]*registry.Server{{Name: "s", Tools: []registry.Tool{{Name: "echo", Action: a}}}}); err != nil {
 		t.Fatal(err)
 	}
 	for region, want := range map[string]int{"eu": 200, "=?base64?ZXU=?=": 200, "us": 400, "": 400} {
@@ -322,8 +322,9 @@ func TestMirroredArguments(t *testing.T) {
 			t.Errorf("region %q: %d, want %d: %s", region, w.Code, want, w.Body)
 		}
 	}
+	a = action("echo", "")
 	a.InputSchema = []byte(`{"type":"object","properties":{"region":{"type":"array","x-mcp-header":"Region"}}}`)
-	if err := h.SetServers([]registry.Server{{Name: "s", Tools: []registry.Tool{{Name: "echo", Action: a}}}}); err == nil {
+	if err := h.SetServers([]*registry.Server{{Name: "s", Tools: []registry.Tool{{Name: "echo", Action: a}}}}); err == nil {
 		t.Error("an invalid x-mcp-header was accepted")
 	}
 }

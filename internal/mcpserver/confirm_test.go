@@ -86,7 +86,7 @@ func TestConfirmedPluginAsks(t *testing.T) {
 	}
 }
 
-func unconfirmed() []registry.Server {
+func unconfirmed() []*registry.Server {
 	servers := curiousServers()
 	servers[0].ConfirmDestructive = false
 	return servers

@@ -81,7 +81,7 @@ func (c *inquirer) count(action string) int {
 	return c.calls[action]
 }
 
-func curiousServers() []registry.Server {
+func curiousServers() []*registry.Server {
 	var tools []registry.Tool
 	for _, name := range []string{"name", "url", "many", "steps", "for_ever", "later", "plain", "drop", "drop_name", "slow"} {
 		speaks := name != "plain" && name != "drop" && name != "slow"
@@ -92,7 +92,7 @@ func curiousServers() []registry.Server {
 			Response:    openapi.ResponsePlan{MCP: speaks, Answers: speaks, State: speaks},
 		}}})
 	}
-	return []registry.Server{
+	return []*registry.Server{
 		{Name: "curious", Version: "1", Tools: tools, ConfirmDestructive: true, Prompts: testPrompts()},
 		{Name: "other", Version: "1", Tools: tools, ConfirmDestructive: true},
 		{Name: "free", Version: "1", Tools: tools},

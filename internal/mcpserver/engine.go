@@ -12,6 +12,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	mcpgo "github.com/mark3labs/mcp-go/server"
 
+	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
 
@@ -28,7 +29,7 @@ type askedKey struct{}
 // newEngine makes the mcp-go server that answers everything but calls and what
 // [Handler.offer] knows. tools/list and tools/call it answers too, and equally,
 // for whoever speaks to it directly.
-func (h *Handler) newEngine(s registry.Server, built *server) *mcpgo.MCPServer {
+func (h *Handler) newEngine(s *registry.Server, built *server) *mcpgo.MCPServer {
 	engine := mcpgo.NewMCPServer(s.Name, s.Version,
 		mcpgo.WithTitle(s.Title),
 		mcpgo.WithInstructions(s.Instructions),
@@ -145,7 +146,7 @@ func (h *Handler) ask(ctx context.Context, x *exchange, s *clientSession, m *env
 		}
 		return x.server.withTasks(result, m.method, s.version), nil
 	default:
-		return nil, &rpcError{code: mcp.INTERNAL_ERROR, message: internalText(x.ref), status: http.StatusInternalServerError}
+		return nil, &rpcError{code: mcp.INTERNAL_ERROR, message: invoke.ToldInternal(x.ref), status: http.StatusInternalServerError}
 	}
 }
 

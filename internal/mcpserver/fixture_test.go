@@ -106,8 +106,8 @@ func action(name, output string) *registry.Action {
 
 const ownersSchema = `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"array","items":{"$ref":"#/$defs/Name"},"$defs":{"Name":{"type":"string"}}}`
 
-func testServers() []registry.Server {
-	catalog := registry.Server{Name: "catalog", Title: "Software catalog", Version: "1.2.3", Instructions: "Ask me."}
+func testServers() []*registry.Server {
+	catalog := &registry.Server{Name: "catalog", Title: "Software catalog", Version: "1.2.3", Instructions: "Ask me."}
 	outputs := map[string]string{
 		"echo": `{"type":"object"}`, "owners": ownersSchema, "typednote": `{"type":"string"}`, "typedimage": `{"type":"object"}`,
 		"maybe": `{"anyOf":[{"type":"object"},{"type":"null"}]}`,
@@ -119,7 +119,7 @@ func testServers() []registry.Server {
 	} {
 		catalog.Tools = append(catalog.Tools, registry.Tool{Name: "fake_" + name, Action: action(name, outputs[name])})
 	}
-	offers := registry.Server{
+	offers := &registry.Server{
 		Name: "offers", Version: "0", ListPage: 2, Description: "Offers.", WebsiteURL: "https://example.com/offers",
 		Icons:   []registry.Icon{{Src: "https://example.com/icon.svg", MIMEType: "image/svg+xml", Sizes: []string{"any"}, Theme: "dark"}},
 		Prompts: testPrompts(), Resources: testResources(),
@@ -129,8 +129,8 @@ func testServers() []registry.Server {
 		a.Icons = []registry.Icon{{Src: "data:image/png;base64,AA=="}}
 		offers.Tools = append(offers.Tools, registry.Tool{Name: name, Action: a})
 	}
-	admin := registry.Server{Name: "admin", Version: "0", Tools: []registry.Tool{{Name: "admin.echo", Action: action("echo", "")}}}
-	return []registry.Server{catalog, admin, offers, {Name: "empty", Version: "0"}}
+	admin := &registry.Server{Name: "admin", Version: "0", Tools: []registry.Tool{{Name: "admin.echo", Action: action("echo", "")}}}
+	return []*registry.Server{catalog, admin, offers, {Name: "empty", Version: "0"}}
 }
 
 func mustText(s string) *registry.Text {

@@ -80,12 +80,14 @@ func New(o Options) (*Handler, error) {
 }
 
 // SetServers puts these servers in the place of those before, all at once or,
-// with an error, not at all. Requests in flight finish on the old ones.
-func (h *Handler) SetServers(servers []registry.Server) error {
+// with an error, not at all. Requests in flight finish on the old ones. One that
+// was there before, the very same value, stays as it is.
+func (h *Handler) SetServers(servers []*registry.Server) error {
+	current := *h.servers.Load()
 	next := make(map[string]*server, len(servers))
 	var faults []error
 	for _, s := range servers {
-		built, err := h.newServer(s)
+		built, err := h.newServer(s, current[s.Name])
 		if err == nil && next[s.Name] != nil {
 			err = fmt.Errorf("server %q: name is taken", s.Name)
 		}

@@ -30,7 +30,20 @@ type entry struct {
 	key    string           // unique in its list
 	action *registry.Action // who may not see it does not see the entry; nil: everybody does
 	json   [eras][]byte
+	sum    [sha256.Size]byte // of json
 }
+
+func newEntry(key string, a *registry.Action, legacy, modern []byte) entry {
+	h := sha256.New()
+	for _, shown := range [eras][]byte{legacy, modern} {
+		h.Write(shown)
+		h.Write([]byte{'\n'})
+	}
+	return entry{key: key, action: a, json: [eras][]byte{legacy, modern}, sum: [sha256.Size]byte(h.Sum(nil))}
+}
+
+// pageFrame is about what a page takes beside its entries: names, a cursor.
+const pageFrame = 512
 
 // newList makes the pages. Without cursors, or with a size of 0, there is one.
 func newList(s *server, method mcp.MCPMethod, member string, entries []entry) *listing {
@@ -42,10 +55,10 @@ func newList(s *server, method mcp.MCPMethod, member string, entries []entry) *l
 	}
 	slices.SortFunc(l.entries, func(a, b entry) int { return cmp.Compare(a.key, b.key) })
 	for e := range eras {
-		l.pages[e] = append(l.pages[e], l.append(nil, e, entries[:min(l.size, len(entries))], l.size < len(entries)))
+		l.pages[e] = append(l.pages[e], l.write(e, entries[:min(l.size, len(entries))], l.size < len(entries)))
 		for start := l.size; start < len(entries); start += l.size {
 			end := min(start+l.size, len(entries))
-			l.pages[e] = append(l.pages[e], l.append(nil, e, entries[start:end], end < len(entries)))
+			l.pages[e] = append(l.pages[e], l.write(e, entries[start:end], end < len(entries)))
 		}
 	}
 	return l
@@ -82,7 +95,7 @@ func (l *listing) page(e era, cursor []byte, seen func(*registry.Action) bool) (
 		}
 		shown = append(shown, entry)
 	}
-	return l.append(nil, e, shown, more), nil
+	return l.write(e, shown, more), nil
 }
 
 // last is the key that a cursor was made of.
@@ -93,9 +106,13 @@ func (l *listing) last(cursor []byte) (string, bool) {
 	return l.cursors.key(l.name, unquote(cursor))
 }
 
-// append writes a page.
-func (l *listing) append(dst []byte, e era, entries []entry, more bool) []byte {
-	dst = append(dst, '{')
+// write writes a page.
+func (l *listing) write(e era, entries []entry, more bool) []byte {
+	size := len(l.meta) + pageFrame
+	for _, entry := range entries {
+		size += len(entry.json[e]) + 1
+	}
+	dst := append(make([]byte, 0, size), '{')
 	if e == modern {
 		dst = append(append(dst, l.meta...), ',')
 	}
@@ -126,10 +143,7 @@ func version(lists ...*listing) string {
 	h := sha256.New()
 	for _, l := range lists {
 		for _, entry := range l.entries {
-			for e := range eras {
-				h.Write(entry.json[e])
-				h.Write([]byte{'\n'})
-			}
+			h.Write(entry.sum[:])
 		}
 		h.Write([]byte{0})
 	}

@@ -168,15 +168,15 @@ func TestCursors(t *testing.T) {
 // name that the one before ended with.
 func TestCursorOfAnOlderList(t *testing.T) {
 	h := newTestHandler(t, Options{})
-	serverOf := func(names ...string) registry.Server {
-		s := registry.Server{Name: "s", ListPage: 2}
+	serverOf := func(names ...string) *registry.Server {
+		s := &registry.Server{Name: "s", ListPage: 2}
 		for _, name := range names {
 			s.Tools = append(s.Tools, registry.Tool{Name: name, Action: action("echo", "")})
 		}
 		return s
 	}
 	set := func(names ...string) {
-		if err := h.SetServers([]registry.Server{serverOf(names...)}); err != nil {
+		if err := h.SetServers([]*registry.Server{serverOf(names...)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -222,9 +222,9 @@ func TestCursorOfAnOlderList(t *testing.T) {
 func TestVersions(t *testing.T) {
 	of := func(change func(*registry.Server)) [3]string {
 		s := testServers()[2]
-		change(&s)
+		change(s)
 		h := newTestHandler(t, Options{})
-		built, err := h.newServer(s)
+		built, err := h.newServer(s, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -312,7 +312,7 @@ func TestVisibilityHidesHeaders(t *testing.T) {
 	h := newTestHandler(t, Options{Visible: hides("echo")})
 	a := action("echo", "")
 	a.InputSchema = json.RawMessage(`{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}`)
-	if err := h.SetServers([]registry.Server{{Name: "s", Tools: []registry.Tool{{Name: "echo", Action: a}}}}); err != nil {
+	if err := h.SetServers([]*registry.Server{{Name: "s", Tools: []registry.Tool{{Name: "echo", Action: a}}}}); err != nil {
 		t.Fatal(err)
 	}
 	for user, want := range map[string]int{"ada": -32020, "mallory": -32602} {

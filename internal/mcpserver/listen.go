@@ -228,6 +228,7 @@ func (n *notices) run(ctx context.Context) (ended bool) {
 		case <-ctx.Done():
 			return false
 		case <-n.h.draining:
+			n.tell(ctx) // what has come in the same moment
 			return true
 		}
 	}

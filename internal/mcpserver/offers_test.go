@@ -108,7 +108,7 @@ func TestDocument(t *testing.T) {
 		OutputSchema: json.RawMessage(`{"type":"string"}`),
 		Examples:     []openapi.Example{{Title: "One", Description: "The first.", Input: json.RawMessage(`{"id":1}`), Output: json.RawMessage(`"x"`)}, {Input: json.RawMessage(`{}`)}},
 	}}
-	built, err := newTool(registry.Tool{Name: "shop_get-thing", Action: a})
+	built, err := newTool(registry.Tool{Name: "shop_get-thing", Action: a}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

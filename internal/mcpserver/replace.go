@@ -17,7 +17,10 @@ func (h *Handler) replace(old, next map[string]*server) {
 	var changes []string
 	for name, was := range old {
 		is := next[name]
-		if is == nil {
+		switch is {
+		case was:
+			continue
+		case nil:
 			h.removed(ctx, name)
 			continue
 		}
@@ -42,7 +45,7 @@ func (h *Handler) tellDocuments(was, is *server) {
 	}
 	var updated []string
 	for id, t := range was.documents {
-		if now := is.documents[id]; now != nil && now.document() != t.document() {
+		if now := is.documents[id]; now != nil && now != t && now.document() != t.document() {
 			updated = append(updated, t.action.DocumentURI())
 		}
 	}

@@ -30,18 +30,14 @@ type listedResource struct {
 // addResources makes the lists: a document of each action, what the config
 // declares, and the templates.
 func (s *server) addResources() {
-	var resources []entry
+	resources := make([]entry, 0, len(s.order)+len(s.resources))
 	templates := []entry{listedEntry(registry.DocumentTemplate, nil, listedResource{
 		URITemplate: registry.DocumentTemplate, Name: "actions", Title: "Documents of actions",
 		Description: "What a tool does, in full: description, schemas and examples. id is the action's, \"plugin:name\".",
 		MIMEType:    markdown,
 	})}
 	for _, t := range s.order {
-		a := t.action
-		resources = append(resources, listedEntry(a.DocumentURI(), a, listedResource{
-			URI: a.DocumentURI(), Name: a.ID, Title: a.Title, MIMEType: markdown,
-			Description: "Description, schemas and examples of the tool " + t.name + ".",
-		}))
+		resources = append(resources, t.offered)
 	}
 	for _, r := range s.resources {
 		shown := listedResource{URI: r.URI, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType}
@@ -59,7 +55,16 @@ func (s *server) addResources() {
 // listedEntry is an entry that looks the same in both eras.
 func listedEntry(key string, a *registry.Action, shown any) entry {
 	raw, _ := json.Marshal(shown) // texts and flags
-	return entry{key: key, action: a, json: [eras][]byte{raw, raw}}
+	return newEntry(key, a, raw, raw)
+}
+
+// documentEntry lists the document of a tool's action.
+func documentEntry(t registry.Tool) entry {
+	a := t.Action
+	return listedEntry(a.DocumentURI(), a, listedResource{
+		URI: a.DocumentURI(), Name: a.ID, Title: a.Title, MIMEType: markdown,
+		Description: "Description, schemas and examples of the tool " + t.Name + ".",
+	})
 }
 
 // hasResource tells whether there is a resource of the URI that the principal
@@ -144,7 +149,7 @@ func (h *Handler) readAction(
 	if err != nil {
 		attributes = append(attributes, slog.String("error", err.Error()))
 	}
-	h.options.Logger.LogAttrs(ctx, levelOf(o.label), "resource read", attributes...)
+	h.options.Logger.LogAttrs(ctx, invoke.Level(o.label), "resource read", attributes...)
 	if o.isError {
 		return nil, o.readFault(e, uri)
 	}

@@ -53,10 +53,10 @@ func outcomeOf(result *invoke.Result, err error, ref string) outcome {
 	switch {
 	case errors.As(err, &fault):
 		return outcome{
-			label: string(fault.Kind), text: faultText(fault, ref), status: fault.Status, headers: fault.Headers, isError: true,
+			label: string(fault.Kind), text: fault.Told(ref), status: fault.Status, headers: fault.Headers, isError: true,
 		}
 	case err != nil, result == nil:
-		return outcome{label: string(invoke.Internal), text: internalText(ref), isError: true}
+		return outcome{label: string(invoke.Internal), text: invoke.ToldInternal(ref), isError: true}
 	}
 	o := outcome{
 		label: outcomeOK, json: result.JSON, text: result.Text, binary: result.Binary, cut: result.Cut,
@@ -68,22 +68,8 @@ func outcomeOf(result *invoke.Result, err error, ref string) outcome {
 	return o
 }
 
-// faultText adds the reference where the log knows more than the caller.
-func faultText(fault *invoke.Error, ref string) string {
-	switch fault.Kind {
-	case invoke.Timeout, invoke.Unavailable:
-		return fault.Message + " (reference " + ref + ")"
-	case invoke.Internal:
-		return internalText(ref)
-	default:
-		return fault.Message
-	}
-}
-
-func internalText(ref string) string { return "internal error (reference " + ref + ")" }
-
 func internalError(ref string) *rpcError {
-	return &rpcError{code: mcp.INTERNAL_ERROR, message: internalText(ref), status: http.StatusInternalServerError}
+	return &rpcError{code: mcp.INTERNAL_ERROR, message: invoke.ToldInternal(ref), status: http.StatusInternalServerError}
 }
 
 // structured gives the structured content in two pieces around the wrapping:

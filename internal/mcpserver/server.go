@@ -21,6 +21,7 @@ const listTTL = time.Minute
 // server is one named MCP server, built once and never changed.
 type server struct {
 	name      string
+	source    *registry.Server // what it was built from
 	tools     map[string]*tool
 	order     []*tool          // by name
 	documents map[string]*tool // by action id
@@ -42,8 +43,12 @@ type server struct {
 	taskAfter time.Duration
 }
 
-func (h *Handler) newServer(s registry.Server) (*server, error) {
-	built, err := buildServer(s, h.cursors)
+// newServer builds a server. was is the one of that name before, nil: none.
+func (h *Handler) newServer(s *registry.Server, was *server) (*server, error) {
+	if was != nil && was.source == s {
+		return was, nil
+	}
+	built, err := buildServer(s, h.cursors, was)
 	if err != nil {
 		return nil, fmt.Errorf("server %q: %w", s.Name, err)
 	}
@@ -53,10 +58,11 @@ func (h *Handler) newServer(s registry.Server) (*server, error) {
 }
 
 // buildServer makes everything but the engine, which needs a handler to call.
-func buildServer(s registry.Server, c *cursors) (*server, error) {
+// Tools that are the same are taken over from the server before, nil: none.
+func buildServer(s *registry.Server, c *cursors, was *server) (*server, error) {
 	built := &server{
-		name: s.Name, page: s.ListPage, noSSE: s.NoLegacySSE, confirms: s.ConfirmDestructive, taskAfter: s.TaskAfter, cursors: c, resources: s.Resources,
-		tools: make(map[string]*tool, len(s.Tools)), documents: map[string]*tool{}, prompts: map[string]*prompt{},
+		name: s.Name, source: s, page: s.ListPage, noSSE: s.NoLegacySSE, confirms: s.ConfirmDestructive, taskAfter: s.TaskAfter, cursors: c, resources: s.Resources,
+		tools: make(map[string]*tool, len(s.Tools)), documents: make(map[string]*tool, len(s.Tools)), prompts: map[string]*prompt{},
 	}
 	// Icons stay out of what every result repeats.
 	identity, err := json.Marshal(mcp.Implementation{Name: s.Name, Version: s.Version, Title: s.Title})
@@ -64,7 +70,7 @@ func buildServer(s registry.Server, c *cursors) (*server, error) {
 		return nil, err
 	}
 	built.meta = fmt.Appendf(nil, `"resultType":%q,"_meta":{%q:%s}`, mcp.ResultTypeComplete, mcp.MetaKeyServerInfo, identity)
-	if err := built.addTools(s.Tools); err != nil {
+	if err := built.addTools(s.Tools, was); err != nil {
 		return nil, err
 	}
 	built.addPrompts(s.Prompts)
@@ -73,31 +79,37 @@ func buildServer(s registry.Server, c *cursors) (*server, error) {
 	return built, nil
 }
 
-func (s *server) addTools(tools []registry.Tool) error {
+func (s *server) addTools(tools []registry.Tool, was *server) error {
 	entries := make([]entry, 0, len(tools))
+	s.order = make([]*tool, 0, len(tools))
 	for _, t := range tools {
-		tool, err := newTool(t)
+		tool, err := was.tool(t), error(nil)
+		if tool == nil || tool.tasks != (s.taskAfter > 0) {
+			tool, err = newTool(t, s.taskAfter > 0)
+		}
 		if err != nil {
 			return fmt.Errorf("tool %q: %w", t.Name, err)
 		}
 		if _, clash := s.tools[t.Name]; clash {
 			return fmt.Errorf("tool %q: name is taken by another action", t.Name)
 		}
-		if s.taskAfter > 0 {
-			tool.defined[legacy].Execution = &mcp.ToolExecution{TaskSupport: mcp.TaskSupportOptional}
-		}
 		s.tools[t.Name] = tool
 		s.documents[tool.action.ID] = tool
 		s.order = append(s.order, tool)
-		entry := entry{key: tool.name, action: tool.action}
-		for e := range eras {
-			entry.json[e] = appendTool(nil, &tool.defined[e])
-		}
-		entries = append(entries, entry)
+		entries = append(entries, tool.listed)
 	}
 	slices.SortFunc(s.order, func(a, b *tool) int { return cmp.Compare(a.name, b.name) })
 	s.lists.tools = newList(s, mcp.MethodToolsList, "tools", entries)
 	return nil
+}
+
+// tool is the one of the same name and action, nil where there is none; no
+// server has none.
+func (s *server) tool(t registry.Tool) *tool {
+	if s == nil || s.tools[t.Name] == nil || s.tools[t.Name].action != t.Action {
+		return nil
+	}
+	return s.tools[t.Name]
 }
 
 // begin starts a result of the era.
@@ -118,8 +130,8 @@ func ProtocolVersions() []string { return slices.Clone(mcp.ValidProtocolVersions
 
 // ToolsList gives the result of tools/list as a client of the protocol
 // version gets it, byte for byte, save that it is one page.
-func ToolsList(s registry.Server, protocolVersion string) (json.RawMessage, error) {
-	built, err := buildServer(s, nil)
+func ToolsList(s *registry.Server, protocolVersion string) (json.RawMessage, error) {
+	built, err := buildServer(s, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("server %q: %w", s.Name, err)
 	}

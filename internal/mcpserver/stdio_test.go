@@ -122,7 +122,7 @@ func TestStdio(t *testing.T) {
 }
 
 // changedServers are the test's servers with a tool less on catalog.
-func changedServers() []registry.Server {
+func changedServers() []*registry.Server {
 	servers := testServers()
 	servers[0].Tools = servers[0].Tools[1:]
 	return servers

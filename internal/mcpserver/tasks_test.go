@@ -21,7 +21,7 @@ import (
 const withTasks = `{"elicitation":{},"sampling":{},"roots":{},"extensions":{"io.modelcontextprotocol/tasks":{}}}`
 
 // taskServers are the curious ones with calls that become tasks at once.
-func taskServers(after time.Duration) []registry.Server {
+func taskServers(after time.Duration) []*registry.Server {
 	servers := curiousServers()
 	for i := range servers {
 		servers[i].TaskAfter = after

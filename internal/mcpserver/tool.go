@@ -44,9 +44,12 @@ type tool struct {
 	// meaning changes with what a call of the tool does, as far as it can be seen.
 	meaning string
 	defined [eras]mcp.Tool
+	tasks   bool  // legacy clients may ask for a task
+	listed  entry // in tools/list
+	offered entry // its document, in resources/list
 }
 
-func newTool(t registry.Tool) (*tool, error) {
+func newTool(t registry.Tool, tasks bool) (*tool, error) {
 	if !validName(t.Name) {
 		return nil, errors.New("name must match [a-zA-Z0-9_.-]{1,64}")
 	}
@@ -57,7 +60,7 @@ func newTool(t registry.Tool) (*tool, error) {
 	if err != nil {
 		return nil, err
 	}
-	built := &tool{name: t.Name, action: t.Action, typed: len(t.Action.OutputSchema) > 0, meaning: meaningOf(t.Action, input)}
+	built := &tool{name: t.Name, action: t.Action, tasks: tasks, typed: len(t.Action.OutputSchema) > 0, meaning: meaningOf(t.Action, input)}
 	var outputs [eras][]byte
 	if built.typed {
 		output, err := compact(t.Action.OutputSchema)
@@ -76,6 +79,11 @@ func newTool(t registry.Tool) (*tool, error) {
 	for e := range eras {
 		built.defined[e] = define(t, input, outputs[e])
 	}
+	if tasks {
+		built.defined[legacy].Execution = &mcp.ToolExecution{TaskSupport: mcp.TaskSupportOptional}
+	}
+	built.listed = newEntry(t.Name, t.Action, appendTool(nil, &built.defined[legacy]), appendTool(nil, &built.defined[modern]))
+	built.offered = documentEntry(t)
 	if !bytes.Contains(input, []byte(`"x-mcp-header"`)) {
 		return built, nil // looking closer takes longer than all the rest
 	}

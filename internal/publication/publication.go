@@ -15,6 +15,9 @@ import (
 // ErrNotFound says that a plugin has no such generation or registration.
 var ErrNotFound = errors.New("publication not found")
 
+// ErrHeld says that another publisher has registered the plugin.
+var ErrHeld = errors.New("another publisher holds the plugin's lease")
+
 // Document is a document, or a file that one refers to.
 type Document struct {
 	Name string `json:"name"` // where it came from, fit to be shown: no credentials, no query

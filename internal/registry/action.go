@@ -60,7 +60,8 @@ type Server struct {
 	Resources []Resource // in the config's order
 }
 
-// Plugin is what the registry needs of one plugin.
+// Plugin is what the registry needs of one plugin. It is not changed once it
+// was compiled.
 type Plugin struct {
 	Name    string
 	Actions []openapi.Action
@@ -71,6 +72,9 @@ type Plugin struct {
 	// Attributes are the operator's word on actions, by name glob. It counts
 	// more than the document's, in both directions.
 	Attributes []AttributeRule
+	// Previous is the plugin's part before, nil: none. What did not change is taken
+	// over from it.
+	Previous *Part
 }
 
 // AttributeRule sets attributes of the actions that a glob on their names
@@ -122,4 +126,12 @@ type Fault struct {
 	Path    string
 	Message string
 	Hint    string
+	// Plugins are those whose actions bring the fault about, as far as that is known.
+	Plugins []string
+	// Soft says that something in the config is about actions that are not there:
+	// there is a snapshot all the same.
+	Soft bool
+	// Gone says of a soft fault that it is about actions that were there, see
+	// [Options.Gone].
+	Gone bool
 }

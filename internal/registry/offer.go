@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -108,58 +109,79 @@ func DocumentID(uri string) (string, bool) {
 }
 
 // resources resolves the resources of a server. Their actions only read, and
-// the server's allowlist admits them.
-func (s *Snapshot) resources(spec ServerSpec) (out []Resource, faults []Fault) {
-	for _, r := range spec.Resources {
-		a, fault := s.resourceAction(spec, r)
+// the server's allowlist admits them. Those whose action is the same as before
+// are taken over.
+func (b *building) resources(next, was *resolved) (out []Resource, faults []Fault) {
+	same := reflect.DeepEqual(next.spec.Resources, was.spec.Resources)
+	next.resources = make([]*Resource, len(next.spec.Resources))
+	for i, r := range next.spec.Resources {
+		a, fault := b.resourceAction(next.spec, r)
 		if fault != nil {
 			faults = append(faults, *fault)
 			continue
 		}
 		if a == nil {
-			continue // of a plugin that could not be read
+			continue // of a plugin whose actions are not known
 		}
-		resource := Resource{
-			URI: r.URI, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType, Action: a,
+		if same && was.resources[i] != nil && was.resources[i].Action == a {
+			next.resources[i] = was.resources[i]
+		} else {
+			var more []Fault
+			next.resources[i], more = r.resolve(a)
+			faults = append(faults, more...)
 		}
-		if r.URITemplate != "" {
-			var err error
-			if resource.Template, err = ParseURITemplate(r.URITemplate); err != nil {
-				faults = append(faults, Fault{Path: r.Path + ".uriTemplate", Message: err.Error()})
-				continue
-			}
+		if next.resources[i] != nil {
+			out = append(out, *next.resources[i])
 		}
-		more := resource.bind(r)
-		faults = append(faults, more...)
-		if fault := resource.check(r); len(more) == 0 && fault != nil {
-			faults = append(faults, *fault)
-		}
-		out = append(out, resource)
 	}
 	return out, faults
 }
 
-// resourceAction finds the action; nil where it may be of an absent plugin.
-func (s *Snapshot) resourceAction(spec ServerSpec, r ResourceSpec) (*Action, *Fault) {
-	a, known := s.actions[r.Action]
-	switch path := r.Path + ".action"; {
-	case !known && s.mayMeanAbsent(Rule{ID: r.Action}):
-		return nil, nil
-	case !known:
-		return nil, &Fault{Path: path, Message: fmt.Sprintf("unknown action %q", r.Action), Hint: suggest.Hint(r.Action, s.ids)}
-	case !matchesAny(spec.Include, a) || matchesAny(spec.Exclude, a):
-		return nil, &Fault{
-			Path: path, Message: fmt.Sprintf("action %q is not one of the server's", a.ID), Hint: "include it under actions",
-		}
-	case !a.Attributes.ReadOnly:
-		return nil, &Fault{
-			Path: path, Message: fmt.Sprintf("action %q does not only read", a.ID),
-			Hint: "if it does, say so under attributes of the plugin",
-		}
-	case a.Response.MCP:
-		return nil, &Fault{Path: path, Message: fmt.Sprintf("action %q answers with MCP results, which are for tools", a.ID)}
+// resolve makes the resource of an action; nil where its URI cannot be read.
+func (r ResourceSpec) resolve(a *Action) (*Resource, []Fault) {
+	resource := &Resource{
+		URI: r.URI, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType, Action: a,
 	}
-	return a, nil
+	if r.URITemplate != "" {
+		var err error
+		if resource.Template, err = ParseURITemplate(r.URITemplate); err != nil {
+			return nil, []Fault{{Path: r.Path + ".uriTemplate", Message: err.Error()}}
+		}
+	}
+	faults := resource.bind(r)
+	if fault := resource.check(r); len(faults) == 0 && fault != nil {
+		faults = append(faults, *fault)
+	}
+	for i := range faults {
+		faults[i].Plugins = []string{a.Plugin}
+	}
+	return resource, faults
+}
+
+// resourceAction finds the action; nil where it may be of an absent plugin.
+func (b *building) resourceAction(spec ServerSpec, r ResourceSpec) (*Action, *Fault) {
+	path := r.Path + ".action"
+	a := b.find(r.Action)
+	if a == nil && b.mayMeanAbsent(Rule{ID: r.Action}) {
+		return nil, nil
+	}
+	if a == nil {
+		f := b.missing(Fault{Path: path, Message: fmt.Sprintf("unknown action %q", r.Action)},
+			func(id string) bool { return id == r.Action }, func() string { return suggest.Hint(r.Action, b.ids()) })
+		return nil, &f
+	}
+	fault := &Fault{Path: path, Plugins: []string{a.Plugin}}
+	switch {
+	case !matchesAny(spec.Include, a) || matchesAny(spec.Exclude, a):
+		fault.Message, fault.Hint = fmt.Sprintf("action %q is not one of the server's", a.ID), "include it under actions"
+	case !a.Attributes.ReadOnly:
+		fault.Message, fault.Hint = fmt.Sprintf("action %q does not only read", a.ID), "if it does, say so under attributes of the plugin"
+	case a.Response.MCP:
+		fault.Message = fmt.Sprintf("action %q answers with MCP results, which are for tools", a.ID)
+	default:
+		return a, nil
+	}
+	return nil, fault
 }
 
 // bind takes the arguments over, each with the type that the action wants.

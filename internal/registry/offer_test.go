@@ -50,12 +50,12 @@ func readPlugin(t *testing.T) Plugin {
 }
 
 func TestResourceArguments(t *testing.T) {
-	s, faults := Build([]Plugin{readPlugin(t)}, []ServerSpec{{Name: "s", Include: []Rule{{ID: "a:get-*"}}, Resources: []ResourceSpec{
+	s, faults := snapshot([]Plugin{readPlugin(t)}, []ServerSpec{{Name: "s", Include: []Rule{{ID: "a:get-*"}}, Resources: []ResourceSpec{
 		{Path: "r", URITemplate: "things://{id}/{color}/{level}", Name: "x", Action: "a:get-thing", Arguments: map[string]string{
 			"id": "{id}", "text": "5", "either": "5", "flag": "true", "ids": "[1, 2]", "color": "{color}", "level": "{level}", "bare": "1",
 		}},
 		{Path: "q", URI: "things:5", Name: "y", Action: "a:get-thing", Arguments: map[string]string{"id": "5", "text": "{not} a variable"}},
-	}}})
+	}}}, Options{})
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
@@ -116,9 +116,9 @@ func TestOfferFaults(t *testing.T) {
 		spec.Arguments = map[string]string{"id": "{id}"}
 		tt.change(&spec)
 		plugins := []Plugin{readPlugin(t), plugin(t, "b", nil), plugin(t, "c", nil)}
-		_, faults := Build(plugins, []ServerSpec{{
+		_, faults := snapshot(plugins, []ServerSpec{{
 			Name: "s", Include: []Rule{{ID: "a:*"}, {ID: "c:*"}}, Exclude: []Rule{{ID: "c:*"}}, Resources: []ResourceSpec{spec},
-		}})
+		}}, Options{})
 		switch {
 		case tt.want == "":
 			if len(faults) > 0 {
@@ -135,9 +135,9 @@ func TestOfferFaults(t *testing.T) {
 		"docs://{x}": "has no resource", "stagedoor://actions/{id}": "", "stagedoor://actions/a%3Aget-{id}": "", "stagedoor://actions/b:{id}": "has no resource",
 	} {
 		prompt := Prompt{Path: "p", Name: "p", Messages: []PromptMessage{{Text: text("x")}, {Resource: text(uri)}}}
-		_, faults := Build([]Plugin{readPlugin(t)}, []ServerSpec{{
+		_, faults := snapshot([]Plugin{readPlugin(t)}, []ServerSpec{{
 			Name: "s", Include: []Rule{{ID: "a:get-*"}}, Resources: []ResourceSpec{good}, Prompts: []Prompt{prompt},
-		}})
+		}}, Options{})
 		if (want == "") != (len(faults) == 0) || want != "" && (faults[0].Path != "p.messages[1].resource" || !strings.Contains(faults[0].Message+faults[0].Hint, want)) {
 			t.Errorf("%s: %+v", uri, faults)
 		}
@@ -173,10 +173,10 @@ func TestMeets(t *testing.T) {
 // What may be of a plugin that could not be read is no further fault.
 func TestOffersOfAbsentPlugins(t *testing.T) {
 	uri, _ := ParseText("x:y")
-	_, faults := Build(nil, []ServerSpec{{
+	_, faults := snapshot(nil, []ServerSpec{{
 		Name: "s", Include: []Rule{{ID: "gone:*"}}, Resources: []ResourceSpec{{Path: "r", URI: "x:y", Action: "gone:x"}},
 		Prompts: []Prompt{{Path: "p", Messages: []PromptMessage{{Resource: &uri}}}},
-	}}, "gone")
+	}}, Options{Absent: []string{"gone"}})
 	if len(faults) > 0 {
 		t.Error(faults)
 	}

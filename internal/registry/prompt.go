@@ -43,20 +43,39 @@ type PromptMedia struct {
 	Data     []byte
 }
 
-// checkPrompts finds messages that would embed a resource which the server
-// does not have, whatever their arguments are.
-func (s *Server) checkPrompts(absent bool) (faults []Fault) {
+// unmet is a message that would embed a resource which the server does not
+// have, whatever its arguments are.
+type unmet struct {
+	path     string
+	resource Text
+}
+
+func (s *Server) unmet() (all []unmet) {
 	for _, p := range s.Prompts {
 		for i, m := range p.Messages {
-			if m.Resource == nil || absent || s.mayHave(*m.Resource) {
-				continue
+			if m.Resource != nil && !s.mayHave(*m.Resource) {
+				all = append(all, unmet{fmt.Sprintf("%s.messages[%d].resource", p.Path, i), *m.Resource})
 			}
-			uri := m.Resource.fill(func(name string) string { return "{" + name + "}" })
-			faults = append(faults, Fault{
-				Path:    fmt.Sprintf("%s.messages[%d].resource", p.Path, i),
-				Message: fmt.Sprintf("server %q has no resource %q", s.Name, uri), Hint: suggest.Hint(uri, s.uris()),
-			})
 		}
+	}
+	return all
+}
+
+// checkPrompts tells of the messages whose resource the server does not have,
+// and will not have when absent plugins come.
+func (b *building) checkPrompts(r *resolved) (faults []Fault) {
+	for _, u := range r.unmet {
+		document, ofAction := strings.CutPrefix(u.resource.unescaped().fill(func(string) string { return "*" }), documentPrefix)
+		meant := Rule{ID: document}
+		if ofAction && b.mayMeanAbsent(meant) || !ofAction && slices.Contains(r.resources, nil) {
+			continue
+		}
+		uri := u.resource.fill(func(name string) string { return "{" + name + "}" })
+		faults = append(faults, b.missing(
+			Fault{Path: u.path, Message: fmt.Sprintf("server %q has no resource %q", r.server.Name, uri)},
+			func(id string) bool { return ofAction && meant.matchID(id) },
+			func() string { return suggest.Hint(uri, r.server.uris()) },
+		))
 	}
 	return faults
 }
@@ -71,7 +90,11 @@ func (s *Server) mayHave(uri Text) bool {
 		return true
 	}
 	if strings.HasPrefix(uri.parts[0].text, documentPrefix) { // as DocumentID reads it
-		return slices.ContainsFunc(s.Tools, func(t Tool) bool { return uri.unescaped().meets(literal(t.Action.DocumentURI())) })
+		read := uri.unescaped()
+		start := strings.TrimPrefix(read.parts[0].text, documentPrefix)
+		return slices.ContainsFunc(s.Tools, func(t Tool) bool { // most are told apart by their beginnings
+			return strings.HasPrefix(t.Action.ID, start) && read.meets(literal(t.Action.DocumentURI()))
+		})
 	}
 	return slices.ContainsFunc(s.Resources, func(r Resource) bool {
 		if r.Template == nil {

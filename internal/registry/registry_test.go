@@ -56,9 +56,23 @@ func plugin(t *testing.T, name string, h http.Handler) Plugin {
 	return Plugin{Name: name, Actions: doc.Actions, Client: client}
 }
 
+// snapshot compiles the plugins and builds a snapshot of them.
+func snapshot(plugins []Plugin, specs []ServerSpec, o Options) (*Snapshot, []Fault) {
+	var parts []*Part
+	var faults []Fault
+	for _, p := range plugins {
+		part, more := Compile(p)
+		parts, faults = append(parts, part), append(faults, more...)
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return Build(parts, specs, o)
+}
+
 func build(t *testing.T, specs ...ServerSpec) *Snapshot {
 	t.Helper()
-	s, faults := Build([]Plugin{plugin(t, "b", nil), plugin(t, "a", nil)}, specs)
+	s, faults := snapshot([]Plugin{plugin(t, "b", nil), plugin(t, "a", nil)}, specs, Options{})
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
@@ -110,7 +124,7 @@ func TestOperatorAttributes(t *testing.T) {
 		{Path: "x", Actions: "put-*", Attributes: AttributeSet{ReadOnly: ptr(true), OpenWorld: ptr(false)}},
 		{Path: "y", Actions: "get-thing", Attributes: AttributeSet{Destructive: ptr(true)}},
 	}
-	s, faults := Build([]Plugin{p}, nil)
+	s, faults := snapshot([]Plugin{p}, nil, Options{})
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
@@ -123,7 +137,7 @@ func TestOperatorAttributes(t *testing.T) {
 		t.Errorf("get: %+v", get.Attributes)
 	}
 	p.Attributes = []AttributeRule{{Path: "plugins.a.attributes.put-thign", Actions: "put-thign"}}
-	if _, faults = Build([]Plugin{p}, nil); len(faults) != 1 || !strings.Contains(faults[0].Hint, "put-thing") || faults[0].Path != p.Attributes[0].Path {
+	if _, faults = snapshot([]Plugin{p}, nil, Options{}); len(faults) != 1 || !strings.Contains(faults[0].Hint, "put-thing") || faults[0].Path != p.Attributes[0].Path {
 		t.Errorf("got %v", faults)
 	}
 }
@@ -211,7 +225,7 @@ func TestUnknownAction(t *testing.T) {
 func TestTwoActionsOfOneID(t *testing.T) {
 	p := plugin(t, "a", nil)
 	p.Actions = append(p.Actions, p.Actions[0])
-	_, faults := Build([]Plugin{p}, nil)
+	_, faults := snapshot([]Plugin{p}, nil, Options{})
 	if len(faults) != 1 || !strings.Contains(faults[0].Message, `two actions are called "a:get-thing"`) {
 		t.Errorf("got %v", faults)
 	}
@@ -229,7 +243,7 @@ func TestSchemasLoadNothing(t *testing.T) {
 
 func TestPreviewSendsNothing(t *testing.T) {
 	called := false
-	s, faults := Build([]Plugin{plugin(t, "a", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called = true }))}, nil)
+	s, faults := snapshot([]Plugin{plugin(t, "a", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called = true }))}, nil, Options{})
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
@@ -252,7 +266,7 @@ func TestAbsentPlugins(t *testing.T) {
 		}
 		return out
 	}
-	_, faults := Build([]Plugin{plugin(t, "a", nil)}, []ServerSpec{{Name: "s", Include: append(rules("gone:x", "gone:*", "*:zzz", "a:zzz", "b:x"), Rule{Path: "tags", Tags: []string{"zzz"}}, Rule{Path: "plugin", Plugin: "gone"})}}, "gone")
+	_, faults := snapshot([]Plugin{plugin(t, "a", nil)}, []ServerSpec{{Name: "s", Include: append(rules("gone:x", "gone:*", "*:zzz", "a:zzz", "b:x"), Rule{Path: "tags", Tags: []string{"zzz"}}, Rule{Path: "plugin", Plugin: "gone"})}}, Options{Absent: []string{"gone"}})
 	var got []string
 	for _, f := range faults {
 		got = append(got, f.Path)

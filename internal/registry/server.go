@@ -1,74 +1,196 @@
 package registry
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/bmatcuk/doublestar/v4"
-
-	"github.com/stagedoor/stagedoor/internal/suggest"
 )
 
 // DefaultToolNames is the template of tool names that every model provider
 // admits.
 const DefaultToolNames = "{plugin}_{action}"
 
-const (
-	maxToolName = 64
-	globRunes   = "*?[{"
-)
+const maxToolName = 64
 
 var toolName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
 
+// resolved is a server with what it was made of, so that the next snapshot does
+// again only what changed.
+type resolved struct {
+	server     *Server
+	spec       ServerSpec
+	selections map[*Part]*selection
+	resources  []*Resource // for each of the spec's; nil: of no action that is known
+	unmet      []unmet
+}
+
+// selection is what a server's allowlist takes of a part.
+type selection struct {
+	tools   []Tool
+	matched []int // include rules that match an action, excluded or not
+	faults  []Fault
+}
+
 // server resolves one server's allowlist: what an include rule matches and no
 // exclude rule does.
-func (s *Snapshot) server(spec ServerSpec) (Server, []Fault) {
-	server := Server{
+func (b *building) server(spec ServerSpec) (*resolved, []Fault) {
+	was := &resolved{server: &Server{}}
+	if b.Previous != nil && b.Previous.resolved[spec.Name] != nil {
+		was = b.Previous.resolved[spec.Name]
+	}
+	next := &resolved{spec: spec, selections: make(map[*Part]*selection, len(b.parts))}
+	tools, faults := b.tools(next, was)
+	faults = append(b.checkRules(next), faults...)
+	resources, more := b.resources(next, was)
+	faults = append(faults, more...)
+	if slices.Equal(tools, was.server.Tools) && reflect.DeepEqual(spec, was.spec) { // resources' actions are among the tools
+		next.server, next.unmet = was.server, was.unmet
+	} else {
+		next.server = spec.server(tools, resources)
+		next.unmet = next.server.unmet()
+	}
+	if len(more) == 0 {
+		faults = append(faults, b.checkPrompts(next)...)
+	}
+	return next, faults
+}
+
+func (spec ServerSpec) server(tools []Tool, resources []Resource) *Server {
+	return &Server{
 		Name: spec.Name, Title: spec.Title, Version: spec.Version, Description: spec.Description, WebsiteURL: spec.WebsiteURL,
 		Icons: spec.Icons, Instructions: spec.Instructions, ListPage: spec.ListPage, NoLegacySSE: spec.NoLegacySSE,
 		ConfirmDestructive: spec.ConfirmDestructive, TaskAfter: spec.TaskAfter, Prompts: spec.Prompts,
+		Tools: tools, Resources: resources,
 	}
-	faults := s.checkRules(spec)
-	template := spec.ToolNames
-	if template == "" {
-		template = DefaultToolNames
+}
+
+// tools selects the tools, of parts that are new only: the others' are taken
+// over.
+func (b *building) tools(next, was *resolved) (tools []Tool, faults []Fault) {
+	sameRules := next.spec.ToolNames == was.spec.ToolNames &&
+		reflect.DeepEqual(next.spec.Include, was.spec.Include) && reflect.DeepEqual(next.spec.Exclude, was.spec.Exclude)
+	var added []Tool
+	for _, part := range b.parts {
+		s := was.selections[part]
+		if s == nil || !sameRules {
+			s = next.spec.pick(part)
+			added = append(added, s.tools...)
+		}
+		next.selections[part] = s
+		faults = append(faults, s.faults...)
 	}
-	byName := map[string]*Action{}
-	for _, id := range s.ids {
-		a := s.actions[id]
-		if !matchesAny(spec.Include, a) || matchesAny(spec.Exclude, a) {
+	slices.SortFunc(added, Tool.compare)
+	tools = added
+	if sameRules {
+		tools = merge(next.kept(was), added)
+	}
+	return tools, append(faults, collisions("servers."+next.spec.Name, tools)...)
+}
+
+// kept are the tools of the parts that are still there.
+func (r *resolved) kept(was *resolved) []Tool {
+	dropped := map[string]bool{}
+	for part, s := range was.selections {
+		if r.selections[part] == nil && len(s.tools) > 0 {
+			dropped[part.plugin.Name] = true
+		}
+	}
+	if len(dropped) == 0 {
+		return was.server.Tools
+	}
+	kept := make([]Tool, 0, len(was.server.Tools))
+	for _, t := range was.server.Tools {
+		if !dropped[t.Action.Plugin] {
+			kept = append(kept, t)
+		}
+	}
+	return kept
+}
+
+// pick applies the allowlist to a part.
+func (spec ServerSpec) pick(part *Part) *selection {
+	s := &selection{}
+	about := func(r Rule) bool { plugin := r.plugin(); return plugin == "" || plugin == part.plugin.Name }
+	matched := make([]bool, len(spec.Include))
+	exclude := slices.DeleteFunc(slices.Clone(spec.Exclude), func(r Rule) bool { return !about(r) })
+	included := make([]bool, len(part.actions))
+	for i, r := range spec.Include {
+		if !about(r) {
 			continue
 		}
-		name := shorten(strings.NewReplacer("{plugin}", a.Plugin, "{action}", a.Name).Replace(template))
-		path := "servers." + spec.Name
+		for j, a := range part.actions {
+			if r.match(a) {
+				matched[i], included[j] = true, true
+			}
+		}
+		if matched[i] {
+			s.matched = append(s.matched, i)
+		}
+	}
+	template := strings.ReplaceAll(cmp.Or(spec.ToolNames, DefaultToolNames), "{plugin}", part.plugin.Name)
+	for j, a := range part.actions {
+		if !included[j] || matchesAny(exclude, a) {
+			continue
+		}
+		name := shorten(strings.ReplaceAll(template, "{action}", a.Name))
 		if !toolName.MatchString(name) {
-			faults = append(faults, Fault{
-				Path:    path + ".toolNames",
+			s.faults = append(s.faults, Fault{
+				Path:    "servers." + spec.Name + ".toolNames",
 				Message: fmt.Sprintf("action %q would become the tool %q, which is not a tool name", a.ID, name),
-				Hint:    "tool names match " + toolName.String(),
+				Hint:    "tool names match " + toolName.String(), Plugins: []string{a.Plugin},
 			})
 			continue
 		}
-		if other, taken := byName[name]; taken {
-			faults = append(faults, Fault{
-				Path:    path,
-				Message: fmt.Sprintf("actions %q and %q would both become the tool %q", other.ID, a.ID, name),
-				Hint:    `exclude one, or use both {plugin} and {action} in toolNames`,
-			})
-			continue
-		}
-		byName[name] = a
-		server.Tools = append(server.Tools, Tool{Name: name, Action: a})
+		s.tools = append(s.tools, Tool{Name: name, Action: a})
 	}
-	slices.SortFunc(server.Tools, func(a, b Tool) int { return strings.Compare(a.Name, b.Name) })
-	resources, more := s.resources(spec)
-	server.Resources = resources
-	faults = append(faults, more...)
-	return server, append(faults, server.checkPrompts(len(s.absent) > 0 || len(more) > 0)...)
+	return s
+}
+
+// compare orders tools by name. Those of one name, which cannot stay, are
+// ordered by id.
+func (t Tool) compare(other Tool) int {
+	return cmp.Or(cmp.Compare(t.Name, other.Name), cmp.Compare(t.Action.ID, other.Action.ID))
+}
+
+// merge makes one list of two that are in order.
+func merge(a, b []Tool) []Tool {
+	switch {
+	case len(a) == 0:
+		return b
+	case len(b) == 0:
+		return a
+	}
+	all := make([]Tool, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if a[0].compare(b[0]) < 0 {
+			all, a = append(all, a[0]), a[1:]
+		} else {
+			all, b = append(all, b[0]), b[1:]
+		}
+	}
+	return append(append(all, a...), b...)
+}
+
+// collisions finds tools of one name in a list that is in order.
+func collisions(path string, tools []Tool) (faults []Fault) {
+	for i, t := range tools {
+		if i == 0 || tools[i-1].Name != t.Name {
+			continue
+		}
+		first := tools[slices.IndexFunc(tools, func(other Tool) bool { return other.Name == t.Name })]
+		faults = append(faults, Fault{
+			Path:    path,
+			Message: fmt.Sprintf("actions %q and %q would both become the tool %q", first.Action.ID, t.Action.ID, t.Name),
+			Hint:    `exclude one, or use both {plugin} and {action} in toolNames`,
+			Plugins: slices.Compact([]string{first.Action.Plugin, t.Action.Plugin}),
+		})
+	}
+	return faults
 }
 
 // shorten cuts a name that is too long and gives it a hash of the whole, so
@@ -79,60 +201,4 @@ func shorten(name string) string {
 	}
 	sum := sha256.Sum256([]byte(name))
 	return name[:maxToolName-9] + "_" + hex.EncodeToString(sum[:4])
-}
-
-func matchesAny(rules []Rule, a *Action) bool {
-	return slices.ContainsFunc(rules, func(r Rule) bool { return r.match(a) })
-}
-
-func (r Rule) match(a *Action) bool {
-	return (r.ID == "" || glob(r.ID, a.ID)) &&
-		(r.Plugin == "" || r.Plugin == a.Plugin) &&
-		r.Attributes.match(a.Attributes) &&
-		!slices.ContainsFunc(r.Tags, func(tag string) bool { return !slices.Contains(a.Tags, tag) })
-}
-
-// checkRules finds the rules that cannot be what their author meant: includes
-// that match nothing, and excludes of one action that is not there. An exclude
-// by pattern may wait for actions to come.
-func (s *Snapshot) checkRules(spec ServerSpec) (faults []Fault) {
-	for _, r := range spec.Include {
-		if f, bad := s.checkRule(r, true); bad {
-			faults = append(faults, f)
-		}
-	}
-	for _, r := range spec.Exclude {
-		if f, bad := s.checkRule(r, r.ID != "" && !strings.ContainsAny(r.ID, globRunes)); bad {
-			faults = append(faults, f)
-		}
-	}
-	return faults
-}
-
-func (s *Snapshot) checkRule(r Rule, mustMatch bool) (Fault, bool) {
-	if r.ID != "" && !doublestar.ValidatePattern(r.ID) {
-		return Fault{Path: r.Path, Message: fmt.Sprintf("%q is not a glob", r.ID), Hint: `for example "catalog:*" or "billing:get-*"`}, true
-	}
-	if !mustMatch || s.mayMeanAbsent(r) || slices.ContainsFunc(s.ids, func(id string) bool { return r.match(s.actions[id]) }) {
-		return Fault{}, false
-	}
-	if r.ID != "" && !strings.ContainsAny(r.ID, globRunes) {
-		return Fault{Path: r.Path, Message: fmt.Sprintf("unknown action %q", r.ID), Hint: suggest.Hint(r.ID, s.ids)}, true
-	}
-	return Fault{Path: r.Path, Message: "rule matches no action", Hint: "stagedoor actions list shows what there is"}, true
-}
-
-// mayMeanAbsent tells whether a rule could be about a plugin whose actions are
-// not known.
-func (s *Snapshot) mayMeanAbsent(r Rule) bool {
-	plugin, _, hasPlugin := strings.Cut(r.ID, ":")
-	switch {
-	case len(s.absent) == 0:
-		return false
-	case r.Plugin != "":
-		return slices.Contains(s.absent, r.Plugin)
-	case hasPlugin && !strings.ContainsAny(plugin, globRunes):
-		return slices.Contains(s.absent, plugin)
-	}
-	return true
 }

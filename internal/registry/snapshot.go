@@ -6,62 +6,108 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"github.com/stagedoor/stagedoor/internal/suggest"
-	"github.com/stagedoor/stagedoor/openapi"
 )
 
 // Snapshot is all actions of all plugins and all servers at one moment. It
-// never changes; a reload builds another one beside it.
+// never changes; the next one is built beside it.
 type Snapshot struct {
-	actions map[string]*Action
-	ids     []string // sorted
-	servers []Server // sorted by name
-	absent  []string // plugins that could not be read
+	parts    []*Part // ordered by the ids of their actions
+	byPlugin map[string]*Part
+	servers  []*Server // ordered by name
+	resolved map[string]*resolved
 }
 
-// Build compiles the actions' schemas and resolves the servers' allowlists.
-// It reports all faults that it finds; with any there is no snapshot. Of rules
-// that may mean actions of the absent plugins it says nothing.
-func Build(plugins []Plugin, servers []ServerSpec, absent ...string) (*Snapshot, []Fault) {
-	s := &Snapshot{actions: map[string]*Action{}, absent: absent}
+// Options are what [Build] knows beside parts and servers.
+type Options struct {
+	// Previous is the snapshot before, nil: none. What did not change is taken over
+	// from it: a server that would show the same is the same *Server.
+	Previous *Snapshot
+	// Absent are plugins whose actions are not known right now. Of what may mean
+	// them nothing is said.
+	Absent []string
+	// MayCome tells whether a plugin that has no part may bring one yet; nil: none
+	// may.
+	MayCome func(plugin string) bool
+	// Gone are ids that actions had earlier. What is about them is soft, even where
+	// nothing else would be.
+	Gone []string
+	// Beside is an allowlist beside those of the servers, whose rules have to match
+	// something, too.
+	Beside Allowlist
+}
+
+// building is a snapshot that is being built.
+type building struct {
+	*Snapshot
+	Options
+}
+
+// Build makes a snapshot of the parts of all plugins and resolves the servers'
+// allowlists. It reports all faults that it finds; with one that is not soft,
+// there is no snapshot.
+func Build(parts []*Part, servers []ServerSpec, o Options) (*Snapshot, []Fault) {
+	b := building{&Snapshot{byPlugin: make(map[string]*Part, len(parts)), resolved: make(map[string]*resolved, len(servers))}, o}
 	var faults []Fault
-	for _, p := range plugins {
-		faults = append(faults, s.addPlugin(p)...)
+	for _, p := range parts {
+		if b.byPlugin[p.plugin.Name] != nil {
+			faults = append(faults, Fault{Path: "plugins." + p.plugin.Name, Message: "plugin has two parts", Plugins: []string{p.plugin.Name}})
+		}
+		b.byPlugin[p.plugin.Name] = p
+		faults = append(faults, b.unusedRules(p)...)
 	}
-	s.ids = slices.Sorted(maps.Keys(s.actions))
+	b.parts = slices.SortedFunc(maps.Values(b.byPlugin), func(p, q *Part) int { return strings.Compare(p.prefix, q.prefix) })
 	for _, spec := range servers {
-		server, more := s.server(spec)
-		s.servers = append(s.servers, server)
+		resolved, more := b.server(spec)
+		b.resolved[spec.Name] = resolved
+		b.servers = append(b.servers, resolved.server)
 		faults = append(faults, more...)
 	}
-	slices.SortFunc(s.servers, func(a, b Server) int { return strings.Compare(a.Name, b.Name) })
-	if len(faults) > 0 {
+	faults = append(faults, b.checkList(o.Beside)...)
+	slices.SortFunc(b.servers, func(s, t *Server) int { return strings.Compare(s.Name, t.Name) })
+	if slices.ContainsFunc(faults, func(f Fault) bool { return !f.Soft }) {
 		return nil, faults
 	}
-	return s, nil
+	return b.Snapshot, faults
 }
 
 // Actions lists all actions, ordered by id.
 func (s *Snapshot) Actions() []*Action {
-	out := make([]*Action, 0, len(s.ids))
-	for _, id := range s.ids {
-		out = append(out, s.actions[id])
+	n := 0
+	for _, p := range s.parts {
+		n += len(p.actions)
 	}
-	return out
+	all := make([]*Action, 0, n)
+	for _, p := range s.parts {
+		all = append(all, p.actions...)
+	}
+	return all
 }
 
 // Action is the action of an id, or an error with what was probably meant.
 func (s *Snapshot) Action(id string) (*Action, error) {
-	if a, ok := s.actions[id]; ok {
+	if a := s.find(id); a != nil {
 		return a, nil
 	}
-	return nil, &UnknownActionError{ID: id, Hint: suggest.Hint(id, s.ids)}
+	return nil, &UnknownActionError{ID: id, Hint: suggest.Hint(id, s.ids())}
 }
 
-// Servers lists the servers, ordered by name.
-func (s *Snapshot) Servers() []Server { return s.servers }
+// find gives nil where no action has the id.
+func (s *Snapshot) find(id string) *Action {
+	plugin, name, _ := strings.Cut(id, ":")
+	return s.byPlugin[plugin].action(name)
+}
+
+func (s *Snapshot) ids() []string {
+	var ids []string
+	for _, a := range s.Actions() {
+		ids = append(ids, a.ID)
+	}
+	return ids
+}
+
+// Servers lists the servers, ordered by name. They are not to be changed.
+func (s *Snapshot) Servers() []*Server { return s.servers }
 
 // UnknownActionError says that no action has the id.
 type UnknownActionError struct{ ID, Hint string }
@@ -74,79 +120,18 @@ func (e *UnknownActionError) Error() string {
 	return message
 }
 
-func (s *Snapshot) addPlugin(p Plugin) (faults []Fault) {
-	used := make([]bool, len(p.Attributes))
-	schemas, errs := compileAll(p.Actions)
-	for i, source := range p.Actions {
-		if errs[i] != nil {
-			faults = append(faults, Fault{Path: "plugins." + p.Name, Message: fmt.Sprintf("action %q: input schema: %v", source.Name, errs[i])})
-		}
-		a := &Action{
-			Action: source, ID: p.Name + ":" + source.Name, Plugin: p.Name, StrictOutput: p.StrictOutput, Icons: p.Icons,
-			arguments: schemas[i], client: p.Client, checked: &checked{},
-		}
-		for j, rule := range p.Attributes {
-			if glob(rule.Actions, a.Name) {
-				used[j] = true
-				rule.Attributes.apply(&a.Attributes)
-			}
-		}
-		if other, taken := s.actions[a.ID]; taken {
-			faults = append(faults, Fault{
-				Path:    "plugins." + p.Name,
-				Message: fmt.Sprintf("two actions are called %q: %s and %s", a.ID, other.Location, a.Location),
-				Hint:    "give one of them another name in x-action",
-			})
-		}
-		s.actions[a.ID] = a
+// missing makes a soft fault of something that is about no action. meant tells
+// which ids it could be about; a hint is looked for among what there is, unless
+// one of those is gone.
+func (b *building) missing(f Fault, meant func(id string) bool, hint func() string) Fault {
+	f.Soft, f.Gone = true, slices.ContainsFunc(b.Gone, meant)
+	if f.Hint = "it was there in an earlier document of the plugin"; !f.Gone {
+		f.Hint = hint()
 	}
-	for i, rule := range p.Attributes {
-		if !used[i] {
-			faults = append(faults, Fault{
-				Path:    rule.Path,
-				Message: fmt.Sprintf("%q matches no action of plugin %s", rule.Actions, p.Name),
-				Hint:    suggest.Hint(rule.Actions, names(p.Actions)),
-			})
-		}
-	}
-	return faults
+	return f
 }
 
-func names(actions []openapi.Action) []string {
-	out := make([]string, 0, len(actions))
-	for _, a := range actions {
-		out = append(out, a.Name)
-	}
-	return out
-}
-
-func (set AttributeSet) apply(a *openapi.Attributes) {
-	for _, f := range []struct {
-		said *bool
-		into *bool
-	}{{set.ReadOnly, &a.ReadOnly}, {set.Destructive, &a.Destructive}, {set.Idempotent, &a.Idempotent}, {set.OpenWorld, &a.OpenWorld}} {
-		if f.said != nil {
-			*f.into = *f.said
-		}
-	}
-	switch { // who only reads destroys nothing
-	case set.ReadOnly != nil && *set.ReadOnly && set.Destructive == nil:
-		a.Destructive = false
-	case set.Destructive != nil && *set.Destructive && set.ReadOnly == nil:
-		a.ReadOnly = false
-	}
-}
-
-func (set AttributeSet) match(a openapi.Attributes) bool {
-	return (set.ReadOnly == nil || *set.ReadOnly == a.ReadOnly) &&
-		(set.Destructive == nil || *set.Destructive == a.Destructive) &&
-		(set.Idempotent == nil || *set.Idempotent == a.Idempotent) &&
-		(set.OpenWorld == nil || *set.OpenWorld == a.OpenWorld)
-}
-
-// glob matches as in a shell, where * does not stop at anything: ids have no
-// path separators.
-func glob(pattern, name string) bool {
-	ok, err := doublestar.Match(pattern, name)
-	return ok && err == nil
+// absent tells whether a plugin's actions are not known.
+func (b *building) absent(plugin string) bool {
+	return slices.Contains(b.Absent, plugin) || b.MayCome != nil && b.byPlugin[plugin] == nil && b.MayCome(plugin)
 }

@@ -31,8 +31,9 @@ func (nothingLoads) Load(url string) (any, error) {
 }
 
 // compileAll compiles the input schemas of many actions on all processors: of
-// all that happens to a large document, this takes longest.
-func compileAll(actions []openapi.Action) ([]*jsonschema.Schema, []error) {
+// all that happens to a large document, this takes longest. Those that the last
+// part has are not compiled again.
+func compileAll(actions []openapi.Action, last *Part) ([]*jsonschema.Schema, []error) {
 	schemas, errs := make([]*jsonschema.Schema, len(actions)), make([]error, len(actions))
 	next := make(chan int)
 	var workers sync.WaitGroup
@@ -43,8 +44,12 @@ func compileAll(actions []openapi.Action) ([]*jsonschema.Schema, []error) {
 			}
 		})
 	}
-	for i := range actions {
-		next <- i
+	for i, a := range actions {
+		if was := last.action(a.Name); was != nil && bytes.Equal(was.InputSchema, a.InputSchema) {
+			schemas[i] = was.arguments
+		} else {
+			next <- i
+		}
 	}
 	close(next)
 	workers.Wait()

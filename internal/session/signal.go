@@ -20,6 +20,6 @@ const (
 	SignalListen    = "listen"    // a session that has a new stream of its own at some replica
 	SignalUnlisten  = "unlisten"  // a session whose newest stream of its own was closed
 	SignalLists     = "lists"     // "server kind": a list of a server changed at some replica
-	SignalDocuments = "documents" // documents or config changed at some replica
+	SignalDocuments = "documents" // a plugin whose documents changed at some replica; none: config or any documents
 	SignalTask      = "task"      // "task session", or "task" where it has none: it changed, or is to be cancelled
 )

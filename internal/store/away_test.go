@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/publication"
 	"github.com/stagedoor/stagedoor/internal/session"
 	"github.com/stagedoor/stagedoor/internal/store"
 	"github.com/stagedoor/stagedoor/internal/store/storetest"
@@ -35,8 +36,16 @@ func calls(db *store.DB) map[string]func(context.Context) error {
 		"Key":        func(ctx context.Context) error { _, err := db.Key(ctx, "k"); return err },
 		"Task":       func(ctx context.Context) error { _, err := db.Task(ctx, "t"); return err },
 		"Alive":      func(ctx context.Context) error { _, err := db.Alive(ctx, "r", 1); return err },
-		"Catalog":    func(ctx context.Context) error { _, err := db.CatalogVersion(ctx); return err },
-		"Ping":       db.Ping,
+		"KeepGeneration": func(ctx context.Context) error {
+			return db.KeepGeneration(ctx, newGeneration("billing", "1", publication.Accepted))
+		},
+		"Generations": func(ctx context.Context) error { _, err := db.Generations(ctx, "billing"); return err },
+		"Register": func(ctx context.Context) error {
+			return db.Register(ctx, publication.Registration{Plugin: "auth"}, 1, newGeneration("auth", "1", publication.Accepted))
+		},
+		"Registrations": func(ctx context.Context) error { _, err := db.Registrations(ctx); return err },
+		"Catalog":       func(ctx context.Context) error { _, err := db.CatalogVersion(ctx); return err },
+		"Ping":          db.Ping,
 	}
 }
 

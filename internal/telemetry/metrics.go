@@ -18,6 +18,8 @@ type Metrics struct {
 	registry   *prometheus.Registry
 	calls      *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
+	actions    *prometheus.CounterVec
+	actionTime *prometheus.HistogramVec
 	mismatches *prometheus.CounterVec
 	reloads    *prometheus.CounterVec
 	lastReload prometheus.Gauge
@@ -29,6 +31,7 @@ type Metrics struct {
 
 // NewMetrics makes an empty set.
 func NewMetrics() *Metrics {
+	callBuckets := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -38,8 +41,17 @@ func NewMetrics() *Metrics {
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "stagedoor_tool_call_duration_seconds",
 			Help:    "How long tool calls took, the plugin's answer included.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+			Buckets: callBuckets,
 		}, []string{"server", "tool"}),
+		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stagedoor_action_calls_total",
+			Help: "Actions invoked over the actions API by plugin, action and outcome.",
+		}, []string{"plugin", "action", "outcome"}),
+		actionTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "stagedoor_action_call_duration_seconds",
+			Help:    "How long actions took that were invoked over the actions API, the plugin's answer included.",
+			Buckets: callBuckets,
+		}, []string{"plugin", "action"}),
 		mismatches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stagedoor_output_mismatches_total",
 			Help: "Answers of plugins that break the output schema of their own document, of those that were checked.",
@@ -71,7 +83,7 @@ func NewMetrics() *Metrics {
 	}
 	m.lastReload.Set(1)
 	m.databaseUp.Set(1)
-	m.registry.MustRegister(m.calls, m.duration, m.mismatches, m.reloads, m.lastReload, m.generation, m.since, m.replicas, m.databaseUp,
+	m.registry.MustRegister(m.calls, m.duration, m.actions, m.actionTime, m.mismatches, m.reloads, m.lastReload, m.generation, m.since, m.replicas, m.databaseUp,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -81,6 +93,12 @@ func NewMetrics() *Metrics {
 func (m *Metrics) ToolCall(server, tool, outcome string, d time.Duration) {
 	m.calls.WithLabelValues(server, tool, outcome).Inc()
 	m.duration.WithLabelValues(server, tool).Observe(d.Seconds())
+}
+
+// ActionCall records an action that was invoked over the actions API.
+func (m *Metrics) ActionCall(plugin, action, outcome string, d time.Duration) {
+	m.actions.WithLabelValues(plugin, action, outcome).Inc()
+	m.actionTime.WithLabelValues(plugin, action).Observe(d.Seconds())
 }
 
 // OutputMismatch records an answer that breaks its output schema.

@@ -57,11 +57,13 @@ fi
 free='const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })'
 random='console.log(require("crypto").randomBytes(24).toString("hex"))'
 STAGEDOOR_TEST_PORT=$(node -e "$free")
+STAGEDOOR_TEST_GATEWAY_PORT=$(node -e "$free")
 STAGEDOOR_BACKSTAGE_TOKEN=$(node -e "$random")
 STAGEDOOR_BACKSTAGE_URL=http://127.0.0.1:$STAGEDOOR_TEST_PORT
 STAGEDOOR_TEST_EXAMPLE=$root/specs/example/catalog-info.yaml
 STAGEDOOR_TEST_ENTITIES=$here/entities/corners.yaml
-export STAGEDOOR_TEST_PORT STAGEDOOR_TEST_EXAMPLE STAGEDOOR_TEST_ENTITIES
+export STAGEDOOR_TEST_PORT STAGEDOOR_TEST_GATEWAY_PORT
+export STAGEDOOR_TEST_EXAMPLE STAGEDOOR_TEST_ENTITIES
 export STAGEDOOR_BACKSTAGE_URL STAGEDOOR_BACKSTAGE_TOKEN
 
 NODE_ENV=development node index.js --config app-config.yaml >backstage.log 2>&1 &

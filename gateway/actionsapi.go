@@ -1,0 +1,38 @@
+package gateway
+
+import (
+	"github.com/stagedoor/stagedoor/internal/actionsapi"
+	"github.com/stagedoor/stagedoor/internal/registry"
+)
+
+// newActionsAPI makes the HTTP face of the actions.
+func (g *Gateway) newActionsAPI(cfg Config) *actionsapi.Handler {
+	h := actionsapi.New(actionsapi.Options{
+		Registry: g.registry,
+		Logger:   g.log,
+		Observe:  g.metrics.ActionCall,
+		MaxBody:  int64(cfg.Limits.RequestBody),
+		Calls:    cfg.Limits.Calls,
+	})
+	h.Offer(cfg.ActionsAPI.offer())
+	return h
+}
+
+// offer is which actions the API has; nil: there is none.
+func (a ActionsAPI) offer() *registry.Allowlist {
+	if a.Support == "off" {
+		return nil
+	}
+	list := a.allowlist()
+	if len(list.Include) == 0 {
+		list.Include = []registry.Rule{{}}
+	}
+	return &list
+}
+
+func (a ActionsAPI) allowlist() registry.Allowlist {
+	return registry.Allowlist{
+		Include: rules("actionsAPI.actions.include", a.Actions.Include),
+		Exclude: rules("actionsAPI.actions.exclude", a.Actions.Exclude),
+	}
+}

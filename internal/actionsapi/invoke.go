@@ -1,0 +1,153 @@
+package actionsapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/telemetry"
+)
+
+// Outcomes of invocations, beside the kinds of [invoke.Error], as metrics and
+// log name them.
+const (
+	outcomeOK      = "ok"
+	outcomeUnknown = "unknown_action"
+	outcomeInvalid = "invalid_request"
+)
+
+// invoke calls an action and answers with its output.
+func (x *exchange) invoke(l *listing) *fault {
+	e := l.byID[x.route.id]
+	if e == nil || x.route.plugin != "" && e.action.Plugin != x.route.plugin ||
+		!x.handler.options.Registry.Visible(x.principal, e.action) {
+		x.observe(nil, outcomeUnknown, 0, nil)
+		return unknownAction(x.route.id)
+	}
+	select {
+	case x.handler.places <- struct{}{}:
+		defer func() { <-x.handler.places }()
+	default:
+		x.observe(e, outcomeInvalid, 0, nil)
+		return &fault{
+			status: http.StatusServiceUnavailable, name: unavailableError, message: "too many calls at once: try again later",
+			header: [2]string{retryAfter, "1"},
+		}
+	}
+	arguments, f := x.arguments()
+	if f != nil {
+		x.observe(e, outcomeInvalid, 0, nil)
+		return f
+	}
+	start := time.Now()
+	result, err := x.call(e, arguments)
+	x.observe(e, outcomeOf(err), time.Since(start), err)
+	if err != nil {
+		return faultOf(err, x.ref)
+	}
+	x.write(http.StatusOK, append(append([]byte(`{"output":`), e.output(result)...), '}'))
+	return nil
+}
+
+// call turns a panic below into an error, so that there is an answer.
+func (x *exchange) call(e *entry, arguments json.RawMessage) (result *invoke.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			result, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	result, err = x.handler.options.Registry.Invoke(x.r.Context(), x.principal, e.action, arguments)
+	if err != nil {
+		return nil, err
+	}
+	return result.Plain()
+}
+
+func outcomeOf(err error) string {
+	var e *invoke.Error
+	switch {
+	case err == nil:
+		return outcomeOK
+	case errors.As(err, &e):
+		return string(e.Kind)
+	}
+	return string(invoke.Internal)
+}
+
+// arguments reads the body: in v1 it is the arguments, in v2 they are its input.
+// Backstage sends no body for a tool that was called without arguments.
+func (x *exchange) arguments() (json.RawMessage, *fault) {
+	mediaType, parameters, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
+	charset, given := parameters["charset"]
+	if err != nil || mediaType != "application/json" || given && !strings.EqualFold(charset, "utf-8") || x.r.Header.Get("Content-Encoding") != "" {
+		return nil, &fault{status: http.StatusUnsupportedMediaType, name: mediaTypeError, message: "Content-Type must be application/json, not encoded"}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, x.handler.options.MaxBody))
+	switch over := new(http.MaxBytesError); {
+	case errors.As(err, &over):
+		return nil, &fault{status: http.StatusRequestEntityTooLarge, name: tooLargeError, message: "body is too large"}
+	case err != nil:
+		return nil, badInput("body ended early")
+	case len(bytes.TrimSpace(body)) == 0:
+		return json.RawMessage(`{}`), nil
+	case !utf8.Valid(body) || !json.Valid(body):
+		return nil, badInput("body is not JSON")
+	case !isObject(body):
+		return nil, badInput("body must be an object")
+	case x.route.version == 1:
+		return body, nil
+	}
+	return x.wrapped(body)
+}
+
+// wrapped reads the body of v2. The secrets that it may bring are for actions
+// that declare some; those of a document never do, for the gateway's credentials
+// are its own.
+func (x *exchange) wrapped(body json.RawMessage) (input json.RawMessage, f *fault) {
+	seen := map[string]bool{}
+	for _, m := range membersOf(body) {
+		null := string(m.value) == "null"
+		switch {
+		case seen[m.name]:
+			return nil, badInput(fmt.Sprintf("body has %q twice", short(m.name)))
+		case m.name == "input":
+			input = m.value
+		case m.name == "secrets" && !null:
+			return nil, badInput(fmt.Sprintf("Action %q does not accept secrets", x.route.id))
+		case m.name != "secrets":
+			return nil, badInput(fmt.Sprintf("body has %q: v2 takes input and secrets, v1 the input itself", short(m.name)))
+		}
+		seen[m.name] = true
+	}
+	if input != nil && string(input) != "null" && !isObject(input) {
+		return nil, badInput("input must be an object")
+	}
+	return input, nil
+}
+
+// observe writes the call's line in the log and counts it.
+func (x *exchange) observe(e *entry, outcome string, d time.Duration, err error) {
+	plugin, action := telemetry.UnknownTool, telemetry.UnknownTool
+	if e != nil {
+		plugin, action = e.action.Plugin, e.action.Name
+	}
+	x.handler.options.Observe(plugin, action, outcome, d)
+	attributes := []slog.Attr{
+		slog.String("plugin", plugin), slog.String("action", action), slog.String("principal", x.principal.Subject),
+		slog.String("outcome", outcome), slog.Duration("duration", d), slog.String("ref", x.ref),
+	}
+	if err != nil {
+		attributes = append(attributes, slog.String("error", err.Error()))
+	}
+	x.handler.options.Logger.LogAttrs(x.r.Context(), invoke.Level(outcome), "action call", attributes...)
+}

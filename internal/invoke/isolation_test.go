@@ -1,0 +1,358 @@
+package invoke
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func serveHTTP(t testing.TB, h http.HandlerFunc) (url string) {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// TestWhatCounts: which calls say that a plugin is down.
+func TestWhatCounts(t *testing.T) {
+	abort := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	for name, tt := range map[string]struct {
+		handler http.HandlerFunc
+		reason  string // "": it does well
+	}{
+		"ok":              {reply(200, "application/json", "{}"), ""},
+		"not found":       {reply(404, "", ""), ""},
+		"too many":        {reply(429, "", ""), ""},
+		"credentials":     {reply(401, "", ""), ""},
+		"redirect":        {reply(302, "", ""), ""},
+		"failed":          {reply(500, "", ""), ""},
+		"not implemented": {reply(501, "", ""), ""},
+		"http version":    {reply(505, "", ""), ""},
+		"no json":         {reply(200, "application/json", "{"), ""},
+		"bad gateway":     {reply(502, "", ""), "HTTP 502"},
+		"unavailable":     {reply(503, "", ""), "HTTP 503"},
+		"gateway timeout": {reply(504, "", ""), "HTTP 504"},
+		"hangs up":        {abort, "its answer cannot be read"},
+		"hangs":           {hang, "it did not answer in time"},
+		"drips": {func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				_, _ = io.WriteString(w, " ")
+				w.(http.Flusher).Flush()
+				time.Sleep(time.Second)
+			}
+		}, "it did not answer in time"},
+		"drips events": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", eventStream)
+			for r.Context().Err() == nil {
+				_, _ = io.WriteString(w, "data: 1\n\n")
+				w.(http.Flusher).Flush()
+				time.Sleep(time.Second)
+			}
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newClient(t, Options{BaseURL: "http://plugin.invalid", Transport: InProcess(tt.handler, 1000), MaxResponse: 1000})
+				_, _ = c.Invoke(t.Context(), plain("x"), nil)
+				if h := c.Health(); h.Reason != tt.reason || h.DownSince.IsZero() != (tt.reason == "") || h.InFlight != 0 {
+					t.Errorf("%+v, want reason %q", h, tt.reason)
+				}
+				time.Sleep(time.Second) // the handler sees that nobody is there any more
+			})
+		})
+	}
+}
+
+// TestCallersGiveUp: that says nothing of the plugin, and neither does a
+// caller's short patience.
+func TestCallersGiveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+		c := newClient(t, Options{BaseURL: "http://plugin.invalid", Transport: InProcess(http.HandlerFunc(hang), 1000), Breaker: true})
+		for i := range 20 {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			if i%2 == 0 {
+				time.AfterFunc(time.Second, cancel)
+			}
+			_, err := c.Invoke(ctx, plain("x"), nil)
+			if want := []Kind{Cancelled, Timeout}[i%2]; err.(*Error).Kind != want {
+				t.Errorf("got %v, want %s", err, want)
+			}
+			cancel()
+		}
+		if h := c.Health(); h.Open || !h.DownSince.IsZero() {
+			t.Errorf("%+v", h)
+		}
+	})
+}
+
+// TestBreaker is an outage from its begin to its end, as callers see it.
+func TestBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var broken, hangs bool
+		calls := 0
+		h := func(w http.ResponseWriter, r *http.Request) {
+			calls++
+			switch {
+			case hangs:
+				<-r.Context().Done()
+			case broken:
+				w.WriteHeader(503)
+			}
+		}
+		c := newClient(t, Options{Name: "billing", BaseURL: "http://plugin.invalid", Transport: InProcess(http.HandlerFunc(h), 1000), Timeout: 10 * time.Second, Breaker: true})
+		call := func() string { _, err := c.Invoke(t.Context(), plain("x"), nil); return messageOf(err) }
+		expect := func(want string, made int) {
+			t.Helper()
+			before := calls
+			if got := call(); !regexp.MustCompile("^(?:"+want+")$").MatchString(got) || calls-before != made {
+				t.Errorf("got %q after %d calls, want %q", got, calls-before, want)
+			}
+		}
+		expect("ok", 1)
+		broken = true
+		since := time.Now().UTC().Format(time.RFC3339)
+		for range 5 {
+			expect(`the plugin failed \(HTTP 503\)`, 1)
+			time.Sleep(time.Second)
+		}
+		expect(`plugin billing has been down since `+since+` \(HTTP 503\); it is tried again in [34]s`, 0)
+		time.Sleep(4 * time.Second)
+		expect(`the plugin failed \(HTTP 503\)`, 1)
+		expect(`plugin billing has been down since `+since+` \(HTTP 503\); it is tried again in (8|9|10)s`, 0)
+		time.Sleep(10 * time.Second)
+		hangs = true
+		expect(`plugin billing did not answer within 10s; it has not answered since `+since, 1)
+		expect(`plugin billing has been down since `+since+` \(it did not answer in time\); it is tried again in (1[6-9]|20)s`, 0)
+		if h := c.Health(); !h.Open || h.Reason != "it did not answer in time" || h.RefusedOpen != 3 {
+			t.Errorf("%+v", h)
+		}
+		hangs, broken = false, false
+		c.Up() // the source has the document again
+		expect("ok", 1)
+		expect("ok", 1)
+		if h := c.Health(); h.Open || h.Reason != "" || !h.DownSince.IsZero() {
+			t.Errorf("%+v", h)
+		}
+	})
+}
+
+// TestProbesAreAlone: of many callers after a pause one tries, and the others
+// learn at once.
+func TestProbesAreAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls, release := 0, make(chan struct{})
+		h := func(http.ResponseWriter, *http.Request) { calls++; <-release }
+		c := newClient(t, Options{BaseURL: "http://plugin.invalid", Transport: InProcess(http.HandlerFunc(h), 1000), Breaker: true, Concurrency: 5})
+		fail(&c.standing, 5, time.Minute)
+		time.Sleep(shortestPause)
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		refused := 0
+		for range 50 {
+			all.Go(func() {
+				begin := time.Now()
+				if _, err := c.Invoke(t.Context(), plain("x"), nil); err != nil && time.Since(begin) == 0 {
+					mu.Lock()
+					refused++
+					mu.Unlock()
+				}
+			})
+		}
+		synctest.Wait()
+		if calls != 1 {
+			t.Errorf("%d probes", calls)
+		}
+		close(release)
+		all.Wait()
+		if refused != 49 || calls != 1 {
+			t.Errorf("%d refused at once, %d calls", refused, calls)
+		}
+		if _, err := c.Invoke(t.Context(), plain("x"), nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestTellsWhatIsDown: a call that gets no connection says which plugin, and
+// since when it is down, and neither host nor port.
+func TestTellsWhatIsDown(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	_ = l.Close()
+	c := newClient(t, Options{Name: "billing", BaseURL: "http://" + address})
+	c.Down(time.Date(2026, 11, 22, 12, 3, 4, 5e8, time.FixedZone("", 3600)), "GET http://"+address+"/openapi.json: connection refused")
+	if h := c.Health(); strings.Contains(h.Reason, address) || !strings.Contains(h.Reason, "connection refused") {
+		t.Errorf("%+v", h)
+	}
+	_, err = c.Invoke(t.Context(), plain("x"), nil)
+	if want := "plugin billing cannot be reached (connection refused); it has not answered since 2026-11-22T11:03:04Z"; messageOf(err) != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	c = newClient(t, Options{Name: "billing", BaseURL: "http://stagedoor-test.invalid"})
+	if _, err = c.Invoke(t.Context(), plain("x"), nil); !strings.HasPrefix(messageOf(err), "plugin billing cannot be reached (") || strings.Contains(messageOf(err), "stagedoor-test") {
+		t.Errorf("got %v", err)
+	}
+	c = newClient(t, Options{Name: "billing", BaseURL: strings.Replace(serveHTTP(t, reply(200, "", "")), "http:", "https:", 1)})
+	if _, err = c.Invoke(t.Context(), plain("x"), nil); messageOf(err) != "plugin billing cannot be reached (it does not speak TLS)" {
+		t.Errorf("got %v", err)
+	}
+	server := httptest.NewUnstartedServer(reply(200, "", ""))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it does not like the client either
+	server.StartTLS()
+	defer server.Close()
+	c = newClient(t, Options{Name: "billing", BaseURL: server.URL})
+	if _, err = c.Invoke(t.Context(), plain("x"), nil); messageOf(err) != "plugin billing cannot be reached (its TLS certificate is not valid)" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestHangingPluginHarmsNoOther: of a plugin that drips its answers byte by byte,
+// no more calls are under way than there are places, the others learn soon that it is busy, and
+// the calls of the plugin beside it take no longer. Afterwards nothing is left.
+func TestHangingPluginHarmsNoOther(t *testing.T) {
+	before := runtime.NumGoroutine()
+	var mu sync.Mutex
+	under, most := 0, 0
+	dripping := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		under++
+		most = max(most, under)
+		mu.Unlock()
+		defer func() { mu.Lock(); under--; mu.Unlock() }()
+		for tick := time.NewTicker(20 * time.Millisecond); r.Context().Err() == nil; <-tick.C {
+			_, _ = io.WriteString(w, " ")
+			w.(http.Flusher).Flush()
+		}
+	}))
+	healthy := httptest.NewServer(reply(200, "application/json", "{}"))
+	bad := newClient(t, Options{Name: "bad", BaseURL: dripping.URL, Concurrency: 8, Timeout: 1500 * time.Millisecond, Breaker: true, Retry: true})
+	good := newClient(t, Options{Name: "good", BaseURL: healthy.URL, Breaker: true, Retry: true})
+
+	alone := median(t, good)
+	var callers sync.WaitGroup
+	kinds := map[string]int{}
+	for range 40 {
+		callers.Go(func() {
+			_, err := bad.Invoke(t.Context(), plain("x"), nil)
+			mu.Lock()
+			defer mu.Unlock()
+			switch message := messageOf(err); {
+			case strings.HasPrefix(message, "plugin bad did not answer within 1.5s"):
+				kinds["timeout"]++
+			case message == "plugin bad has 8 calls under way; try again in a moment":
+				kinds["busy"]++
+			default:
+				t.Errorf("got %q", message)
+			}
+		})
+	}
+	for bad.Health().InFlight < 8 {
+		runtime.Gosched()
+	}
+	beside := median(t, good)
+	callers.Wait()
+	if most > 8 || kinds["timeout"] != 8 || kinds["busy"] != 32 {
+		t.Errorf("at most %d under way, %v", most, kinds)
+	}
+	if alone = max(alone, median(t, good)); beside > 2*alone+time.Millisecond {
+		t.Errorf("the other plugin takes %v, and %v when it is alone", beside, alone)
+	}
+	if h := bad.Health(); !h.Open || h.InFlight != 0 || h.Waiting != 0 || h.RefusedBusy != 32 {
+		t.Errorf("%+v", h)
+	}
+	bad.Close()
+	good.Close()
+	dripping.Close()
+	healthy.Close()
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines are left, %d before", runtime.NumGoroutine(), before)
+		}
+	}
+}
+
+// median is how long a call takes.
+func median(t *testing.T, c *Client) time.Duration {
+	t.Helper()
+	var all []time.Duration
+	for range 201 {
+		begin := time.Now()
+		if _, err := c.Invoke(t.Context(), plain("x"), nil); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, time.Since(begin))
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// TestCancelledWhileWaiting: who gives up while it waits for a place is told so.
+func TestCancelledWhileWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+		c := newClient(t, Options{BaseURL: "http://plugin.invalid", Transport: InProcess(http.HandlerFunc(hang), 1000), Concurrency: 1})
+		first, end := context.WithCancel(t.Context())
+		go func() { _, _ = c.Invoke(first, plain("x"), nil) }()
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Millisecond, cancel)
+		var e *Error
+		if _, err := c.Invoke(ctx, plain("x"), nil); !errors.As(err, &e) || e.Kind != Cancelled {
+			t.Errorf("got %v", err)
+		}
+		end()
+	})
+}
+
+func BenchmarkInvoke(b *testing.B) {
+	url := serveHTTP(b, reply(200, "application/json", `{"a":1}`))
+	for name, o := range map[string]Options{"plain": {}, "guarded": {Retry: true, Breaker: true}} {
+		b.Run(name, func(b *testing.B) {
+			o.BaseURL = url
+			c, a := newClient(b, o), plain("x")
+			b.ReportAllocs()
+			b.SetParallelism(32)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := c.Invoke(b.Context(), a, nil); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkGuard is what isolation costs a call of a plugin that does well.
+func BenchmarkGuard(b *testing.B) {
+	c := newClient(b, Options{Retry: true, Breaker: true})
+	b.ReportAllocs()
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if e := c.enter(b.Context()); e != nil {
+				b.Error(e)
+			}
+			probe, _ := c.standing.admit()
+			c.judge(nil, time.Now(), probe)
+			c.places.leave()
+		}
+	})
+}

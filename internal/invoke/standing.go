@@ -1,0 +1,159 @@
+package invoke
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// When a plugin is left alone, and for how long.
+const (
+	failuresInRow = 5                // so many calls, one after the other,
+	failingFor    = time.Second      // and nothing else for so long: a burst is no outage
+	shortestPause = 5 * time.Second  // after that the first pause, and twice as long each time,
+	longestPause  = 30 * time.Second // up to this
+	probeTime     = 5 * time.Second  // after a pause one call tries; where it takes longer, another one does, too
+)
+
+// standing is how a plugin does: since when it is down, and whether it is left
+// alone (a circuit breaker). Any answer closes it. It counts failures without a
+// window of time, for those of a plugin that hangs come as late as its timeout,
+// and a probe that hangs keeps no other from trying. Calls of a plugin that does
+// well take no lock.
+type standing struct {
+	breaks   bool        // it is left alone when it keeps failing
+	troubled atomic.Bool // any of the below is set
+	open     atomic.Bool // pause is
+
+	mu     sync.Mutex
+	since  time.Time // of the first failure that no answer followed, or when the source said so
+	reason string    // of the last
+	row    int       // failures since the last answer
+	pause  time.Duration
+	until  time.Time // no call before
+	last   time.Time // answer after a failure
+}
+
+// refusal says why a call is not made, and how long none is.
+type refusal struct {
+	since  time.Time
+	reason string
+	wait   time.Duration
+}
+
+// admit lets a call through, or refuses it. A probe is a call that finds out
+// whether the plugin is back.
+func (s *standing) admit() (probe bool, refused *refusal) {
+	if !s.open.Load() {
+		return false, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if refused = s.refusal(); refused == nil && s.pause > 0 {
+		probe, s.until = true, time.Now().Add(probeTime)
+	}
+	return probe, refused
+}
+
+// refuses is admit without letting anybody through.
+func (s *standing) refuses() *refusal {
+	if !s.open.Load() {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refusal()
+}
+
+func (s *standing) refusal() *refusal {
+	wait := time.Until(s.until)
+	if s.pause == 0 || wait <= 0 {
+		return nil
+	}
+	return &refusal{s.since, s.reason, wait}
+}
+
+// answered notes that the plugin is there, whatever it said.
+func (s *standing) answered() {
+	if !s.troubled.Load() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = time.Now()
+	s.clear()
+}
+
+func (s *standing) clear() {
+	s.since, s.reason, s.row, s.pause, s.until = time.Time{}, "", 0, 0, time.Time{}
+	s.open.Store(false)
+	s.troubled.Store(false)
+}
+
+// failed notes a call that says the plugin is down, and gives since when that
+// was known before; zero: it is news.
+func (s *standing) failed(reason string, began time.Time, probe bool) (since time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if since = s.since; since.IsZero() {
+		s.since = now
+	}
+	s.reason = reason
+	s.row++
+	s.troubled.Store(true)
+	long := now.Sub(s.since) >= failingFor || now.Sub(began) >= failingFor
+	switch {
+	case probe && s.pause > 0:
+		s.pause = min(2*s.pause, longestPause)
+	case s.breaks && s.pause == 0 && s.row >= failuresInRow && long:
+		s.pause = shortestPause
+	default: // what began before the pause says nothing new
+		return since
+	}
+	s.until = now.Add(s.pause - rand.N(s.pause/5)) // replicas do not try all at once
+	s.open.Store(true)
+	return since
+}
+
+// down notes what the source of the plugin's documents sees. What was known
+// from calls, and is later than the source's news, counts more.
+func (s *standing) down(since time.Time, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if since.IsZero() {
+		since = time.Now()
+	}
+	if since.Before(s.last) {
+		since = s.last
+	}
+	if s.since.IsZero() || since.Before(s.since) {
+		s.since = since
+	}
+	if s.row == 0 {
+		s.reason = reason
+	}
+	s.troubled.Store(true)
+}
+
+// up lets the next call try. Only an answer to a call says that the plugin
+// answers calls.
+func (s *standing) up() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.row == 0 {
+		s.clear()
+	}
+	s.until = time.Time{}
+}
+
+// known gives since when the plugin is down, and why; zero: nothing is wrong.
+func (s *standing) known() (since time.Time, reason string) {
+	if !s.troubled.Load() {
+		return time.Time{}, ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.since, s.reason
+}

@@ -1,0 +1,82 @@
+package registryapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/publication"
+)
+
+// list shows how all plugins stand.
+func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
+	knows, err := h.knows(r)
+	if err != nil {
+		return err
+	}
+	plugins := []publication.Status{}
+	for _, s := range h.registrar.Statuses() {
+		plugins = append(plugins, shown(s, knows(s.Name)))
+	}
+	write(w, http.StatusOK, map[string]any{"plugins": plugins})
+	return nil
+}
+
+// generation is one of a plugin's history.
+type generation struct {
+	Generation string              `json:"generation"`
+	Verdict    publication.Verdict `json:"verdict"`
+	Time       time.Time           `json:"time"`
+	Actions    []string            `json:"actions"`
+	Findings   json.RawMessage     `json:"findings,omitempty"`
+}
+
+// get shows how one stands, and its generations, the newest first.
+func (h *Handler) get(w http.ResponseWriter, r *http.Request, plugin string) error {
+	knows, err := h.knows(r)
+	if err != nil {
+		return err
+	}
+	statuses := h.registrar.Statuses()
+	i := slices.IndexFunc(statuses, func(s publication.Status) bool { return s.Name == plugin })
+	if i < 0 {
+		return &failure{status: http.StatusNotFound, message: "there is no such plugin", hint: "all are at " + Path}
+	}
+	kept, err := h.registrar.Generations(r.Context(), plugin)
+	if err != nil {
+		return err
+	}
+	history := []generation{}
+	for _, g := range kept {
+		line := generation{Generation: short(g.Hash), Verdict: g.Verdict, Time: g.Time.UTC(), Actions: append([]string{}, g.Actions...)}
+		if knows(plugin) {
+			line.Findings = g.Findings
+		}
+		history = append(history, line)
+	}
+	write(w, http.StatusOK, struct {
+		publication.Status
+		History []generation `json:"history"`
+	}{shown(statuses[i], knows(plugin)), history})
+	return nil
+}
+
+// knows tells of which plugins the request may learn all: of those that its
+// token may register. Sources, reasons and findings can name hosts inside.
+func (h *Handler) knows(r *http.Request) (func(plugin string) bool, error) {
+	if r.Header.Get("Authorization") == "" {
+		return func(string) bool { return false }, nil
+	}
+	holders, err := h.bearer(r)
+	return func(plugin string) bool {
+		return slices.ContainsFunc(holders, func(p Publisher) bool { return p.MayRegister(plugin) })
+	}, err
+}
+
+func shown(s publication.Status, all bool) publication.Status {
+	if !all {
+		s.Source, s.Reason = "", ""
+	}
+	return s
+}

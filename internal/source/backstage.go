@@ -1,0 +1,69 @@
+package source
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/stagedoor/stagedoor/internal/backstage"
+	"github.com/stagedoor/stagedoor/openapi"
+)
+
+// BackstageOptions say which plugin of which Backstage backend has the actions.
+type BackstageOptions struct {
+	// BaseURL is the backend's, without credentials and query; the plugin is at
+	// /api/{plugin} below it.
+	BaseURL string
+	// Plugin is its id there.
+	Plugin string
+	// Header gives the headers that prove who asks, for each Poll anew; nil: none.
+	Header func() (http.Header, error)
+	// Secrets are the names of those that the config has for actions that take
+	// some; see [backstage.Options].
+	Secrets []string
+}
+
+// FromBackstage is a source of the actions of a Backstage plugin, as a document
+// that [backstage.Document] makes of the plugin's own list. Lists have no
+// version, so that each Poll gets the whole list and compares.
+func FromBackstage(o BackstageOptions) Source {
+	base := strings.TrimSuffix(o.BaseURL, "/") + "/api/" + url.PathEscape(o.Plugin)
+	return &backstageSource{BackstageOptions: o, base: base, list: base + "/.backstage/actions/v1/actions"}
+}
+
+type backstageSource struct {
+	BackstageOptions
+	base, list string
+	last       [sha256.Size]byte // of the list that was given last
+}
+
+func (s *backstageSource) String() string { return Display(s.list) }
+
+func (s *backstageSource) Poll(ctx context.Context) (*Publication, error) {
+	var header http.Header
+	if s.Header != nil {
+		var err error
+		if header, err = s.Header(); err != nil {
+			return nil, err
+		}
+	}
+	got, err := fetch(ctx, s.list, header)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(got.Data)
+	if sum == s.last {
+		return nil, nil
+	}
+	document, findings, err := backstage.Document(got.Data, backstage.Options{Plugin: s.Plugin, Source: s.String(), Secrets: s.Secrets})
+	if err != nil {
+		return nil, fmt.Errorf("document %s: %w", s, err)
+	}
+	s.last = sum
+	p := Given(openapi.Source{Name: s.String(), Data: document})
+	p.BaseURL, p.Findings = s.base, findings
+	return p, nil
+}

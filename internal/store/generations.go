@@ -1,0 +1,176 @@
+package store
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/gob"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/stagedoor/stagedoor/internal/publication"
+)
+
+// keptGenerations is how many accepted generations of a plugin stay, beside the
+// newest one in quarantine and the one that is registered.
+const keptGenerations = 10
+
+// generationRow is a generation with its content as gzip of gob.
+type generationRow struct {
+	Plugin, Hash, Source, Verdict string
+	Judged                        int64 `db:"judged_at"`
+	Actions, Findings, Content    []byte
+}
+
+const (
+	generationHead    = `plugin, hash, source, verdict, judged_at, actions, findings`
+	generationColumns = generationHead + `, content`
+)
+
+// KeepGeneration keeps what was judged, or judges anew what is kept already: its
+// time is then now, by the database's clock, whatever g says. Of each plugin the
+// ten newest accepted generations stay, the newest one in quarantine, and the
+// one that is registered.
+func (d *DB) KeepGeneration(ctx context.Context, g publication.Generation) error {
+	row, err := rowOfGeneration(g)
+	if err != nil {
+		return err
+	}
+	return d.tx(ctx, "generation of "+g.Plugin, callBound, func(ctx context.Context, tx *sqlx.Tx) error {
+		return d.keepGeneration(ctx, tx, row)
+	})
+}
+
+func (d *DB) keepGeneration(ctx context.Context, tx *sqlx.Tx, row generationRow) error {
+	// Time never stands still, or what is newest would be left to chance.
+	judged := fmt.Sprintf(`(SELECT CASE WHEN MAX(judged_at) >= %[1]s THEN MAX(judged_at) + 1 ELSE %[1]s END FROM generations WHERE plugin = :plugin)`, d.now())
+	_, err := tx.NamedExecContext(ctx, `INSERT INTO generations (`+generationColumns+`) VALUES (:plugin, :hash, :source, :verdict,
+		`+judged+`, :actions, :findings, :content) ON CONFLICT (plugin, hash) DO UPDATE SET source = excluded.source,
+		verdict = excluded.verdict, actions = excluded.actions, findings = excluded.findings, judged_at = excluded.judged_at`, row)
+	if err != nil {
+		return err
+	}
+	return pruneGenerations(ctx, tx, row.Plugin)
+}
+
+func pruneGenerations(ctx context.Context, tx *sqlx.Tx, plugin string) error {
+	const newest = ` AND hash NOT IN (SELECT hash FROM generations WHERE plugin = ? AND verdict = ? ORDER BY judged_at DESC, hash LIMIT ?)`
+	_, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM generations WHERE plugin = ?`+newest+newest+`
+		AND hash NOT IN (SELECT hash FROM registrations WHERE plugin = ?)`),
+		plugin, plugin, publication.Accepted, keptGenerations, plugin, publication.Quarantined, 1, plugin)
+	return err
+}
+
+// LastGood gives the newest accepted generation of the plugin, or
+// [publication.ErrNotFound].
+func (d *DB) LastGood(ctx context.Context, plugin string) (publication.Generation, error) {
+	return d.generation(ctx, plugin, `verdict = ? ORDER BY judged_at DESC, hash LIMIT 1`, publication.Accepted)
+}
+
+// LastGoodAll gives the newest accepted generation of each plugin that has one,
+// in the order of their names.
+func (d *DB) LastGoodAll(ctx context.Context) ([]publication.Generation, error) {
+	return d.generations(ctx, bulkBound, `SELECT g.* FROM (SELECT plugin, hash, ROW_NUMBER() OVER (PARTITION BY plugin ORDER BY judged_at DESC, hash) AS place
+		FROM generations WHERE verdict = ?) AS newest JOIN generations g ON g.plugin = newest.plugin AND g.hash = newest.hash
+		WHERE newest.place = 1 ORDER BY g.plugin`, publication.Accepted)
+}
+
+// Generation gives the plugin's generation whose hash begins with the prefix:
+// the newest of several. [publication.ErrNotFound] where there is none.
+func (d *DB) Generation(ctx context.Context, plugin, hashPrefix string) (publication.Generation, error) {
+	return d.generation(ctx, plugin, `substr(hash, 1, ?) = ? ORDER BY judged_at DESC, hash LIMIT 1`, len(hashPrefix), hashPrefix)
+}
+
+// Generations gives all that are kept of the plugin, the newest first, without
+// their content.
+func (d *DB) Generations(ctx context.Context, plugin string) ([]publication.Generation, error) {
+	return d.generations(ctx, callBound, `SELECT `+generationHead+` FROM generations WHERE plugin = ? ORDER BY judged_at DESC, hash`, plugin)
+}
+
+// generation gives the one of the plugin's that the condition finds.
+func (d *DB) generation(ctx context.Context, plugin, condition string, args ...any) (publication.Generation, error) {
+	found, err := d.generations(ctx, callBound, `SELECT `+generationColumns+` FROM generations WHERE plugin = ? AND `+condition, append([]any{plugin}, args...)...)
+	if err != nil {
+		return publication.Generation{}, err
+	}
+	if len(found) == 0 {
+		return publication.Generation{}, fmt.Errorf("generation of %s: %w", plugin, publication.ErrNotFound)
+	}
+	return found[0], nil
+}
+
+func (d *DB) generations(ctx context.Context, bound time.Duration, query string, args ...any) ([]publication.Generation, error) {
+	var rows []generationRow
+	err := d.do(ctx, "generations", bound, func(ctx context.Context) error {
+		return d.db.SelectContext(ctx, &rows, d.db.Rebind(query), args...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	generations := make([]publication.Generation, 0, len(rows))
+	for i, r := range rows {
+		rows[i] = generationRow{} // both forms of 200 documents are a lot of memory
+		g, err := r.generation()
+		if err != nil {
+			return nil, fmt.Errorf("generation %.12s of %s: %w", r.Hash, r.Plugin, err)
+		}
+		generations = append(generations, g)
+	}
+	return generations, nil
+}
+
+func rowOfGeneration(g publication.Generation) (generationRow, error) {
+	actions, err := json.Marshal(g.Actions)
+	if err != nil {
+		return generationRow{}, err
+	}
+	content, err := pack(g.Content)
+	return generationRow{
+		Plugin: g.Plugin, Hash: g.Hash, Source: strings.ToValidUTF8(g.Source, "�"), Verdict: string(g.Verdict),
+		Actions: actions, Findings: g.Findings, Content: content,
+	}, err
+}
+
+func (r generationRow) generation() (publication.Generation, error) {
+	g := publication.Generation{
+		Plugin: r.Plugin, Hash: r.Hash, Source: r.Source, Verdict: publication.Verdict(r.Verdict),
+		Findings: r.Findings, Time: time.UnixMilli(r.Judged),
+	}
+	if err := json.Unmarshal(r.Actions, &g.Actions); err != nil {
+		return g, fmt.Errorf("actions: %w", err)
+	}
+	if r.Content == nil {
+		return g, nil
+	}
+	return g, unpack(r.Content, &g.Content)
+}
+
+// pack makes one value of content: gob, which keeps all bytes as they are, in
+// gzip.
+func pack(c publication.Content) ([]byte, error) {
+	var packed bytes.Buffer
+	z, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	if err := gob.NewEncoder(z).Encode(c); err != nil {
+		return nil, err
+	}
+	err = z.Close()
+	return packed.Bytes(), err
+}
+
+func unpack(packed []byte, c *publication.Content) error {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return fmt.Errorf("content: %w", err)
+	}
+	if err := gob.NewDecoder(z).Decode(c); err != nil {
+		return fmt.Errorf("content: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,242 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/stagedoor/stagedoor/internal/publication"
+	"github.com/stagedoor/stagedoor/internal/store"
+	"github.com/stagedoor/stagedoor/internal/store/storetest"
+)
+
+func newGeneration(plugin, text string, verdict publication.Verdict) publication.Generation {
+	c := publication.Content{Documents: []publication.Document{{Name: plugin + ".yaml", Data: []byte(text)}}}
+	return publication.Generation{
+		Plugin: plugin, Hash: c.Hash(), Content: c, Source: "https://" + plugin + ".internal/openapi.json", Verdict: verdict,
+		Actions: []string{"list", "get"}, Findings: json.RawMessage(`[{"severity":"warning"}]`),
+	}
+}
+
+func keep(t *testing.T, db *store.DB, generations ...publication.Generation) {
+	t.Helper()
+	for _, g := range generations {
+		if err := db.KeepGeneration(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// hashes are those of the plugin's generations, the newest first.
+func hashes(t *testing.T, db *store.DB, plugin string) []string {
+	t.Helper()
+	all, err := db.Generations(t.Context(), plugin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hashes []string
+	for i, g := range all {
+		hashes = append(hashes, g.Hash)
+		if g.Documents != nil || g.Plugin != plugin || i > 0 && !g.Time.Before(all[i-1].Time) {
+			t.Errorf("generation %d: %+v", i, g)
+		}
+	}
+	return hashes
+}
+
+var exceptTime = cmpopts.IgnoreFields(publication.Generation{}, "Time")
+
+// What no text of a document, name or source may break: bytes that are no
+// UTF-8, zero bytes, nothing at all.
+func TestGenerationIsKeptExactly(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		a, b := open(), open()
+		c := publication.Content{
+			Documents: []publication.Document{{Name: "a\xff\x00.yaml", Data: []byte("\x00\xff\xfe: \u2028")}, {Name: "b", Data: nil}, {}},
+			Files:     []publication.Document{{Name: "parts/x.yaml", Data: bytes.Repeat([]byte("0123456789"), 3_000)}},
+			BaseURL:   "https://billing.internal/api",
+		}
+		want := publication.Generation{Plugin: "billing", Hash: c.Hash(), Content: c, Source: "push", Verdict: publication.Accepted}
+		start := time.Now()
+		keep(t, a, want)
+		got, err := b.LastGood(t.Context(), "billing")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if age := got.Time.Sub(start); age < -time.Minute || age > time.Minute {
+			t.Errorf("judged at %v", got.Time)
+		}
+		if diff := cmp.Diff(want, got, exceptTime, cmpopts.EquateEmpty()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestLastGood(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		db := open()
+		if _, err := db.LastGood(t.Context(), "billing"); !errors.Is(err, publication.ErrNotFound) {
+			t.Errorf("error %v", err)
+		}
+		first, second := newGeneration("billing", "1", publication.Accepted), newGeneration("billing", "2", publication.Accepted)
+		broken := newGeneration("billing", "3", publication.Quarantined)
+		keep(t, db, first, second, broken, newGeneration("auth", "other", publication.Accepted))
+		good := func(want publication.Generation) {
+			t.Helper()
+			got, err := db.LastGood(t.Context(), "billing")
+			if diff := cmp.Diff(want, got, exceptTime); diff != "" || err != nil {
+				t.Error(err, diff)
+			}
+		}
+		good(second)
+		first.Findings, first.Source = json.RawMessage(`[]`), "elsewhere"
+		keep(t, db, first) // it went back
+		good(first)
+		broken.Verdict = publication.Accepted
+		keep(t, db, broken) // and then the lock was accepted
+		good(broken)
+		first.Verdict = publication.Quarantined
+		keep(t, db, first)
+		good(broken)
+		if diff := cmp.Diff([]string{first.Hash, broken.Hash, second.Hash}, hashes(t, db, "billing")); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestGenerationByPrefix(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		db := open()
+		old, g := newGeneration("billing", "1", publication.Accepted), newGeneration("billing", "2", publication.Quarantined)
+		keep(t, db, old, g)
+		for prefix, want := range map[string]publication.Generation{g.Hash: g, g.Hash[:12]: g, old.Hash[:12]: old, "": g} {
+			got, err := db.Generation(t.Context(), "billing", prefix)
+			if diff := cmp.Diff(want, got, exceptTime); diff != "" || err != nil {
+				t.Errorf("%q: %v %s", prefix, err, diff)
+			}
+		}
+		for _, prefix := range []string{"%", "_", "g", "' OR '1'='1", g.Hash + "0"} {
+			if _, err := db.Generation(t.Context(), "billing", prefix); !errors.Is(err, publication.ErrNotFound) {
+				t.Errorf("%q: error %v", prefix, err)
+			}
+		}
+		if _, err := db.Generation(t.Context(), "auth", g.Hash); !errors.Is(err, publication.ErrNotFound) {
+			t.Errorf("another plugin's: error %v", err)
+		}
+	})
+}
+
+// Old generations go, but never what is registered or serves.
+func TestGenerationsArePruned(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		db := open()
+		other := newGeneration("auth", "x", publication.Accepted)
+		registered := newGeneration("billing", "registered", publication.Quarantined)
+		keep(t, db, other)
+		if err := db.Register(t.Context(), publication.Registration{Plugin: "billing", Publisher: "p"}, time.Minute, registered); err != nil {
+			t.Fatal(err)
+		}
+		var accepted, quarantined []string
+		for i := range 15 {
+			good, bad := newGeneration("billing", fmt.Sprint("good", i), publication.Accepted), newGeneration("billing", fmt.Sprint("bad", i), publication.Quarantined)
+			accepted, quarantined = append(accepted, good.Hash), append(quarantined, bad.Hash)
+			keep(t, db, good, bad)
+		}
+		for range 3 { // many in quarantine push nothing good out
+			keep(t, db, newGeneration("billing", "bad14", publication.Quarantined))
+		}
+		want := []string{quarantined[14]}
+		for i := 14; i >= 5; i-- {
+			want = append(want, accepted[i])
+		}
+		if diff := cmp.Diff(append(want, registered.Hash), hashes(t, db, "billing")); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff([]string{other.Hash}, hashes(t, db, "auth")); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestLastGoodAll(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		db := open()
+		if all, err := db.LastGoodAll(t.Context()); len(all) != 0 || err != nil {
+			t.Errorf("%d, %v", len(all), err)
+		}
+		var want []publication.Generation
+		for i := range 200 {
+			name := fmt.Sprintf("p%03d", i)
+			last := newGeneration(name, strings.Repeat("new: line\n", 2000), publication.Accepted)
+			keep(t, db, newGeneration(name, "old", publication.Accepted), last)
+			if i%50 == 0 {
+				keep(t, db, newGeneration(name, "bad", publication.Quarantined))
+			}
+			want = append(want, last)
+		}
+		keep(t, db, newGeneration("never-good", "bad", publication.Quarantined))
+		start := time.Now()
+		got, err := db.LastGoodAll(t.Context())
+		took := time.Since(start)
+		if diff := cmp.Diff(want, got, exceptTime, cmp.Comparer(bytes.Equal)); diff != "" || err != nil {
+			t.Error(err, diff)
+		}
+		if took > 5*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// Replicas that judge the same at once agree.
+func TestKeepGenerationTogether(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		dbs := []*store.DB{open(), open()}
+		var wg sync.WaitGroup
+		for i := range 24 {
+			wg.Go(func() {
+				g := newGeneration("billing", fmt.Sprint(i/2%6), publication.Accepted)
+				if err := dbs[i%2].KeepGeneration(t.Context(), g); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		all, err := dbs[0].Generations(t.Context(), "billing")
+		if len(all) != 6 || err != nil {
+			t.Errorf("%d generations, %v", len(all), err)
+		}
+	})
+}
+
+// A caller that goes away leaves nothing half kept.
+func TestRegisterIsAllOrNothing(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		db := open()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		g := newGeneration("billing", "1", publication.Accepted)
+		r := publication.Registration{Plugin: "billing", Publisher: "p"}
+		if err := db.Register(ctx, r, time.Minute, g); err == nil {
+			t.Error("registered for nobody")
+		}
+		if err := db.Register(t.Context(), r, time.Minute, g); err != nil {
+			t.Fatal(err)
+		}
+		r.Publisher = "other"
+		if err := db.Register(t.Context(), r, time.Minute, newGeneration("billing", "2", publication.Accepted)); !errors.Is(err, publication.ErrHeld) {
+			t.Errorf("error %v", err)
+		}
+		if diff := cmp.Diff([]string{g.Hash}, hashes(t, db, "billing")); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
