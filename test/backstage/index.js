@@ -1,7 +1,12 @@
 // Starts the plugins whose OpenAPI documents the test reads and calls.
 import { createBackend } from '@backstage/backend-defaults';
 
-const plugins = ['auth', 'auth-backend-module-guest-provider', 'catalog', 'events', 'mcp-actions', 'notifications', 'scaffolder', 'search'];
+const plugins = [
+  'auth', 'auth-backend-module-guest-provider',
+  'catalog', 'catalog-backend-module-scaffolder-entity-model',
+  'events', 'mcp-actions', 'notifications', 'scaffolder',
+  'search', 'search-backend-module-catalog',
+];
 
 const backend = createBackend();
 for (const name of plugins) {
