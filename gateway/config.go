@@ -48,10 +48,10 @@ type Log struct {
 
 // Limits bound what one caller can cost.
 type Limits struct {
-	RequestBody Size          `koanf:"requestBody" doc:"Largest request body of an MCP client."`
+	RequestBody Size          `koanf:"requestBody" doc:"Largest request body of a client, of MCP and of the actions API."`
 	SessionTTL  time.Duration `koanf:"sessionTTL" doc:"How long an MCP session lives without being used."`
 	// What one replica does at once:
-	Calls             int `koanf:"calls" doc:"How many requests a replica works on at once. More get 503."`
+	Calls             int `koanf:"calls" doc:"How many requests a replica works on at once, of MCP and as many of the actions API. More get 503."`
 	CallsPerSession   int `koanf:"callsPerSession" doc:"How many of them may be of one session. More get 429."`
 	Streams           int `koanf:"streams" doc:"How many connections that only listen a replica holds. More get 503."`
 	StreamsPerSession int `koanf:"streamsPerSession" doc:"How many of them may be of one session. More get 429."`
@@ -285,14 +285,13 @@ func (c Config) origins() []string {
 	return origins
 }
 
-// Files lists the files that the config names, beside its own: documents (of
-// a glob those that are there now), overlays, secrets, images and sounds. Locations of the
-// embedded catalog are not among them: it looks after them itself.
+// Files lists the files that the config names, beside its own: overlays, the
+// contract lock, secrets, images and sounds. Documents are not among them, nor
+// are locations of the embedded catalog: a gateway looks after both itself.
 func (c Config) Files() []string {
 	files := c.Database.URL.files()
 	for _, p := range c.Plugins {
 		files = append(files, p.Overlays...)
-		files = append(files, source.Paths(p.Spec)...)
 		for _, auth := range []PluginAuth{p.Auth, p.SpecAuth} {
 			for _, s := range []Secret{auth.Bearer, auth.Basic.Password, auth.Header.Value} {
 				files = append(files, s.files()...)
@@ -318,6 +317,16 @@ func (c Config) Files() []string {
 				}
 			}
 		}
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
+}
+
+// Documents lists the files in which plugins' documents are; of a glob or a
+// folder those that are there now.
+func (c Config) Documents() (files []string) {
+	for _, p := range c.Plugins {
+		files = append(files, source.Paths(p.Spec)...)
 	}
 	slices.Sort(files)
 	return slices.Compact(files)

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/stagedoor/stagedoor/internal/actionsapi"
 	"github.com/stagedoor/stagedoor/internal/mcpserver"
+	"github.com/stagedoor/stagedoor/internal/publication"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/session"
 	"github.com/stagedoor/stagedoor/internal/store"
@@ -47,15 +49,19 @@ type Gateway struct {
 	actionsAPI *actionsapi.Handler
 	publicURL  string // where clients find the gateway
 
-	reloading sync.Mutex    // held while the next generation is built
-	reloaded  chan struct{} // wakes the refresh
-	current   generation
-	serving   atomic.Pointer[serving]
-	files     atomic.Pointer[[]string] // see Files
+	changing sync.Mutex // held by whoever changes what is below, or how a feed of it stands
+	current  generation
+	dangling map[string]bool // rules about actions that are no more, by place
+	serving  atomic.Pointer[serving]
+	statuses atomic.Pointer[[]status]
+	reading  chan struct{} // a place for each document that is read at once
+	unkept   unkept
+	// registering are the publishers of the config that is in use.
+	registering atomic.Pointer[map[string]Publisher]
 
 	replica  session.Replica                   // this process among those that share the database
 	hearing  atomic.Pointer[mcpserver.Handler] // mcp, once it has its servers
-	changed  chan struct{}                     // another replica read something new
+	told     hearsay                           // what other replicas found new
 	away     atomic.Bool                       // the database did not answer when it was last asked
 	draining atomic.Bool
 
@@ -87,8 +93,9 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 		log:      slog.New(slog.DiscardHandler),
 		progress: func(int, int, string) {},
 		metrics:  telemetry.NewMetrics(),
-		reloaded: make(chan struct{}, 1),
-		changed:  make(chan struct{}, 1),
+		reading:  make(chan struct{}, runtime.GOMAXPROCS(0)),
+		unkept:   unkept{generations: map[string]publication.Generation{}, more: make(chan struct{}, 1)},
+		told:     hearsay{plugins: map[string]bool{}, more: make(chan struct{}, 1)},
 		replica:  session.Replica{ID: rand.Text(), Started: time.Now()},
 	}
 	for _, o := range options {
@@ -107,8 +114,9 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 	if !g.offline {
 		g.listen(background) // before anything is read, so that no news of it is missed
 	}
-	next, err := g.build(ctx, cfg, generation{}, nil, false)
-	if err == nil {
+	next, arrivals, faults := g.build(ctx, cfg, generation{}, nil)
+	var err error = faults
+	if len(faults) == 0 {
 		err = g.serve(ctx, cfg, next)
 	}
 	if err != nil {
@@ -117,7 +125,7 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 		g.running.Wait()
 		return nil, errors.Join(err, g.db.Close())
 	}
-	g.run(background, next)
+	g.run(background, next, arrivals)
 	return g, nil
 }
 
@@ -149,15 +157,13 @@ func (g *Gateway) open(ctx context.Context, cfg Config) Faults {
 // inspect finds what else is wrong with a config that has faults: whoever
 // mends it learns of everything in one go.
 func inspect(ctx context.Context, cfg Config, known Faults) Faults {
-	g := &Gateway{log: slog.New(slog.DiscardHandler), progress: func(int, int, string) {}, offline: true}
+	g := &Gateway{log: slog.New(slog.DiscardHandler), progress: func(int, int, string) {}, offline: true, reading: make(chan struct{}, 1)}
 	if faults := g.open(ctx, cfg); len(faults) > 0 {
 		return nil
 	}
 	defer func() { _ = g.db.Close() }() // it was in memory
-	next, err := g.build(ctx, cfg, generation{}, known, false)
+	next, _, more := g.build(ctx, cfg, generation{}, known)
 	next.close(generation{})
-	var more Faults
-	errors.As(err, &more)
 	return more
 }
 
@@ -211,18 +217,26 @@ func onLoopback(listen string) bool {
 }
 
 // run starts what goes on in the background.
-func (g *Gateway) run(ctx context.Context, first generation) {
+func (g *Gateway) run(ctx context.Context, first generation, arrivals []arrival) {
+	g.changing.Lock()
 	g.take(first)
-	g.metrics.Plugins(g.standing)
+	g.arrived(ctx, arrivals, generation{})
+	g.changing.Unlock()
+	g.metrics.Plugins(g.calls)
 	if g.offline {
 		return
 	}
+	g.reconcile(ctx) // plugins that registered before this start
+	g.running.Go(func() { g.keepAll(ctx) })
+	g.running.Go(func() { g.follow(ctx) })
+	g.running.Go(func() { g.lookAfterLeases(ctx) })
 	g.running.Go(func() { g.beat(ctx) })
 	g.running.Go(func() { g.purge(ctx) })
 	g.running.Go(func() { g.mcp.Run(ctx) })
 	g.running.Go(func() { g.outputs.Run(ctx) })
-	first.run(ctx, g)
-	g.running.Go(func() { g.refresh(ctx) })
+	g.changing.Lock()
+	defer g.changing.Unlock()
+	g.current.run(ctx, g)
 }
 
 // mismatch tells of a plugin whose answer breaks its own document.
@@ -242,9 +256,9 @@ func (g *Gateway) Handler() http.Handler { return g.handler }
 // [Gateway.Drain], then http.Server.Shutdown with [Gateway.EndStreams].
 func (g *Gateway) Close() error {
 	g.stop()
-	g.reloading.Lock()
+	g.changing.Lock()
 	g.current.close(generation{})
-	g.reloading.Unlock() // who works in the background may be waiting for it
+	g.changing.Unlock() // who works in the background may be waiting for it
 	g.running.Wait()
 	if err := g.db.Close(); err != nil {
 		return fmt.Errorf("database: %w", err)
@@ -254,18 +268,16 @@ func (g *Gateway) Close() error {
 
 // Findings lists what is noteworthy in the plugins' documents.
 func (g *Gateway) Findings() []openapi.Finding {
-	g.reloading.Lock()
-	defer g.reloading.Unlock()
+	g.changing.Lock()
+	defer g.changing.Unlock()
 	var findings []openapi.Finding
-	for _, name := range slices.Sorted(maps.Keys(g.current.plugins)) {
-		findings = append(findings, g.current.plugins[name].findings...)
+	for _, name := range slices.Sorted(maps.Keys(g.current.feeds)) {
+		if e := g.current.feeds[name].serving; e != nil {
+			findings = append(findings, e.findings...)
+		}
 	}
 	return findings
 }
-
-// Files lists the files that $refs of the documents led to when they were last
-// read, whether they were there or not, beside the documents themselves.
-func (g *Gateway) Files() []string { return *g.files.Load() }
 
 // CheckDatabase tells whether the config's database can be opened, without
 // making or changing it.

@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,7 +149,7 @@ func TestRoutes(t *testing.T) {
 	rpc(t, server.URL+"/mcp/all", "tools/call", "pets_get-pet", `"name":"pets_get-pet","arguments":{"id":"x"},`)
 	for path, want := range map[string]string{
 		"/healthz":   `{"status":"ok"}`,
-		"/readyz":    `"plugins":[{"name":"pets","actions":2}]}`,
+		"/readyz":    `"plugins":[{"name":"pets","state":"serving",`,
 		"/metrics":   `stagedoor_tool_calls_total{outcome="ok",server="all",tool="pets_get-pet"} 1`,
 		"/":          `nothing is served here`,
 		"//mcp/all":  `nothing is served here`,
@@ -367,18 +366,27 @@ func TestRefreshReadsDocumentsAgain(t *testing.T) {
 	p := gateway.DefaultPlugin()
 	p.Spec, p.BaseURL, p.Refresh = file, "http://pets.invalid", 5*time.Millisecond
 	cfg.Plugins = map[string]gateway.Plugin{"pets": p}
-	built := make(chan struct{})
-	g := start(t, cfg, gateway.WithProgress(func(int, int, string) {
-		select {
-		case built <- struct{}{}:
-		default:
-		}
-	}))
+	g := start(t, cfg)
 	write("openapi: [")
-	write(fmt.Sprintf(petDocument, "  /toys: {get: {operationId: list-toys, x-action: true, responses: {}}}"))
-	for !strings.Contains(toolNames(g), "list-toys") {
-		<-built // each build begins after the one before was taken into use
+	probe(t, "nobody says that the document is wrong", func() bool { return standing(g, "pets").State == "refused" })
+	if !strings.Contains(toolNames(g), "get-pet") {
+		t.Error("a bad document costs the actions of the last good one")
 	}
+	write(fmt.Sprintf(petDocument, "  /toys: {get: {operationId: list-toys, x-action: true, responses: {}}}"))
+	probe(t, "the new action is not there", func() bool { return strings.Contains(toolNames(g), "list-toys") })
+	if now := standing(g, "pets"); now.State != "serving" || now.Reason != "" {
+		t.Errorf("got %+v", now)
+	}
+}
+
+// standing is how a plugin stands.
+func standing(g *gateway.Gateway, plugin string) gateway.PluginStatus {
+	for _, p := range g.Plugins() {
+		if p.Name == plugin {
+			return p
+		}
+	}
+	return gateway.PluginStatus{}
 }
 
 // TestOnePluginDown: a refresh goes on for the others, and the one that is down
@@ -397,22 +405,15 @@ func TestOnePluginDown(t *testing.T) {
 		cfg.Plugins[name] = gateway.Plugin{Spec: file, BaseURL: "http://plugin.invalid", Refresh: 5 * time.Millisecond}
 	}
 	cfg.Servers["all"] = gateway.Server{Actions: gateway.Allowlist{Include: []gateway.Rule{{ID: "*"}}}}
-	built := make(chan struct{})
-	g := start(t, cfg, gateway.WithProgress(func(int, int, string) {
-		select {
-		case built <- struct{}{}:
-		default:
-		}
-	}))
+	g := start(t, cfg)
 	if err := os.Remove(filepath.Join(dir, "down.yaml")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "up.yaml"), []byte(document("two")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for !strings.Contains(toolNames(g), "up_two") {
-		<-built
-	}
+	probe(t, "the other plugin stands still", func() bool { return strings.Contains(toolNames(g), "up_two") })
+	probe(t, "nobody says that it is down", func() bool { return standing(g, "down").State == "unreachable" })
 	if names := toolNames(g); !strings.Contains(names, "down_one") {
 		t.Errorf("the plugin that is down lost its actions: %s", names)
 	}
@@ -441,26 +442,13 @@ func TestManyFiles(t *testing.T) {
 	cfg := petConfig(t, "")
 	cfg.Plugins["many"] = gateway.Plugin{Spec: spec, BaseURL: "http://plugin.invalid", Refresh: 5 * time.Millisecond}
 	cfg.Servers["all"] = gateway.Server{Actions: gateway.Allowlist{Include: []gateway.Rule{{ID: "*"}}}}
-	built := make(chan struct{})
-	g := start(t, cfg, gateway.WithProgress(func(int, int, string) {
-		select {
-		case built <- struct{}{}:
-		default:
-		}
-	}))
-	if files := g.Files(); !slices.Equal(files, []string{item}) {
-		t.Errorf("got %v", files)
-	}
+	g := start(t, cfg)
 	write("two")
-	for !strings.Contains(toolNames(g), "many_two") {
-		<-built
-	}
+	probe(t, "a change of a file that is referred to is not seen", func() bool { return strings.Contains(toolNames(g), "many_two") })
 	if err := os.Remove(item); err != nil {
 		t.Fatal(err)
 	}
-	for range 10 {
-		<-built // each build begins after the one before was taken into use
-	}
+	probe(t, "nobody says that the file is gone", func() bool { return standing(g, "many").State != "serving" })
 	if names := toolNames(g); !strings.Contains(names, "many_two") {
 		t.Errorf("the actions of a file that is gone are lost: %s", names)
 	}

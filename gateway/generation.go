@@ -8,45 +8,22 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/stagedoor/stagedoor/internal/catalog"
+	"github.com/stagedoor/stagedoor/internal/contract"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/source"
-	"github.com/stagedoor/stagedoor/openapi"
 )
 
-// generation is one accepted config with all that was made from it.
+// generation is one accepted config with all that was made from it. An update
+// of one plugin makes another one beside it.
 type generation struct {
 	config   Config
+	specs    []registry.ServerSpec
+	lock     *contract.Lock // nil: there is none
 	snapshot *registry.Snapshot
-	plugins  map[string]builtPlugin
+	feeds    map[string]*feed // by plugin
 	catalogs map[string]*runningCatalog
-}
-
-// builtPlugin is what was made of one plugin. The next generation takes it
-// over, connections included, where neither settings nor documents changed.
-type builtPlugin struct {
-	registry.Plugin
-	part     *registry.Part
-	findings []openapi.Finding
-	settings settings
-	digest   [sha256.Size]byte // of documents and overlays, and where they are
-	contents [sha256.Size]byte // of documents and overlays alone
-	files    []*source.Files   // what each document's $refs led to
-}
-
-// settings are what a built plugin depends on beside its documents.
-type settings struct {
-	embedded, spec, baseURL, actions, refs string
-	timeout                                time.Duration
-	maxResponse                            Size
-	auth                                   PluginAuth
-	catalog                                *runningCatalog
-	inGo                                   bool // handlers cannot be compared: never taken over
-	concurrency                            int
-	retry, breaker                         string
 }
 
 // runningCatalog is an embedded catalog; it outlives a reload that does not
@@ -57,93 +34,37 @@ type runningCatalog struct {
 	stop    context.CancelFunc // nil until it runs
 }
 
-// build makes the next generation beside the old one. With an error, which is
-// all Faults that it finds, it still gives what was made so far, to be closed.
-// Plugins that the known faults are about are left out, and so are the faults
-// that only follow from that. keep lets a plugin that cannot be read stay as it
-// was.
-func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known Faults, keep bool) (generation, error) {
-	next := generation{config: cfg, plugins: map[string]builtPlugin{}, catalogs: map[string]*runningCatalog{}}
-	names := slices.Sorted(maps.Keys(cfg.Plugins))
-	built, wrong := g.read(ctx, &next, old, names, known, keep)
-	g.files.Store(new(referenced(built)))
-	var faults Faults
-	var parts []*registry.Part
-	var broken []string
-	for i, name := range names {
-		if last, had := old.plugins[name]; len(wrong[i]) > 0 && keep && had {
-			g.log.WarnContext(ctx, "plugin keeps its last good documents", "plugin", name, "error", wrong[i])
-			built[i], wrong[i] = last, nil
-		}
-		faults = append(faults, wrong[i]...)
-		if len(wrong[i]) > 0 || known.about("plugins."+name) {
-			broken = append(broken, name)
-			continue
-		}
-		next.plugins[name] = built[i]
-		parts = append(parts, built[i].part)
+// assemble makes a snapshot of the editions that are chosen, by plugin; nil:
+// the plugin has none. gone are ids that plugins once had.
+func (n *generation) assemble(chosen map[string]*edition, previous *registry.Snapshot, gone []string) (*registry.Snapshot, []registry.Fault) {
+	o := registry.Options{Previous: previous, Gone: gone, Beside: n.config.ActionsAPI.allowlist()}
+	if len(n.config.Publishers) > 0 {
+		o.MayCome = func(plugin string) bool { return len(n.config.publishersOf(plugin)) > 0 }
 	}
-	specs, wrongFiles := serverSpecs(cfg.Servers, known)
-	snapshot, more := registry.Build(parts, specs, registry.Options{Previous: old.snapshot, Absent: broken, Beside: cfg.ActionsAPI.allowlist()})
-	faults = append(append(faults, wrongFiles...), fromRegistry(more)...)
-	if len(faults) > 0 {
-		return next, faults
+	parts := make([]*registry.Part, 0, len(chosen))
+	for _, name := range slices.Sorted(maps.Keys(chosen)) {
+		if e := chosen[name]; e != nil {
+			parts = append(parts, e.part)
+		} else {
+			o.Absent = append(o.Absent, name)
+		}
 	}
-	next.snapshot = snapshot
-	return next, nil
+	return registry.Build(parts, n.specs, o)
 }
 
-// readers is how many plugins are read at once: one that hangs holds up few.
-const readers = 16
-
-// read makes each plugin's part of the next generation, many at a time.
-func (g *Gateway) read(ctx context.Context, next *generation, old generation, names []string, known Faults, keep bool) ([]builtPlugin, []Faults) {
-	built, wrong := make([]builtPlugin, len(names)), make([]Faults, len(names))
-	places := make(chan struct{}, readers)
-	var done sync.Mutex
-	count := 0
-	var all sync.WaitGroup
-	for i, name := range names {
-		if known.about("plugins." + name) {
-			continue
-		}
-		p := next.config.Plugins[name]
-		if wrong[i] = g.catalog(ctx, next, old, name, p); len(wrong[i]) > 0 {
-			continue
-		}
-		settings := p.settings(next.catalogs[name])
-		places <- struct{}{}
-		all.Go(func() {
-			defer func() { <-places }()
-			built[i], wrong[i] = p.build(ctx, name, settings, old.plugins[name], keep)
-			done.Lock()
-			defer done.Unlock()
-			count++
-			g.progress(count, len(names), name)
-		})
+// serving are the editions in use, by plugin.
+func (n *generation) serving() map[string]*edition {
+	chosen := make(map[string]*edition, len(n.feeds))
+	for name, f := range n.feeds {
+		chosen[name] = f.serving
 	}
-	all.Wait()
-	g.progress(len(names), len(names), "")
-	return built, wrong
-}
-
-// referenced are the files that the documents of plugins refer to.
-func referenced(plugins []builtPlugin) []string {
-	var paths []string
-	for _, p := range plugins {
-		for _, f := range p.files {
-			paths = append(paths, f.Paths()...)
-		}
-	}
-	slices.Sort(paths)
-	return slices.Compact(paths)
+	return chosen
 }
 
 // hash is a short text that tells generations apart: two gateways of one
 // version that show the same have the same. It is of the config without the
-// values of secrets and without the place of its folder, of the documents, and
-// of what these refer to.
-func (next *generation) hash() string {
+// values of secrets and without the place of its folder, and of all documents.
+func (n *generation) hash() string {
 	h := sha256.New()
 	write := func(v any) {
 		b, err := json.Marshal(v)
@@ -153,8 +74,8 @@ func (next *generation) hash() string {
 		h.Write(append(b, '\n'))
 	}
 	write(Version)
-	for _, name := range slices.Sorted(maps.Keys(next.plugins)) {
-		p := next.config.Plugins[name]
+	for _, name := range slices.Sorted(maps.Keys(n.feeds)) {
+		p := n.config.Plugins[name]
 		p.Handler, p.Document, p.Overlays = nil, nil, nil
 		p.Spec, p.BaseURL, p.Locations = named(p.Spec), named(p.BaseURL), slices.Clone(p.Locations)
 		for i, location := range p.Locations {
@@ -162,16 +83,14 @@ func (next *generation) hash() string {
 		}
 		write(name)
 		write(p)
-		built := next.plugins[name]
-		h.Write(built.contents[:])
-		for _, f := range built.files {
-			h.Write(f.Sum())
+		if e := n.feeds[name].serving; e != nil {
+			h.Write(e.contents[:])
 		}
 	}
-	write(next.config.Servers)
-	write(next.config.ActionsAPI)
-	write(next.config.AllowedOrigins)
-	write(next.config.Limits)
+	write(n.config.Servers)
+	write(n.config.ActionsAPI)
+	write(n.config.AllowedOrigins)
+	write(n.config.Limits)
 	return hex.EncodeToString(h.Sum(nil)[:6])
 }
 
@@ -215,39 +134,39 @@ func sameCatalog(a, b Plugin) bool {
 	return slices.Equal(a.Locations, b.Locations) && slices.Equal(a.AllowedURLs, b.AllowedURLs) && a.Refresh == b.Refresh
 }
 
-// run starts the catalogs that are to be refreshed and do not run yet.
-func (next *generation) run(ctx context.Context, g *Gateway) {
-	for _, c := range next.catalogs {
+// run starts what goes on in the background for the generation, and was not
+// started for the one before.
+func (n *generation) run(ctx context.Context, g *Gateway) {
+	for _, c := range n.catalogs {
 		if c.stop == nil && c.options.Refresh > 0 {
 			var running context.Context
 			running, c.stop = context.WithCancel(ctx)
 			g.running.Go(func() { c.Run(running) })
 		}
 	}
+	for _, f := range n.feeds {
+		if f.stop == nil && f.watchEvery() > 0 {
+			var running context.Context
+			running, f.stop = context.WithCancel(ctx)
+			first := f.watchEvery()
+			if f.silent != "" {
+				first = min(first, missedAgain)
+			}
+			g.running.Go(func() { g.watch(running, f.line, first) })
+		}
+	}
 }
 
 // close releases what the other generation does not use.
-func (next *generation) close(other generation) {
-	for name, c := range next.catalogs {
+func (n *generation) close(other generation) {
+	for name, c := range n.catalogs {
 		if other.catalogs[name] != c && c.stop != nil {
 			c.stop()
 		}
 	}
-	for name, p := range next.plugins {
-		if other.plugins[name].Client != p.Client {
-			p.Client.Close()
+	for name, f := range n.feeds {
+		if next := other.feeds[name]; next == nil || next.line != f.line {
+			f.close()
 		}
 	}
-}
-
-// refreshEvery is how often documents are read again: as often as the most
-// eager plugin wants; 0: never.
-func (c Config) refreshEvery() time.Duration {
-	every := time.Duration(0)
-	for _, p := range c.Plugins {
-		if p.Embedded == "" && p.Refresh > 0 && (every == 0 || p.Refresh < every) {
-			every = p.Refresh
-		}
-	}
-	return every
 }

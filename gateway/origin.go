@@ -31,6 +31,20 @@ const (
 // config is right: the plugin is down, or has not come yet.
 func (o origin) remote() bool { return o == fromURL || o == fromBackstage || o == fromPublisher }
 
+// atHand tells whether documents of that origin are read anew by each reload.
+func (o origin) atHand() bool { return o == fromFiles || o == fromGo }
+
+// key is the config key that says where documents come from, with its dot.
+func (o origin) key() string {
+	switch o {
+	case fromFiles, fromURL:
+		return ".spec"
+	case fromBackstage:
+		return ".backstage"
+	}
+	return ""
+}
+
 // pollEvery is how often a remote document is asked for, unless the config
 // says otherwise.
 const pollEvery = time.Minute

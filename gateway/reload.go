@@ -4,8 +4,10 @@ import (
 	"context"
 	"math/rand/v2"
 	"reflect"
+	"sync"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/publication"
 	"github.com/stagedoor/stagedoor/internal/session"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
@@ -22,7 +24,6 @@ const (
 type serving struct {
 	generation string // see generation.hash
 	since      time.Time
-	plugins    map[string]builtPlugin
 }
 
 // Reload replaces the config, plugins and servers as a whole. With any fault
@@ -41,12 +42,8 @@ func (g *Gateway) Reload(ctx context.Context, cfg Config) error {
 func (g *Gateway) ReloadFrom(ctx context.Context, read func(context.Context) (Config, error)) error {
 	applied, catalogs, err := g.reloadFrom(ctx, read)
 	g.metrics.Reload(telemetry.ReloadAsked, result(applied, err))
-	select {
-	case g.reloaded <- struct{}{}:
-	default:
-	}
 	if applied {
-		g.tell(ctx)
+		g.tell(ctx, "")
 	}
 	for _, c := range catalogs {
 		if err := c.Refresh(ctx); err != nil {
@@ -69,8 +66,8 @@ func result(applied bool, err error) string {
 // reloadFrom also gives the catalogs that were taken over as they are: their
 // locations are still to be read again.
 func (g *Gateway) reloadFrom(ctx context.Context, read func(context.Context) (Config, error)) (applied bool, kept []*runningCatalog, err error) {
-	g.reloading.Lock()
-	defer g.reloading.Unlock()
+	g.changing.Lock()
+	defer g.changing.Unlock()
 	cfg, err := read(ctx)
 	if err != nil {
 		return false, nil, err
@@ -83,7 +80,7 @@ func (g *Gateway) reloadFrom(ctx context.Context, read func(context.Context) (Co
 		return false, nil, faults
 	}
 	before := g.current.catalogs
-	if applied, err = g.replace(ctx, cfg, false); err != nil {
+	if applied, err = g.replace(ctx, cfg); err != nil {
 		return false, nil, err
 	}
 	for name, c := range g.current.catalogs {
@@ -95,21 +92,19 @@ func (g *Gateway) reloadFrom(ctx context.Context, read func(context.Context) (Co
 }
 
 // replace builds the next generation of a config beside the current one and
-// swaps them, unless nothing is new. keep lets a plugin that cannot be read
-// stay as it was. Whoever calls it holds reloading.
-func (g *Gateway) replace(ctx context.Context, cfg Config, keep bool) (applied bool, err error) {
+// swaps them. It tells whether anything is new.
+func (g *Gateway) replace(ctx context.Context, cfg Config) (applied bool, err error) {
 	old := g.current
-	next, err := g.build(ctx, cfg, old, nil, keep)
-	if err == nil && next.sameAs(old) {
-		return false, nil
+	next, arrivals, faults := g.build(ctx, cfg, old, nil)
+	if len(faults) > 0 {
+		next.close(old)
+		return false, faults
 	}
-	if err == nil {
-		err = g.mcp.SetAllowedOrigins(cfg.origins())
+	if err := g.mcp.SetAllowedOrigins(cfg.origins()); err != nil {
+		next.close(old)
+		return false, err
 	}
-	if err == nil {
-		err = g.mcp.SetServers(next.snapshot.Servers())
-	}
-	if err != nil {
+	if err := g.mcp.SetServers(next.snapshot.Servers()); err != nil {
 		_ = g.mcp.SetAllowedOrigins(old.config.origins()) // they were good before
 		next.close(old)
 		return false, err
@@ -119,15 +114,39 @@ func (g *Gateway) replace(ctx context.Context, cfg Config, keep bool) (applied b
 		g.actionsAPI.Offer(cfg.ActionsAPI.offer())
 	}
 	g.take(next)
+	g.arrived(ctx, arrivals, old)
 	next.run(context.WithoutCancel(ctx), g)
 	old.close(next)
-	return true, nil
+	return !next.sameAs(old), nil
+}
+
+// arrived settles what plugins published, once it is in use.
+func (g *Gateway) arrived(ctx context.Context, arrivals []arrival, old generation) {
+	for _, a := range arrivals {
+		if a.feed == nil {
+			continue
+		}
+		if a.news.publication != nil && !a.origin.atHand() { // those find it themselves, too
+			a.settled(a.news)
+		}
+		was := old.feeds[a.name]
+		switch {
+		case a.serving == nil || was != nil && was.serving.hash() == a.serving.hash():
+			g.stand(ctx, a.feed)
+		default:
+			g.accepted(ctx, a.feed)
+		}
+		if a.waiting != nil {
+			g.keep(a.feed, a.waiting, publication.Quarantined)
+		}
+	}
 }
 
 // take notes which generation is in use.
 func (g *Gateway) take(next generation) {
 	g.current = next
-	now := serving{generation: next.hash(), since: time.Now(), plugins: next.plugins}
+	g.registering.Store(&next.config.Publishers)
+	now := serving{generation: next.hash(), since: time.Now()}
 	if old := g.serving.Load(); old != nil && old.generation == now.generation {
 		now.since = old.since
 	}
@@ -135,91 +154,105 @@ func (g *Gateway) take(next generation) {
 	g.metrics.Generation(now.generation, now.since)
 }
 
-// refresh reads the documents again, as often as the current config wants and
-// when another replica found new ones. What cannot be read changes nothing but
-// the log.
-func (g *Gateway) refresh(ctx context.Context) {
+// follow asks plugins for their documents at the word of other replicas, and
+// tells nobody: two replicas to which a plugin gives different documents would
+// otherwise keep each other busy for ever.
+func (g *Gateway) follow(ctx context.Context) {
 	for {
-		var due <-chan time.Time // never
-		if every := g.refreshEvery(); every > 0 {
-			due = time.After(every)
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.told.more:
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-g.reloaded: // perhaps with another interval
-		case <-due:
-			if g.readAgain(ctx, telemetry.ReloadRefresh) {
-				g.tell(ctx)
-			}
-		case <-g.changed:
-			g.follow(ctx)
+		case <-time.After(rand.N(followJitter)): // #nosec G404 -- no secret
+		}
+		plugins, all := g.told.take()
+		g.reconcile(ctx)
+		g.askAgain(ctx, plugins, all)
+		select {
+		case <-ctx.Done():
+		case <-time.After(followEvery):
 		}
 	}
 }
 
-// follow reads the documents again at the word of another replica, and tells
-// nobody: two replicas to which a plugin gives different documents would
-// otherwise keep each other busy for ever.
-func (g *Gateway) follow(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-		return
-	case <-time.After(rand.N(followJitter)): // #nosec G404 -- no secret
+// askAgain asks the plugins of these names, or all, at once.
+func (g *Gateway) askAgain(ctx context.Context, plugins map[string]bool, all bool) {
+	g.changing.Lock()
+	var lines []*line
+	for name, f := range g.current.feeds {
+		if (all || plugins[name]) && f.source != nil {
+			lines = append(lines, f.line)
+		}
 	}
-	select {
-	case <-g.changed: // told meanwhile: this reading is for that one, too
-	default:
+	g.changing.Unlock()
+	var asking sync.WaitGroup
+	for _, l := range lines {
+		asking.Go(func() {
+			news := l.poll(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			g.note(ctx, l, news.err)
+			applied := news.publication != nil && g.publish(ctx, l, news)
+			g.metrics.Reload(telemetry.ReloadReplica, result(applied, news.err))
+		})
 	}
-	g.readAgain(ctx, telemetry.ReloadReplica)
-	select {
-	case <-ctx.Done():
-	case <-time.After(followEvery):
-	}
+	asking.Wait()
 }
 
-// readAgain reads the documents of the current config, and tells whether they
-// are new and in use.
-func (g *Gateway) readAgain(ctx context.Context, cause string) bool {
-	g.reloading.Lock()
-	defer g.reloading.Unlock()
-	applied, err := g.replace(ctx, g.current.config, true)
-	if ctx.Err() != nil {
-		return false
-	}
-	if err != nil {
-		g.log.WarnContext(ctx, "refresh: the last good documents stay in use", "error", err)
-	}
-	g.metrics.Reload(cause, result(applied, err))
-	return applied
-}
-
-// tell has the other replicas read their documents again: they may hold a
-// different age of them for as long as their refresh.
-func (g *Gateway) tell(ctx context.Context) {
+// tell has the other replicas ask a plugin, or all, again: they may hold a
+// different age of documents for as long as their refresh.
+func (g *Gateway) tell(ctx context.Context, plugin string) {
 	ctx, cancel := context.WithTimeout(ctx, databaseBound)
 	defer cancel()
-	err := g.db.Signal(ctx, session.Signal{Topic: session.SignalDocuments, Replica: g.replica.ID})
+	err := g.db.Signal(ctx, session.Signal{Topic: session.SignalDocuments, Key: plugin, Replica: g.replica.ID})
 	if err != nil && ctx.Err() == nil { // they look for themselves when the database is back
 		g.log.WarnContext(ctx, "other replicas are not told of new documents", "error", err)
 	}
 }
 
-func (g *Gateway) refreshEvery() time.Duration {
-	g.reloading.Lock()
-	defer g.reloading.Unlock()
-	return g.current.config.refreshEvery()
+// hearsay is what other replicas told and was not looked into yet.
+type hearsay struct {
+	sync.Mutex
+	plugins map[string]bool
+	all     bool
+	more    chan struct{}
 }
 
-// sameAs tells whether the config is the same, and everything in one
-// generation was taken over from the other.
-func (next *generation) sameAs(old generation) bool {
-	for name, p := range next.plugins {
-		if was := old.plugins[name]; p.Client != was.Client || p.digest != was.digest || !sameFiles(p.files, was.files) {
+func (h *hearsay) add(plugin string) {
+	h.Lock()
+	defer h.Unlock()
+	if plugin == "" {
+		h.all = true
+	} else {
+		h.plugins[plugin] = true
+	}
+	select {
+	case h.more <- struct{}{}:
+	default: // it is known
+	}
+}
+
+func (h *hearsay) take() (plugins map[string]bool, all bool) {
+	h.Lock()
+	defer h.Unlock()
+	plugins, all = h.plugins, h.all
+	h.plugins, h.all = map[string]bool{}, false
+	return plugins, all
+}
+
+// sameAs tells whether config and editions are the same.
+func (n *generation) sameAs(old generation) bool {
+	for name, f := range n.feeds {
+		if was := old.feeds[name]; was == nil || was.line != f.line || was.serving.hash() != f.serving.hash() {
 			return false
 		}
 	}
-	return reflect.DeepEqual(next.config, old.config)
+	return reflect.DeepEqual(n.config, old.config)
 }
 
 // fixedParts names what a reload would have to restart for: it is in the hands

@@ -54,11 +54,11 @@ func (g *Gateway) listen(ctx context.Context) {
 // heard passes a signal on. After an outage, others may have told what was not
 // heard, unless the documents were read later anyway.
 func (g *Gateway) heard(s session.Signal, late bool) {
-	if s.Topic == session.SignalDocuments && s.Replica != g.replica.ID || s.Topic == session.SignalResync && late {
-		select {
-		case g.changed <- struct{}{}:
-		default: // it is known
-		}
+	switch {
+	case s.Topic == session.SignalDocuments && s.Replica != g.replica.ID:
+		g.told.add(s.Key)
+	case s.Topic == session.SignalResync && late:
+		g.told.add("")
 	}
 	if mcp := g.hearing.Load(); mcp != nil {
 		mcp.Heard(s)

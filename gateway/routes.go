@@ -7,6 +7,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/stagedoor/stagedoor/internal/registryapi"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
 
@@ -15,6 +16,9 @@ func (g *Gateway) routes() http.Handler {
 	r := mux.NewRouter().SkipClean(true)
 	g.mcp.Routes(r)
 	g.actionsAPI.Routes(r, g.mcp.Guard)
+	plugins := g.mcp.Guard(g.newRegistryAPI())
+	r.Handle(registryapi.Path, plugins)
+	r.PathPrefix(registryapi.Path + "/").Handler(plugins)
 	r.Handle("/healthz", http.HandlerFunc(g.healthz)).Methods(http.MethodGet, http.MethodHead)
 	r.Handle("/readyz", g.mcp.Guard(http.HandlerFunc(g.readyz))).Methods(http.MethodGet, http.MethodHead)
 	r.Handle("/catalog-info.yaml", g.mcp.Guard(http.HandlerFunc(g.catalogInfo))).Methods(http.MethodGet, http.MethodHead)
@@ -31,17 +35,12 @@ func (g *Gateway) healthz(w http.ResponseWriter, _ *http.Request) {
 }
 
 type readiness struct {
-	Status     string            `json:"status"`
-	Reason     string            `json:"reason,omitempty"`
-	Replica    string            `json:"replica"`
-	Generation string            `json:"generation"`
-	Since      time.Time         `json:"since"`
-	Plugins    []pluginReadiness `json:"plugins"`
-}
-
-type pluginReadiness struct {
-	Name    string `json:"name"`
-	Actions int    `json:"actions"`
+	Status     string         `json:"status"`
+	Reason     string         `json:"reason,omitempty"`
+	Replica    string         `json:"replica"`
+	Generation string         `json:"generation"`
+	Since      time.Time      `json:"since"`
+	Plugins    []PluginStatus `json:"plugins"`
 }
 
 // readyz says whether calls should be sent here, what is served, and which
@@ -50,13 +49,7 @@ type pluginReadiness struct {
 // be away for all replicas, and none would be left to serve what needs none.
 func (g *Gateway) readyz(w http.ResponseWriter, _ *http.Request) {
 	now := g.serving.Load()
-	ready := readiness{Status: "ready", Replica: g.replica.ID, Generation: now.generation, Since: now.since.UTC(), Plugins: []pluginReadiness{}}
-	for _, a := range g.registry.Snapshot().Actions() { // ordered by plugin
-		if n := len(ready.Plugins); n == 0 || ready.Plugins[n-1].Name != a.Plugin {
-			ready.Plugins = append(ready.Plugins, pluginReadiness{Name: a.Plugin})
-		}
-		ready.Plugins[len(ready.Plugins)-1].Actions++
-	}
+	ready := readiness{Status: "ready", Replica: g.replica.ID, Generation: now.generation, Since: now.since.UTC(), Plugins: g.Plugins()}
 	status := http.StatusOK
 	switch {
 	case g.draining.Load():
@@ -67,16 +60,18 @@ func (g *Gateway) readyz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, status, ready)
 }
 
-// standing is how the calls of plugins stand, for the metrics.
-func (g *Gateway) standing() []telemetry.Plugin {
+// calls is how the calls of plugins stand, for the metrics.
+func (g *Gateway) calls() []telemetry.Plugin {
 	var out []telemetry.Plugin
-	for name, p := range g.serving.Load().plugins {
-		h := p.Client.Health()
-		out = append(out, telemetry.Plugin{
-			Name: name, InFlight: h.InFlight, Waiting: h.Waiting, Open: h.Open,
-			Refused: map[string]uint64{"busy": h.RefusedBusy, "open": h.RefusedOpen},
-			Retries: map[string]uint64{"ok": h.RetriesOK, "failed": h.RetriesFailed, "over_budget": h.RetriesRefused},
-		})
+	for _, p := range *g.statuses.Load() {
+		of := telemetry.Plugin{Name: p.Name, State: string(p.State), Actions: p.Actions}
+		if p.client != nil {
+			h := p.client.Health()
+			of.InFlight, of.Waiting, of.Open = h.InFlight, h.Waiting, h.Open
+			of.Refused = map[string]uint64{"busy": h.RefusedBusy, "open": h.RefusedOpen}
+			of.Retries = map[string]uint64{"ok": h.RetriesOK, "failed": h.RetriesFailed, "over_budget": h.RetriesRefused}
+		}
+		out = append(out, of)
 	}
 	return out
 }

@@ -48,6 +48,16 @@ func (fs Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// brief is all faults in one line, without the hints and where they stand; ""
+// for none.
+func (fs Faults) brief() string {
+	messages := make([]string, 0, len(fs))
+	for _, f := range fs {
+		messages = append(messages, f.Message)
+	}
+	return strings.Join(messages, "; ")
+}
+
 func (fs *Faults) add(path, hint, format string, args ...any) {
 	*fs = append(*fs, Fault{Path: path, Message: fmt.Sprintf(format, args...), Hint: hint})
 }

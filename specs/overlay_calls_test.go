@@ -1,5 +1,9 @@
 package specs_test
 
+import "strings"
+
+var long = strings.Repeat("ä", 5000)
+
 // overlayCalls are calls of the overlays' actions, the request that each comes
 // to, an answer as Backstage gives it, and the result.
 var overlayCalls = []struct{ id, arguments, sent, answer, want string }{
@@ -7,6 +11,10 @@ var overlayCalls = []struct{ id, arguments, sent, answer, want string }{
 		"search:query", `{"term":"a & b","kind":["API"],"owner":["x","y"],"filters":{"componentType":"service","kind":"Group"},"types":["techdocs"]}`,
 		`GET /query?term=a%20%26%20b&types=techdocs&pageLimit=10&filters%5BcomponentType%5D=service&filters%5Bkind%5D%5B0%5D=API&filters%5Bowner%5D%5B0%5D=x&filters%5Bowner%5D%5B1%5D=y`, `200 {"results":[{"type":"techdocs","document":{"title":"A","text":"B","location":"/c","path":"d"},"rank":1,"highlight":{"preTag":"<b>"}}],"nextPageCursor":"MQ==","numberOfResults":12}`,
 		`{"results":[{"type":"techdocs","document":{"title":"A","text":"B","location":"/c","path":"d"},"rank":1}],"hasMoreResults":true,"nextPageCursor":"MQ==","totalItems":12}`,
+	},
+	{
+		"search:query", `{"term":"long"}`, `GET /query?term=long&pageLimit=10`, `200 {"results":[{"type":"x","document":{"text":"` + long + `"}}]}`,
+		`{"results":[{"type":"x","document":{"text":"` + long[:2*1000] + `…"}}],"hasMoreResults":false}`,
 	},
 	{"search:query", `{}`, `GET /query?pageLimit=10`, `200 {"results":[]}`, `{"results":[],"hasMoreResults":false}`},
 	{"search:query", `{"pageCursor":"MQ==","pageLimit":2}`, `GET /query?pageLimit=2&pageCursor=MQ==`, `200 {"results":[{"type":"x","document":{}}],"numberOfResults":0}`, `{"results":[{"type":"x","document":{}}],"hasMoreResults":false,"totalItems":0}`},
@@ -108,6 +116,10 @@ var overlayCalls = []struct{ id, arguments, sent, answer, want string }{
 	{
 		"scaffolder:list-scaffolder-actions", `{}`, `GET /v2/actions`, `200 [{"id":"a","description":"A","schema":{"input":{"type":"object"}}},{"id":"b"}]`,
 		`{"actions":[{"id":"a","description":"A"},{"id":"b"}]}`,
+	},
+	{
+		"scaffolder:list-scaffolder-actions", `{}`, `GET /v2/actions`, `200 [{"id":"a","description":"` + long + `"}]`,
+		`{"actions":[{"id":"a","description":"` + long[:2*300] + `…"}]}`,
 	},
 	{
 		"scaffolder:describe-scaffolder-action", `{"id":"a"}`, `GET /v2/actions`, `200 [{"id":"b"},{"id":"a","description":"A","schema":{"input":{"type":"object"}},"examples":[{"description":"d","example":"e"}]}]`,

@@ -70,9 +70,13 @@ func (r *reloader) run(ctx context.Context, hangups <-chan os.Signal) {
 	}
 }
 
-// list is all files that what was last read was made of, or would have been.
+// list is all files that what was last read was made of. The gateway looks
+// after documents itself, save those that it refused.
 func (r *reloader) list() []string {
-	return slices.Concat(r.read.Files(), r.gateway.Files())
+	if r.refused != "" {
+		return slices.Concat(r.read.Files(), r.read.Documents())
+	}
+	return r.read.Files()
 }
 
 // reload reads config and documents again. Unasked, it says nothing that it
@@ -88,9 +92,11 @@ func (r *reloader) reload(ctx context.Context, asked bool) {
 			r.log.ErrorContext(ctx, "reload refused: all stays as it was", "faults", strings.Split(err.Error(), "\n"))
 		}
 		r.refused = err.Error()
+		r.files.settle(r.list())
 		return
 	}
 	r.refused = ""
+	r.files.settle(r.list())
 	r.config.Store(new(r.read))
 	_ = r.program.setLogLevel(r.read.Log.Level) // it is one of four
 	if r.gateway.Generation() == before {
@@ -103,8 +109,6 @@ func (r *reloader) reload(ctx context.Context, asked bool) {
 
 // load has the gateway take what the files say, and notes what they were.
 func (r *reloader) load(ctx context.Context) error {
-	begun := time.Now()
-	listed := r.read.Files()
 	var file *config.File
 	err := r.gateway.ReloadFrom(ctx, func(ctx context.Context) (gateway.Config, error) {
 		loaded, err := r.program.load(ctx, r.path)
@@ -115,11 +119,10 @@ func (r *reloader) load(ctx context.Context) error {
 		if file.Config.PublicURL == "" {
 			file.Config.PublicURL = r.publicURL
 		}
-		r.read, listed = file.Config, file.Config.Files()
-		r.files.add(listed)
+		r.read = file.Config
+		r.files.add(slices.Concat(r.read.Files(), r.read.Documents()))
 		return file.Config, nil
 	})
-	r.files.settle(listed, r.gateway.Files(), begun)
 	if file != nil {
 		err = located(file, err)
 	}

@@ -40,7 +40,7 @@ func (p *program) serve() *cobra.Command {
 
 // runServe: config, listener, gateway, and then serving until ctx ends.
 func (p *program) runServe(ctx context.Context, path string) error {
-	begun, files := time.Now(), newWatched(path)
+	files := newWatched(path)
 	file, err := p.load(ctx, path)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (p *program) runServe(ctx context.Context, path string) error {
 	p.greet(file.Config.PublicURL, g.Servers())
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "servers", len(g.Servers()), "actions", len(g.Actions()),
 		"generation", g.Generation())
-	files.settle(listed, g.Files(), begun)
+	files.settle(listed)
 	r := &reloader{program: p, gateway: g, log: log, path: path, publicURL: publicURL, files: files, read: file.Config}
 	r.config.Store(&file.Config)
 	var background sync.WaitGroup

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/stagedoor/stagedoor/gateway"
 	"github.com/stagedoor/stagedoor/internal/suggest"
@@ -20,7 +19,7 @@ import (
 // runStdio serves one MCP server to whoever started the program, on standard
 // input and output, and opens no port. It reloads as [program.runServe] does.
 func (p *program) runStdio(ctx context.Context, path, server string) error {
-	begun, files := time.Now(), newWatched(path)
+	files := newWatched(path)
 	file, err := p.load(ctx, path)
 	if err != nil {
 		return err
@@ -43,7 +42,7 @@ func (p *program) runStdio(ctx context.Context, path, server string) error {
 	}
 	logFindings(ctx, log, g)
 	log.InfoContext(ctx, "serving on standard input and output", slog.String("server", server))
-	files.settle(listed, g.Files(), begun)
+	files.settle(listed)
 	r := &reloader{program: p, gateway: g, log: log, path: path, files: files, read: file.Config}
 	r.config.Store(&file.Config)
 	reloading, stop := context.WithCancel(ctx)

@@ -41,22 +41,11 @@ func (w *watched) add(files []string) {
 	}
 }
 
-// settle ends a reading that began at begun: what was read, and what that led
-// to, is all that is watched from now on. What it led to only shows afterwards,
-// so what may have changed meanwhile counts as changed.
-func (w *watched) settle(read, ledTo []string, begun time.Time) {
+// settle ends a reading: what was read is all that is watched from now on.
+func (w *watched) settle(read []string) {
 	known := map[string]os.FileInfo{w.path: w.known[w.path]}
 	for _, file := range read {
 		known[file] = w.known[file]
-	}
-	for _, file := range ledTo {
-		info, there := w.known[file]
-		if !there {
-			info = stat(file)
-		}
-		if there || info == nil || info.ModTime().Before(begun.Add(-watchEvery)) {
-			known[file] = info
-		}
 	}
 	w.known = known
 }

@@ -120,23 +120,18 @@ func TestWatchedStorm(t *testing.T) {
 	}
 }
 
-// TestWatchedDuringAReading: what changes while files are read is told, even
-// when it is in a file that the reading only led to.
+// TestWatchedDuringAReading: what changes while files are read is told; what
+// was not read is watched no more.
 func TestWatchedDuringAReading(t *testing.T) {
-	l := newLooks(t, "doc")
-	begun := time.Now()
+	l := newLooks(t, "doc", "other")
 	l.write("doc", "changed after it was read")
-	l.write("part", "may have changed since it was read")
-	l.write("old part", "")
-	l.do(os.Chtimes(l.path("old part"), time.Time{}, begun.Add(-time.Hour)))
-	part, old := l.path("part"), l.path("old part")
-	l.settle(l.files, []string{part, old, l.path("missing")}, begun)
-	l.files = append(l.files, part, old, l.path("missing"))
+	l.settle(l.files)
 	if n := l.told(); n != 1 {
 		t.Errorf("told %d times", n)
 	}
-	l.files = l.files[:1] // the reading that follows leads nowhere
-	l.settle(l.files, nil, time.Now())
+	l.files = l.files[:1]
+	l.settle(l.files)
+	l.write("other", "changed")
 	if n := l.told(); n != 0 {
 		t.Errorf("told %d times of files that are watched no more", n)
 	}

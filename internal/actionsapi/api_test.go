@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,13 +19,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
-
 	"github.com/stagedoor/stagedoor/gateway"
 )
-
-var update = flag.Bool("update", false, "write the transcripts anew")
 
 // pets answers as its document says, and fails as it is told.
 func pets(w http.ResponseWriter, r *http.Request) {
@@ -147,62 +141,6 @@ func bodyOf(t testing.TB, resp *http.Response) string {
 func post(t testing.TB, address, path, body string) *http.Response {
 	t.Helper()
 	return send(t, address, "POST "+path+" HTTP/1.1\nContent-Type: application/json\n\n"+body)
-}
-
-// transcript is an answer as the golden files have it.
-func transcript(t *testing.T, resp *http.Response) []byte {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\n", resp.Status)
-	for _, name := range []string{"Allow", "Cache-Control", "Content-Type", "ETag", "Retry-After", "X-Content-Type-Options"} {
-		if value := resp.Header.Get(name); value != "" {
-			fmt.Fprintf(&b, "%s: %s\n", name, value)
-		}
-	}
-	b.WriteByte('\n')
-	body := strings.ReplaceAll(bodyOf(t, resp), resp.Header.Get("X-Request-Id"), "REF")
-	if json.Indent(&b, []byte(body), "", "  ") != nil {
-		b.WriteString(body)
-	}
-	b.WriteByte('\n')
-	return b.Bytes()
-}
-
-// TestTranscripts: what is asked, byte for byte, and what is answered.
-func TestTranscripts(t *testing.T) {
-	_, address := start(t, config(t))
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) < 3 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := &txtar.Archive{Comment: archive.Comment}
-			for i := range archive.Files {
-				name, isRequest := strings.CutSuffix(archive.Files[i].Name, ".request")
-				if !isRequest {
-					continue
-				}
-				answer := transcript(t, send(t, address, string(archive.Files[i].Data)))
-				got.Files = append(got.Files, archive.Files[i], txtar.File{Name: name + ".answer", Data: answer})
-			}
-			if *update {
-				if err := os.WriteFile(file, txtar.Format(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(txtar.Format(got))); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
-			}
-		})
-	}
 }
 
 type listed struct {
@@ -354,6 +292,11 @@ func TestAllowlist(t *testing.T) {
 	if resp := send(t, address, "GET "+root+" HTTP/1.1"); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("switched off: %s", resp.Status)
 	}
+	cfg.ActionsAPI = gateway.ActionsAPI{Actions: gateway.Allowlist{Exclude: []gateway.Rule{{ID: "pets:nothing-*"}, {ID: "shop:nope"}}}}
+	if err := g.Reload(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "actionsAPI.actions.exclude[1]") ||
+		strings.Contains(err.Error(), "exclude[0]") { // a pattern may wait for actions to come
+		t.Errorf("excludes that match nothing: %v", err)
+	}
 	cfg.ActionsAPI = gateway.ActionsAPI{Actions: gateway.Allowlist{Include: []gateway.Rule{{ID: "pets:gte-pet"}}}}
 	if err := g.Reload(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "actionsAPI.actions.include[0]") ||
 		!strings.Contains(err.Error(), "pets:get-pet") {
@@ -408,21 +351,21 @@ func TestPluginFaults(t *testing.T) {
 func TestStrangers(t *testing.T) {
 	_, address := start(t, config(t))
 	for request, want := range map[string]int{
-		"GET " + root + " HTTP/1.1\nOrigin: https://evil.example":                                                                                       403,
-		"GET " + root + " HTTP/1.1\nHost: evil.example":                                                                                                 403,
-		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: text/plain\n\n{\"id\":\"1\"}":                                                    415,
-		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\n\n{\"id\":\"1\"}":                                                                              415,
-		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\n\nid=1":                                       415,
-		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json; charset=latin1\n\n{\"id\":\"1\"}":                              415,
-		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\nContent-Encoding: gzip\n\n{\"id\":\"1\"}":                      415,
-		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json; charset=UTF-8\n\n{\"id\":\"1\"}":                               200,
-		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\nOrigin: http://" + address + "\n\n{\"id\":\"1\"}":              200,
-		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\nOrigin: null\n\n{\"id\":\"1\"}":                                403,
-		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\n\n{\"id\":\"" + strings.Repeat("x", 5<<20) + "\"}":             413,
-		"OPTIONS " + root + " HTTP/1.1\nOrigin: https://evil.example\nAccess-Control-Request-Method: POST":                                              403,
-		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\n\n{\"id\":\"1\",\"id\":\"2\"}":                                 400,
-		"POST /.backstage/actions/v2/actions/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\n\n{\"input\":{},\"input\":{\"id\":\"1\"}}":    400,
-		"POST /.backstage/actions/v2/actions/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\n\n{\"id\":\"1\"}":                             400,
+		"GET " + root + " HTTP/1.1\nOrigin: https://evil.example":                                                                                         403,
+		"GET " + root + " HTTP/1.1\nHost: evil.example":                                                                                                   403,
+		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: text/plain\n\n{\"id\":\"1\"}":                                                      415,
+		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\n\n{\"id\":\"1\"}":                                                                                415,
+		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\n\nid=1":                                         415,
+		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json; charset=latin1\n\n{\"id\":\"1\"}":                                415,
+		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\nContent-Encoding: gzip\n\n{\"id\":\"1\"}":                        415,
+		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json; charset=UTF-8\n\n{\"id\":\"1\"}":                                 200,
+		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\nOrigin: http://" + address + "\n\n{\"id\":\"1\"}":                200,
+		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\nOrigin: null\n\n{\"id\":\"1\"}":                                  403,
+		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\n\n{\"id\":\"" + strings.Repeat("x", 5<<20) + "\"}":               413,
+		"OPTIONS " + root + " HTTP/1.1\nOrigin: https://evil.example\nAccess-Control-Request-Method: POST":                                                403,
+		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\n\n{\"id\":\"1\",\"id\":\"2\"}":                                   400,
+		"POST /.backstage/actions/v2/actions/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\n\n{\"input\":{},\"input\":{\"id\":\"1\"}}":     400,
+		"POST /.backstage/actions/v2/actions/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\n\n{\"id\":\"1\"}":                              400,
 		"POST /.backstage/actions/v2/actions/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json\n\n{\"input\":{\"id\":\"1\"},\"secrets\":null}": 200,
 	} {
 		if resp := send(t, address, request); resp.StatusCode != want {
@@ -549,47 +492,6 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// FuzzInvoke: whatever is asked, the answer is JSON in one of the two shapes,
-// and no input reaches a plugin under another action's name.
-func FuzzInvoke(f *testing.F) {
-	for _, seed := range [][2]string{
-		{root + "/pets:get-pet/invoke", `{"id":"1"}`}, {root + "/pets%3Aget-pet/invoke", `{"id":"a/b"}`},
-		{"/.backstage/actions/v2/actions/pets:get-pet/invoke", `{"input":{"id":"1"},"secrets":null}`},
-		{"/api/pets" + root + "/shop:get-pet/invoke", `{}`}, {"/api/%70ets" + root + "/pets:get-pet/invoke?x=%", `[]`},
-		{root + "/%2e%2e/invoke", `null`}, {"/api//" + root, ``}, {root + "/a%2Fb/invoke", "\xff"}, {root + "//invoke", `{`},
-	} {
-		f.Add(seed[0], []byte(seed[1]))
-	}
-	g, err := gateway.New(f.Context(), config(f))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { _ = g.Close() })
-	f.Fuzz(func(t *testing.T, path string, body []byte) {
-		r, err := http.NewRequest(http.MethodPost, "http://127.0.0.1"+path, bytes.NewReader(body))
-		if err != nil || !strings.Contains(path, "/.backstage/actions/") {
-			return
-		}
-		r.Header.Set("Content-Type", "application/json")
-		w := httptest.NewRecorder()
-		g.Handler().ServeHTTP(w, r)
-		var answer struct {
-			Output   map[string]any
-			Error    struct{ Name, Message string }
-			Response struct{ StatusCode int }
-		}
-		switch err := json.Unmarshal(w.Body.Bytes(), &answer); {
-		case strings.HasPrefix(w.Body.String(), `{"error":"nothing is served here`): // the gateway's own 404
-		case err != nil:
-			t.Errorf("%q %q: %d %s", path, body, w.Code, w.Body)
-		case w.Code == http.StatusOK && (answer.Output == nil || !strings.Contains(path, "/invoke")):
-			t.Errorf("%q %q: no output: %s", path, body, w.Body)
-		case w.Code != http.StatusOK && (answer.Error.Name == "" || answer.Error.Message == "" || answer.Response.StatusCode != w.Code):
-			t.Errorf("%q %q: %d %s", path, body, w.Code, w.Body)
-		}
-	})
-}
-
 // BenchmarkList: a list of many actions that nobody changed, and one behind an
 // ETag.
 func BenchmarkList(b *testing.B) {
@@ -604,4 +506,3 @@ func BenchmarkList(b *testing.B) {
 		g.Handler().ServeHTTP(httptest.NewRecorder(), r)
 	}
 }
-

@@ -1,19 +1,23 @@
 package actionsapi
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"sync"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/openapi"
 )
 
-// entry is an action as it stands in a list.
+// entry is an action as it stands in a list. All but the action is made by
+// ready, when it is first needed: a call does not wait for the whole list.
 type entry struct {
 	action *registry.Action
+	made   sync.Once
 	wrap   bool // results stand in {"result": …}
 	json   []byte
 	sum    [sha256.Size]byte // of json
@@ -39,15 +43,20 @@ type schemaView struct {
 	Output json.RawMessage `json:"output"`
 }
 
-func newEntry(a *registry.Action) *entry {
-	output := json.RawMessage(`{"type":"object"}`)
+func (e *entry) ready() *entry {
+	e.made.Do(e.make)
+	return e
+}
+
+func (e *entry) make() {
+	a := e.action
+	output := parse([]byte(`{"type":"object"}`))
 	if len(a.OutputSchema) > 0 {
-		output = inline(a.OutputSchema)
+		output = inline(parse(a.OutputSchema))
 	}
 	// Backstage takes nothing but objects: of any other output its MCP server
 	// makes an error, and templates get nothing.
-	e := &entry{action: a, wrap: text(member(output, "type")) != "object"}
-	if e.wrap {
+	if e.wrap = output.get("type").text() != "object"; e.wrap {
 		output = wrap(output)
 	}
 	v := entryView{
@@ -59,27 +68,21 @@ func newEntry(a *registry.Action) *entry {
 	if len(v.Schema.Input) == 0 {
 		v.Schema.Input = json.RawMessage(`{"type":"object","additionalProperties":false}`)
 	}
-	var outputs []json.RawMessage
+	outputs := &node{kind: '['}
 	for _, example := range a.Examples {
 		example.Title = cmp.Or(example.Title, v.Title)
 		if example.Output != nil {
 			example.Output = e.object(example.Output)
-			outputs = append(outputs, example.Output)
+			outputs.items = append(outputs.items, parse(example.Output))
 		}
 		v.Examples = append(v.Examples, example)
 	}
-	v.Schema.Output = withExamples(output, outputs)
+	if len(outputs.items) > 0 && output.get("examples") == nil { // they are what Backstage's dry runs then show
+		output = output.with(member{"examples", outputs})
+	}
+	v.Schema.Output = output.append(nil)
 	e.json = marshal(v)
 	e.sum = sha256.Sum256(e.json)
-	return e
-}
-
-// withExamples gives a schema the examples that Backstage's dry runs then show.
-func withExamples(schema json.RawMessage, examples []json.RawMessage) json.RawMessage {
-	if len(examples) == 0 || member(schema, "examples") != nil {
-		return schema
-	}
-	return overlay(schema, []jsonMember{{name: "examples", value: join('[', examples, ']')}})
 }
 
 // output is a result as an object.
@@ -94,14 +97,19 @@ func (e *entry) output(r *invoke.Result) json.RawMessage {
 			Base64    string `json:"base64"`
 		}{r.Binary.MediaType, base64.StdEncoding.EncodeToString(r.Binary.Data)})
 	default:
-		out = e.object(quote(r.Text))
+		out = e.object(marshal(r.Text))
 	}
 	if r.Cut == nil {
 		return out
 	}
 	// Inside, where the model behind Backstage can see it: what stands beside the
 	// output, Backstage drops.
-	return overlay(out, []jsonMember{{name: "_truncated", value: quote(r.Cut.Note)}})
+	note := append([]byte(`{"_truncated":`), marshal(r.Cut.Note)...)
+	rest := bytes.TrimLeft(out[1:], " \t\r\n")
+	if rest[0] != '}' {
+		note = append(note, ',')
+	}
+	return append(note, rest...)
 }
 
 // object puts what is no object, or may be another time, into one.

@@ -23,8 +23,12 @@ const (
 	mediaTypeError   = "UnsupportedMediaTypeError"
 	methodError      = "MethodNotAllowedError"
 	gatewayError     = "Error"
-	retryAfter       = "Retry-After"
-	jsonType         = "application/json; charset=utf-8"
+)
+
+const (
+	retryAfter = "Retry-After"
+	jsonType   = "application/json; charset=utf-8"
+	maxShown   = 200 // bytes of what a request says that are said back to its sender
 )
 
 // fault is an answer that is an error, in Backstage's words.
@@ -46,9 +50,6 @@ func notFound(message string) *fault {
 func unknownAction(id string) *fault {
 	return notFound(`Action "` + short(id) + `" not found`)
 }
-
-// maxShown bounds what of a request is said back to its sender.
-const maxShown = 200
 
 // faultOf says why a call gave no result. The message is the one that MCP
 // clients get; the name is what Backstage makes of such a cause.

@@ -55,7 +55,7 @@ func (x *exchange) invoke(l *listing) *fault {
 	if err != nil {
 		return faultOf(err, x.ref)
 	}
-	x.write(http.StatusOK, append(append([]byte(`{"output":`), e.output(result)...), '}'))
+	x.write(http.StatusOK, append(append([]byte(`{"output":`), e.ready().output(result)...), '}'))
 	return nil
 }
 
@@ -114,20 +114,25 @@ func (x *exchange) arguments() (json.RawMessage, *fault) {
 // that declare some; those of a document never do, for the gateway's credentials
 // are its own.
 func (x *exchange) wrapped(body json.RawMessage) (input json.RawMessage, f *fault) {
-	seen := map[string]bool{}
-	for _, m := range membersOf(body) {
-		null := string(m.value) == "null"
+	dec := json.NewDecoder(bytes.NewReader(body))
+	_, _ = dec.Token() // the text is a valid object, here and below
+	for seen := map[string]bool{}; dec.More(); {
+		token, _ := dec.Token()
+		var value json.RawMessage
+		_ = dec.Decode(&value)
+		name, _ := token.(string)
+		null := string(value) == "null"
 		switch {
-		case seen[m.name]:
-			return nil, badInput(fmt.Sprintf("body has %q twice", short(m.name)))
-		case m.name == "input":
-			input = m.value
-		case m.name == "secrets" && !null:
+		case seen[name]:
+			return nil, badInput(fmt.Sprintf("body has %q twice", short(name)))
+		case name == "input":
+			input = value
+		case name == "secrets" && !null:
 			return nil, badInput(fmt.Sprintf("Action %q does not accept secrets", x.route.id))
-		case m.name != "secrets":
-			return nil, badInput(fmt.Sprintf("body has %q: v2 takes input and secrets, v1 the input itself", short(m.name)))
+		case name != "secrets":
+			return nil, badInput(fmt.Sprintf("body has %q: v2 takes input and secrets, v1 the input itself", short(name)))
 		}
-		seen[m.name] = true
+		seen[name] = true
 	}
 	if input != nil && string(input) != "null" && !isObject(input) {
 		return nil, badInput("input must be an object")

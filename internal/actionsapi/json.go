@@ -5,35 +5,53 @@ import (
 	"encoding/json"
 )
 
-// jsonMember is a member of an object, in the author's order.
-type jsonMember struct {
-	name  string
-	value json.RawMessage
+// node is a JSON value that keeps the author's order and all digits. It is never
+// changed: what is made of it shares its parts.
+type node struct {
+	kind    json.Delim      // '{', '[' or 0
+	scalar  json.RawMessage // kind 0: the value itself
+	members []member        // kind '{'
+	items   []*node         // kind '['
 }
 
-// membersOf lists the members of an object of valid JSON text; of anything
-// else, none.
-func membersOf(object json.RawMessage) (all []jsonMember) {
-	if !isObject(object) {
+type member struct {
+	name  string
+	value *node
+}
+
+// parse reads valid JSON text.
+func parse(raw json.RawMessage) *node {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	return next(dec)
+}
+
+func next(dec *json.Decoder) *node {
+	token, err := dec.Token()
+	delimiter, isDelimiter := token.(json.Delim)
+	if err != nil || !isDelimiter {
+		return &node{scalar: marshal(token)}
+	}
+	n := &node{kind: delimiter}
+	for dec.More() {
+		if n.kind == '[' {
+			n.items = append(n.items, next(dec))
+			continue
+		}
+		name, _ := dec.Token() // the text is known to be valid, here and below
+		text, _ := name.(string)
+		n.members = append(n.members, member{text, next(dec)})
+	}
+	_, _ = dec.Token()
+	return n
+}
+
+// get gives the object's member of the name, nil where there is none.
+func (n *node) get(name string) *node {
+	if n == nil {
 		return nil
 	}
-	dec := json.NewDecoder(bytes.NewReader(object))
-	_, _ = dec.Token() // the text is known to be valid, here and below
-	for dec.More() {
-		var m jsonMember
-		token, err := dec.Token()
-		if err != nil || dec.Decode(&m.value) != nil {
-			return all
-		}
-		m.name, _ = token.(string)
-		all = append(all, m)
-	}
-	return all
-}
-
-// member gives the object's member of the name, nil where there is none.
-func member(object json.RawMessage, name string) json.RawMessage {
-	for _, m := range membersOf(object) {
+	for _, m := range n.members {
 		if m.name == name {
 			return m.value
 		}
@@ -41,32 +59,64 @@ func member(object json.RawMessage, name string) json.RawMessage {
 	return nil
 }
 
-// without gives an object without one member.
-func without(object json.RawMessage, name string) json.RawMessage {
-	if member(object, name) == nil {
-		return object
-	}
-	out := []byte{'{'}
-	for _, m := range membersOf(object) {
-		if m.name != name {
-			out = appendMember(out, m.name, m.value)
+// with gives an object with members in the place of those of the same name, or
+// behind the others.
+func (n *node) with(more ...member) *node {
+	out := &node{kind: '{'}
+	for _, m := range n.members {
+		if (&node{members: more}).get(m.name) == nil {
+			out.members = append(out.members, m)
 		}
 	}
-	return append(out, '}')
+	out.members = append(out.members, more...)
+	return out
 }
 
-// appendMember appends to an object that is still open.
-func appendMember(dst []byte, name string, value json.RawMessage) []byte {
-	if dst[len(dst)-1] != '{' {
-		dst = append(dst, ',')
+// without gives an object without one member.
+func (n *node) without(name string) *node {
+	out := &node{kind: '{'}
+	for _, m := range n.members {
+		if m.name != name {
+			out.members = append(out.members, m)
+		}
 	}
-	return append(append(append(dst, quote(name)...), ':'), value...)
+	return out
 }
 
-// quote gives a JSON string without the escapes that are meant for HTML.
-func quote(s string) []byte { return marshal(s) }
+// text is a string's text; "" of anything else.
+func (n *node) text() (s string) {
+	if n != nil && n.kind == 0 {
+		_ = json.Unmarshal(n.scalar, &s) // another scalar leaves it empty
+	}
+	return s
+}
 
-// marshal encodes what cannot fail: strings and plain structs. HTML's
+// append writes the value.
+func (n *node) append(dst []byte) []byte {
+	switch n.kind {
+	case '{':
+		dst = append(dst, '{')
+		for i, m := range n.members {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = m.value.append(append(append(dst, marshal(m.name)...), ':'))
+		}
+		return append(dst, '}')
+	case '[':
+		dst = append(dst, '[')
+		for i, item := range n.items {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = item.append(dst)
+		}
+		return append(dst, ']')
+	}
+	return append(dst, n.scalar...)
+}
+
+// marshal encodes what cannot fail: scalars and plain structs. HTML's
 // characters stay as they are.
 func marshal(v any) []byte {
 	var b bytes.Buffer
@@ -76,30 +126,4 @@ func marshal(v any) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-func join(open byte, items []json.RawMessage, end byte) json.RawMessage {
-	out := []byte{open}
-	for i, item := range items {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, item...)
-	}
-	return append(out, end)
-}
-
-// text is a JSON string's text; "" of anything else.
-func text(raw json.RawMessage) string {
-	var s string
-	_ = json.Unmarshal(raw, &s)
-	return s
-}
-
-func isObject(raw []byte) bool { return first(raw) == '{' }
-func isArray(raw []byte) bool  { return first(raw) == '[' }
-
-func first(raw []byte) byte {
-	if raw = bytes.TrimLeft(raw, " \t\r\n"); len(raw) > 0 {
-		return raw[0]
-	}
-	return 0
-}
+func isObject(raw []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) }

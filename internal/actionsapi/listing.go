@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,7 +16,7 @@ import (
 	"github.com/stagedoor/stagedoor/internal/suggest"
 )
 
-// listing is what one snapshot offers, ready to be written.
+// listing is what one snapshot offers.
 type listing struct {
 	snapshot *registry.Snapshot
 	allowed  *registry.Allowlist
@@ -39,7 +41,7 @@ func newListing(s *registry.Snapshot, allowed *registry.Allowlist, before *listi
 		}
 		e := known[a]
 		if e == nil {
-			e = newEntry(a)
+			e = &entry{action: a}
 		}
 		l.entries = append(l.entries, e)
 		l.byID[a.ID] = e
@@ -99,11 +101,9 @@ func (x *exchange) list(l *listing) *fault {
 		}
 		entries = slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return !rule.Match(e.action) })
 	}
-	const before, after = `{"actions":[`, `]}`
-	sum, size := sha256.New(), len(before)+max(len(entries)-1, 0)+len(after)
+	sum := sha256.New()
 	for _, e := range entries {
-		sum.Write(e.sum[:])
-		size += len(e.json)
+		sum.Write(e.ready().sum[:])
 	}
 	header := x.w.Header()
 	header.Set("ETag", `"`+base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:18])+`"`)
@@ -112,21 +112,31 @@ func (x *exchange) list(l *listing) *fault {
 		x.w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	header.Set("Content-Type", jsonType)
-	header.Set("Content-Length", strconv.Itoa(size))
+	x.writeList(entries)
+	return nil
+}
+
+// writeList writes the entries' bytes as they are.
+func (x *exchange) writeList(entries []*entry) {
+	const before, after = `{"actions":[`, `]}`
+	size := len(before) + max(len(entries)-1, 0) + len(after)
+	for _, e := range entries {
+		size += len(e.json)
+	}
+	x.w.Header().Set("Content-Type", jsonType)
+	x.w.Header().Set("Content-Length", strconv.Itoa(size))
 	x.w.WriteHeader(http.StatusOK)
 	if x.r.Method == http.MethodHead {
-		return nil
+		return
 	}
-	_, _ = x.w.Write([]byte(before)) // nobody is left to tell, here and below
+	_, _ = io.WriteString(x.w, before) // nobody is left to tell, here and below
 	for i, e := range entries {
 		if i > 0 {
-			_, _ = x.w.Write([]byte{','})
+			_, _ = io.WriteString(x.w, ",")
 		}
 		_, _ = x.w.Write(e.json)
 	}
-	_, _ = x.w.Write([]byte(after))
-	return nil
+	_, _ = io.WriteString(x.w, after)
 }
 
 // matches compares an ETag with those of If-None-Match (RFC 9110, section
@@ -143,45 +153,34 @@ func matches(values []string, etag string) bool {
 	return false
 }
 
-// filters are the query parameters of a list.
-var filters = []string{"id", "plugin", "tag", "attributes.readOnly", "attributes.destructive", "attributes.idempotent", "attributes.openWorld"}
-
 // filterOf reads a list's query. What it does not know it refuses: a filter
 // that is not heeded would show too much.
 func filterOf(raw string) (rule registry.Rule, f *fault) {
+	texts := map[string]*string{"id": &rule.ID, "plugin": &rule.Plugin}
+	attributes := map[string]**bool{
+		"attributes.readOnly": &rule.Attributes.ReadOnly, "attributes.destructive": &rule.Attributes.Destructive,
+		"attributes.idempotent": &rule.Attributes.Idempotent, "attributes.openWorld": &rule.Attributes.OpenWorld,
+	}
 	query, err := url.ParseQuery(raw)
 	if err != nil {
 		return rule, badInput("query cannot be read")
 	}
 	for name, values := range query {
 		value := values[0]
-		if len(values) > 1 && name != "tag" {
-			return rule, badInput(fmt.Sprintf("query parameter %q is given twice", short(name)))
-		}
-		switch name {
-		case "id":
-			rule.ID = value
-		case "plugin":
-			rule.Plugin = value
-		case "tag":
+		switch {
+		case name == "tag":
 			rule.Tags = values
-		case "attributes.readOnly":
-			rule.Attributes.ReadOnly, f = boolean(name, value)
-		case "attributes.destructive":
-			rule.Attributes.Destructive, f = boolean(name, value)
-		case "attributes.idempotent":
-			rule.Attributes.Idempotent, f = boolean(name, value)
-		case "attributes.openWorld":
-			rule.Attributes.OpenWorld, f = boolean(name, value)
+		case texts[name] == nil && attributes[name] == nil:
+			known := slices.AppendSeq(slices.Collect(maps.Keys(texts)), maps.Keys(attributes))
+			return rule, unknownParameter(name, append(known, "tag"))
+		case len(values) > 1:
+			return rule, badInput(fmt.Sprintf("query parameter %s is given twice", name))
+		case texts[name] != nil:
+			*texts[name] = value
+		case value != "true" && value != "false":
+			return rule, badInput(fmt.Sprintf("query parameter %s: expected true or false, got %q", name, short(value)))
 		default:
-			message := fmt.Sprintf("unknown query parameter %q", short(name))
-			if hint := suggest.Hint(name, filters); hint != "" {
-				message += " (" + hint + ")"
-			}
-			f = badInput(message)
-		}
-		if f != nil {
-			return rule, f
+			*attributes[name] = new(value == "true")
 		}
 	}
 	if !registry.ValidGlob(rule.ID) {
@@ -190,10 +189,11 @@ func filterOf(raw string) (rule registry.Rule, f *fault) {
 	return rule, nil
 }
 
-func boolean(name, value string) (*bool, *fault) {
-	switch value {
-	case "true", "false":
-		return new(value == "true"), nil
+func unknownParameter(name string, known []string) *fault {
+	message := fmt.Sprintf("unknown query parameter %q", short(name))
+	slices.Sort(known) // of two that are as close, always the same
+	if hint := suggest.Hint(name, known); hint != "" {
+		message += " (" + hint + ")"
 	}
-	return nil, badInput(fmt.Sprintf("query parameter %s: expected true or false, got %q", name, short(value)))
+	return badInput(message)
 }

@@ -1,18 +1,17 @@
 package actionsapi
 
 import (
-	"bytes"
-	"encoding/json"
-	"maps"
 	"slices"
 	"strings"
 )
 
 const (
 	defsPrefix = "#/$defs/"
-	// maxInlined bounds an output schema in which references were replaced; what
-	// is over it stays a reference.
-	maxInlined = 64 << 10
+	// maxInlined and maxDeep bound the values of an output schema in which
+	// references were replaced, and how many stand in each other; what is over
+	// them stays a reference. Backstage asks for the list before each call.
+	maxInlined = 1000
+	maxDeep    = 3
 )
 
 // inline replaces references to definitions by what they mean. Backstage makes
@@ -20,108 +19,119 @@ const (
 // alone (scaffolder-backend 4.2.0, generateExampleOutput): of what is behind a
 // reference, a template could use nothing. Definitions that contain themselves
 // stay, and so does what would make the schema too large.
-func inline(schema json.RawMessage) json.RawMessage {
-	in := inliner{defs: map[string]json.RawMessage{}, kept: map[string]bool{}}
-	for _, m := range membersOf(member(schema, "$defs")) {
-		in.defs[m.name] = m.value
+func inline(schema *node) *node {
+	if schema.kind != '{' {
+		return schema
 	}
-	out := []byte{'{'}
-	for _, m := range membersOf(in.schema(without(schema, "$defs"), nil)) {
-		out = appendMember(out, m.name, m.value)
+	in := inliner{defs: schema.get("$defs"), kept: map[string]bool{}}
+	out := in.schema(schema.without("$defs"), nil)
+	kept := &node{kind: '{'}
+	if in.defs != nil && out.kind == '{' {
+		for _, def := range in.defs.members {
+			if in.kept[def.name] {
+				kept.members = append(kept.members, def)
+			}
+		}
 	}
-	if len(in.kept) > 0 {
-		out = appendMember(out, "$defs", in.keptDefs())
+	if len(kept.members) == 0 {
+		return out
 	}
-	return append(out, '}')
+	return out.with(member{"$defs", kept})
 }
 
 // wrap makes the schema of {"result": value} from that of value. Definitions
-// move to the new root, so that references to them stay valid.
-func wrap(schema json.RawMessage) json.RawMessage {
-	inner := without(schema, "$defs")
+// move to the new root, so that references to them stay valid; a schema that
+// refers to its root cannot be moved.
+func wrap(schema *node) *node {
+	inner := schema
+	if schema.kind == '{' {
+		inner = schema.without("$defs")
+	}
 	if refersToRoot(schema) {
-		inner = json.RawMessage(`{}`)
+		inner = &node{kind: '{'}
 	}
-	out := append([]byte(`{"type":"object","properties":{"result":`), inner...)
-	out = append(out, `},"required":["result"]`...)
-	if defs := member(schema, "$defs"); defs != nil {
-		out = appendMember(out, "$defs", defs)
+	out := parse([]byte(`{"type":"object","properties":{},"required":["result"]}`))
+	out = &node{kind: '{', members: []member{
+		out.members[0], {"properties", &node{kind: '{', members: []member{{"result", inner}}}}, out.members[2],
+	}}
+	if defs := schema.get("$defs"); defs != nil {
+		out = out.with(member{"$defs", defs})
 	}
-	return append(out, '}')
+	return out
 }
 
-// refersToRoot finds references to something else than definitions, which
-// would lead nowhere in another schema.
-func refersToRoot(schema json.RawMessage) bool {
-	all := bytes.Count(schema, []byte(`"$ref":"#`))
-	return all != bytes.Count(schema, []byte(`"$ref":"`+defsPrefix))
+func refersToRoot(n *node) bool {
+	for _, m := range n.members {
+		ref := m.value.text()
+		if m.name == "$ref" && strings.HasPrefix(ref, "#") && !strings.HasPrefix(ref, defsPrefix) || refersToRoot(m.value) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(n.items, refersToRoot)
 }
 
 type inliner struct {
-	defs map[string]json.RawMessage
+	defs *node           // nil: none
 	kept map[string]bool // definitions that are still referred to
-	size int
+	size int             // values so far
 }
 
 // schema gives a schema, or a list of them, with its references replaced; open
 // are the definitions that it stands in.
-func (in *inliner) schema(raw json.RawMessage, open []string) json.RawMessage {
-	switch {
-	case isArray(raw):
-		var items []json.RawMessage
-		_ = json.Unmarshal(raw, &items) // the text is known to be valid
-		for i := range items {
-			items[i] = in.schema(items[i], open)
+func (in *inliner) schema(n *node, open []string) *node {
+	in.size++
+	switch n.kind {
+	case 0:
+		return n
+	case '[':
+		out := &node{kind: '['}
+		for _, item := range n.items {
+			out.items = append(out.items, in.schema(item, open))
 		}
-		return join('[', items, ']')
-	case !isObject(raw):
-		in.size += len(raw)
-		return raw
+		return out
 	}
-	if name, siblings, ok := in.reference(raw); ok {
-		if slices.Contains(open, name) || in.size > maxInlined {
+	if name, siblings, ok := in.reference(n); ok {
+		if slices.Contains(open, name) || len(open) >= maxDeep || in.size > maxInlined {
 			in.keep(name)
-			return raw
+			return n
 		}
-		return overlay(in.schema(in.defs[name], append(slices.Clip(open), name)), siblings)
+		return in.schema(in.defs.get(name), append(slices.Clip(open), name)).with(siblings...)
 	}
-	out := []byte{'{'}
-	for _, m := range membersOf(raw) {
-		in.size += len(m.name) + len(`"":,`)
+	out := &node{kind: '{'}
+	for _, m := range n.members {
 		switch m.name {
-		case "const", "enum", "default", "examples", "required", "$ref", "$defs": // no schemas
-			in.size += len(m.value)
-			if m.name == "$ref" { // with siblings that count: it stays
-				in.keep(strings.TrimPrefix(text(m.value), defsPrefix))
-			}
+		case "$ref": // with siblings that count: it stays
+			in.keep(strings.TrimPrefix(m.value.text(), defsPrefix))
+		case "const", "enum", "default", "examples", "required": // no schemas
+			in.size++
 		case "properties", "patternProperties", "dependentSchemas":
 			m.value = in.each(m.value, open)
 		default:
 			m.value = in.schema(m.value, open)
 		}
-		out = appendMember(out, m.name, m.value)
+		out.members = append(out.members, m)
 	}
-	return append(out, '}')
+	return out
 }
 
 // each does the members of properties, whose names are no keywords.
-func (in *inliner) each(raw json.RawMessage, open []string) json.RawMessage {
-	out := []byte{'{'}
-	for _, m := range membersOf(raw) {
-		in.size += len(m.name) + len(`"":,`)
-		out = appendMember(out, m.name, in.schema(m.value, open))
+func (in *inliner) each(n *node, open []string) *node {
+	out := &node{kind: n.kind}
+	for _, m := range n.members {
+		out.members = append(out.members, member{m.name, in.schema(m.value, open)})
 	}
-	return append(out, '}')
+	return out
 }
 
 // reference tells whether a schema is a reference to a definition, and nothing
 // beside it changes what is valid.
-func (in *inliner) reference(raw json.RawMessage) (name string, siblings []jsonMember, ok bool) {
-	for _, m := range membersOf(raw) {
+func (in *inliner) reference(n *node) (name string, siblings []member, ok bool) {
+	for _, m := range n.members {
 		switch m.name {
 		case "$ref":
-			name, ok = strings.CutPrefix(text(m.value), defsPrefix)
-			ok = ok && isObject(in.defs[name])
+			name, ok = strings.CutPrefix(m.value.text(), defsPrefix)
+			def := in.defs.get(name)
+			ok = ok && def != nil && def.kind == '{'
 		case "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment":
 			siblings = append(siblings, m)
 		default:
@@ -133,40 +143,20 @@ func (in *inliner) reference(raw json.RawMessage) (name string, siblings []jsonM
 
 // keep notes a definition as one that is needed, and those that it needs.
 func (in *inliner) keep(name string) {
-	def, there := in.defs[name]
-	if !there || in.kept[name] {
-		return
-	}
-	in.kept[name] = true
-	for other := range in.defs {
-		quoted, err := json.Marshal(defsPrefix + other)
-		if err == nil && bytes.Contains(def, quoted) {
-			in.keep(other)
-		}
+	if def := in.defs.get(name); def != nil && !in.kept[name] {
+		in.kept[name] = true
+		in.keepAll(def)
 	}
 }
 
-func (in *inliner) keptDefs() json.RawMessage {
-	out := []byte{'{'}
-	for _, name := range slices.Sorted(maps.Keys(in.kept)) {
-		out = appendMember(out, name, in.defs[name])
-	}
-	return append(out, '}')
-}
-
-// overlay puts members in the place of those of the same name.
-func overlay(object json.RawMessage, members []jsonMember) json.RawMessage {
-	if len(members) == 0 || !isObject(object) {
-		return object
-	}
-	out := []byte{'{'}
-	for _, m := range membersOf(object) {
-		if !slices.ContainsFunc(members, func(o jsonMember) bool { return o.name == m.name }) {
-			out = appendMember(out, m.name, m.value)
+func (in *inliner) keepAll(n *node) {
+	for _, m := range n.members {
+		if ref, ok := strings.CutPrefix(m.value.text(), defsPrefix); ok {
+			in.keep(ref)
 		}
+		in.keepAll(m.value)
 	}
-	for _, m := range members {
-		out = appendMember(out, m.name, m.value)
+	for _, item := range n.items {
+		in.keepAll(item)
 	}
-	return append(out, '}')
 }

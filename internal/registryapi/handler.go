@@ -22,7 +22,7 @@ type Registrar interface {
 	// the time of the lease. Plugin, Publisher, BaseURL and Hash of r are set.
 	// publication.ErrHeld while another publisher's lease lasts.
 	Register(ctx context.Context, r publication.Registration, lease time.Duration, c publication.Content) (Registered, error)
-	// Renew begins the lease of a registration anew, without findings.
+	// Renew begins the lease of a registration anew.
 	// publication.ErrNotFound where the plugin is not registered by that publisher
 	// with that hash; the registration that is there instead, if any, comes with it.
 	Renew(ctx context.Context, plugin, publisher, hash string, lease time.Duration) (Registered, error)

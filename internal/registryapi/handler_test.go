@@ -34,6 +34,7 @@ type registrar struct {
 	*store.DB
 	mu       sync.Mutex
 	away     error
+	there    publication.Registration // that comes with away
 	statuses []publication.Status
 	judged   []string
 	wait     chan struct{} // where set, judging waits for it
@@ -65,7 +66,7 @@ func (f *registrar) Register(ctx context.Context, r publication.Registration, le
 
 func (f *registrar) Renew(ctx context.Context, plugin, publisher, hash string, lease time.Duration) (registryapi.Registered, error) {
 	if err := f.gone(); err != nil {
-		return registryapi.Registered{}, err
+		return registryapi.Registered{Registration: f.there}, err
 	}
 	r, err := f.DB.Renew(ctx, plugin, publisher, hash, lease)
 	if err != nil {
@@ -447,6 +448,21 @@ func TestRegistrarsErrors(t *testing.T) {
 		f.wants(test.err.Error(), a, test.status)
 		if a.header.Get("Retry-After") != test.retry || strings.Contains(a.text, "EOF") || test.status == 500 && !strings.Contains(f.log.String(), "EOF") {
 			t.Errorf("%v: %s", test.err, a.text)
+		}
+	}
+}
+
+// A registration that counts no more is not another one that a publisher should
+// wait for.
+func TestRegistrationThatIsNotAdmitted(t *testing.T) {
+	f := newFixture(t)
+	f.away = publication.ErrNotFound
+	f.there = publication.Registration{Plugin: "billing", Publisher: "team", Hash: "aa", Until: time.Now().Add(time.Minute), Now: time.Now()}
+	for tag, want := range map[string]string{`"aa"`: "", `"bb"`: `"aa"`} {
+		a := f.put("", header("If-None-Match", tag))
+		f.wants(tag, a, http.StatusPreconditionFailed)
+		if got := a.header.Get("Etag"); got != want {
+			t.Errorf("%s: ETag %s, want %s", tag, got, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"context"
@@ -99,7 +100,7 @@ func (f *fetcher) get(ctx context.Context, rawURL string, header http.Header) (*
 		return nil, err
 	case got == old:
 		old.confirmed++
-	case old != nil && got.Name == old.Name && string(got.Data) == string(old.Data):
+	case old != nil && got.Name == old.Name && bytes.Equal(got.Data, old.Data):
 		old.etag, old.modified, old.confirmed = got.etag, got.modified, 0
 	default:
 		f.kept[rawURL] = got

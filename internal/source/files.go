@@ -52,7 +52,7 @@ func (l *local) Poll(ctx context.Context) (*Publication, error) {
 	}
 	now := time.Now()
 	paths, err := list(l.spec)
-	seen := l.look(paths, now)
+	seen := l.look(paths)
 	if !l.due(seen, now) {
 		return nil, l.wrong
 	}
@@ -67,7 +67,7 @@ func (l *local) Poll(ctx context.Context) (*Publication, error) {
 }
 
 // look takes a glance at what the spec names and what $refs led to.
-func (l *local) look(paths []string, now time.Time) map[string]glance {
+func (l *local) look(paths []string) map[string]glance {
 	seen := make(map[string]glance, len(paths))
 	for _, path := range paths {
 		seen[path] = glanceAt(path)

@@ -1,6 +1,8 @@
 package source_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -54,6 +56,42 @@ paths:
 		t.Error(diff)
 	}
 	if a, b := content.Hash(), stored.Content().Hash(); a != b {
+		t.Errorf("hash %s is %s when stored", a, b)
+	}
+}
+
+// The same holds for what came from a server that is down since.
+func TestStoredReadsTheSameWithoutServer(t *testing.T) {
+	mux := http.NewServeMux()
+	for path, text := range map[string]string{
+		"/api/openapi.yaml": `openapi: 3.1.0
+info: {title: Pets, version: "1"}
+paths:
+  /pets: {get: {x-action: true, operationId: list, parameters: [{$ref: "../parts/limit.yaml?v=1#/limit"}], responses: {"200": {description: ok}}}}
+`,
+		"/parts/limit.yaml":  "limit: {name: limit, in: query, schema: {$ref: schema.json}}\n",
+		"/parts/schema.json": `{"type":"integer","maximum":7}`,
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
+	}
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	fresh, err := source.FromURL(source.URLOptions{BaseURL: server.URL + "/api", Refs: source.Origin}).Poll(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(p *source.Publication) *openapi.Document {
+		return openapi.Read(p.Documents[0], openapi.Options{Opener: p.Opener(0)})
+	}
+	want := read(fresh)
+	server.Close()
+	stored := source.Stored(fresh.Content())
+	if got := read(stored); len(want.Actions) != 1 || len(fresh.Content().Files) != 2 || len(got.Actions) != 1 {
+		t.Fatalf("%d actions of %d files are %d when stored", len(want.Actions), len(fresh.Content().Files), len(got.Actions))
+	} else if diff := cmp.Diff(string(want.Actions[0].InputSchema), string(got.Actions[0].InputSchema)); diff != "" {
+		t.Error(diff)
+	}
+	if a, b := fresh.Content().Hash(), stored.Content().Hash(); a != b {
 		t.Errorf("hash %s is %s when stored", a, b)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,19 +122,28 @@ func TestWatchOfFilesDoesNotBackOff(t *testing.T) {
 func TestWatchIsWoken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wake := make(chan struct{}, 1)
-		var at []time.Duration
+		var polled sync.Mutex
+		var times []time.Duration
+		polls := func() []time.Duration {
+			synctest.Wait()
+			polled.Lock()
+			defer polled.Unlock()
+			return slices.Clone(times)
+		}
 		begun := time.Now()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
 			Watch(ctx, fake(func(context.Context) (*Publication, error) {
-				at = append(at, time.Since(begun))
+				polled.Lock()
+				defer polled.Unlock()
+				times = append(times, time.Since(begun))
 				return nil, errors.New("down")
 			}), WatchOptions{Every: time.Minute, Wake: wake}, func(context.Context, *Publication, error) {})
 		}()
 		time.Sleep(10 * time.Minute) // by now it has backed off
-		before := len(at)
+		before := len(polls())
 		for range 100 { // come to one, and to one more for those during the poll
 			select {
 			case wake <- struct{}{}:
@@ -143,13 +153,11 @@ func TestWatchIsWoken(t *testing.T) {
 		}
 		woken := time.Since(begun)
 		time.Sleep(wakeJitter)
-		synctest.Wait()
-		if len(at) != before+1 || at[before]-woken > wakeJitter {
+		if at := polls(); len(at) != before+1 || at[before]-woken > wakeJitter {
 			t.Fatalf("polled at %v, woken at %v", at, woken)
 		}
 		time.Sleep(time.Minute + 7*time.Second) // not the ten minutes of before
-		synctest.Wait()
-		if len(at) != before+2 {
+		if at := polls(); len(at) != before+2 {
 			t.Errorf("polled at %v", at)
 		}
 		cancel()

@@ -91,6 +91,27 @@ func (d *DB) Generations(ctx context.Context, plugin string) ([]publication.Gene
 	return d.generations(ctx, callBound, `SELECT `+generationHead+` FROM generations WHERE plugin = ? ORDER BY judged_at DESC, hash`, plugin)
 }
 
+// GenerationActions gives, for each plugin, the names of the actions that any of
+// its kept generations has, some more than once.
+func (d *DB) GenerationActions(ctx context.Context) (map[string][]string, error) {
+	var rows []generationRow
+	err := d.do(ctx, "actions of generations", bulkBound, func(ctx context.Context) error {
+		return d.db.SelectContext(ctx, &rows, d.db.Rebind(`SELECT plugin, actions FROM generations WHERE verdict = ?`), publication.Accepted)
+	})
+	if err != nil {
+		return nil, err
+	}
+	names := map[string][]string{}
+	for _, r := range rows {
+		var actions []string
+		if err := json.Unmarshal(r.Actions, &actions); err != nil {
+			return nil, fmt.Errorf("actions of %s: %w", r.Plugin, err)
+		}
+		names[r.Plugin] = append(names[r.Plugin], actions...)
+	}
+	return names, nil
+}
+
 // generation gives the one of the plugin's that the condition finds.
 func (d *DB) generation(ctx context.Context, plugin, condition string, args ...any) (publication.Generation, error) {
 	found, err := d.generations(ctx, callBound, `SELECT `+generationColumns+` FROM generations WHERE plugin = ? AND `+condition, append([]any{plugin}, args...)...)

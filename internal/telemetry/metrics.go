@@ -27,6 +27,7 @@ type Metrics struct {
 	since      prometheus.Gauge
 	replicas   *prometheus.GaugeVec
 	databaseUp prometheus.Gauge
+	published  *prometheus.CounterVec
 }
 
 // NewMetrics makes an empty set.
@@ -81,12 +82,22 @@ func NewMetrics() *Metrics {
 			Help: "Whether the database answered when it was last asked, at most a few seconds ago.",
 		}),
 	}
+	m.published = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "stagedoor_plugin_generations_total",
+		Help: "What plugins published since the start, by what came of it: accepted, refused or quarantined.",
+	}, []string{"plugin", "verdict"})
+	m.registry.MustRegister(m.published)
 	m.lastReload.Set(1)
 	m.databaseUp.Set(1)
 	m.registry.MustRegister(m.calls, m.duration, m.actions, m.actionTime, m.mismatches, m.reloads, m.lastReload, m.generation, m.since, m.replicas, m.databaseUp,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// Published counts what came of something that a plugin published.
+func (m *Metrics) Published(plugin, verdict string) {
+	m.published.WithLabelValues(plugin, verdict).Inc()
 }
 
 // ToolCall records one call.

@@ -4,9 +4,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Plugin is how the calls of a plugin stand at one replica.
+// Plugin is how a plugin and its calls stand at one replica.
 type Plugin struct {
 	Name              string
+	State             string // "serving", "unreachable" …
+	Actions           int
 	InFlight, Waiting int  // calls that are under way, and that wait for a place
 	Open              bool // the plugin is left alone
 	// Refused are calls that were not made, by the reason: "busy" or "open".
@@ -24,6 +26,8 @@ func (m *Metrics) Plugins(read func() []Plugin) {
 	}
 	m.registry.MustRegister(&pluginCollector{
 		read:     read,
+		state:    about("state", "How the plugin stands, always 1: serving what it publishes, or why it does not.", "state"),
+		actions:  about("actions", "Actions that the plugin has."),
 		inFlight: about("calls_in_flight", "Calls of the plugin that are under way."),
 		waiting:  about("calls_waiting", "Calls that wait for others of the plugin to end."),
 		open:     about("breaker_open", "Whether the plugin is left alone because it keeps failing (1)."),
@@ -33,13 +37,13 @@ func (m *Metrics) Plugins(read func() []Plugin) {
 }
 
 type pluginCollector struct {
-	read                                      func() []Plugin
-	inFlight, waiting, open, refused, retries *prometheus.Desc
+	read                                                      func() []Plugin
+	state, actions, inFlight, waiting, open, refused, retries *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
 func (c *pluginCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.inFlight, c.waiting, c.open, c.refused, c.retries} {
+	for _, d := range []*prometheus.Desc{c.state, c.actions, c.inFlight, c.waiting, c.open, c.refused, c.retries} {
 		ch <- d
 	}
 }
@@ -59,6 +63,8 @@ func (c *pluginCollector) Collect(ch chan<- prometheus.Metric) {
 		if p.Open {
 			open = 1
 		}
+		ch <- prometheus.MustNewConstMetric(c.state, prometheus.GaugeValue, 1, p.Name, p.State)
+		gauge(c.actions, p.Name, p.Actions)
 		gauge(c.inFlight, p.Name, p.InFlight)
 		gauge(c.waiting, p.Name, p.Waiting)
 		gauge(c.open, p.Name, open)

@@ -107,6 +107,7 @@ func catalogs(t *testing.T, fileServer string) *gateway.Gateway {
 	builtIn.Locations = []string{"../../specs/example/catalog-info.yaml", "entities/corners.yaml"}
 	builtIn.AllowedURLs = []string{fileServer}
 
+	document.OutputSchemas, served.OutputSchemas, builtIn.OutputSchemas = "strict", "strict", "strict"
 	g := newGateway(t, map[string]gateway.Plugin{ours: document, theirs: served, embedded: builtIn})
 	waitForEntities(t, g)
 	return g

@@ -8,14 +8,23 @@ import (
 	"testing"
 )
 
-// TestEveryCatalogOperation calls each tool that specs/catalog.yaml makes, over
-// MCP, on Backstage's catalog.
+// TestEveryCatalogOperation calls each tool of the catalog's documents, over
+// MCP, on Backstage's catalog and on the built-in one.
 func TestEveryCatalogOperation(t *testing.T) {
 	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "apiVersion: backstage.io/v1alpha1\nkind: Resource\nmetadata: {name: wick}\nspec: {type: part, owner: payments}\n")
 	}))
 	defer files.Close()
-	c := newClient(t, catalogs(t, files.URL+"/"), ours)
+	g := catalogs(t, files.URL+"/")
+	for _, plugin := range []string{ours, theirs, embedded} {
+		t.Run(plugin, func(t *testing.T) { everyCatalogOperation(newClient(t, g, plugin), files.URL+"/wick.yaml") })
+	}
+}
+
+// everyCatalogOperation calls what reads, and takes an entity from its
+// registration to its end.
+func everyCatalogOperation(c *client, file string) {
+	c.t.Helper()
 	for _, check := range []struct{ tool, arguments, look, want string }{
 		{"get-catalog-entity", `{"kind":"component","name":"checkout-service"}`,
 			`[.kind, .spec.owner, any(.relations[]; .type == "ownedBy" and .targetRef == "group:default/payments")]`, `["Component","payments",true]`},
@@ -30,11 +39,11 @@ func TestEveryCatalogOperation(t *testing.T) {
 	} {
 		c.check(check.tool, check.arguments, check.look, check.want)
 	}
-	location := c.text("register-entity", fmt.Sprintf(`{"locationUrl":"%s/wick.yaml"}`, files.URL), `.locationId`)
-	eventually(t, "part", func() string { return c.text("get-catalog-entity", `{"kind":"resource","name":"wick"}`, `.spec.type`) })
+	location := c.text("register-entity", fmt.Sprintf(`{"locationUrl":%q}`, file), `.locationId`)
+	eventually(c.t, "part", func() string { return c.text("get-catalog-entity", `{"kind":"resource","name":"wick"}`, `.spec.type`) })
 	c.check("list-catalog-locations", `{}`, fmt.Sprintf(`.locations[] | select(.id == %q) | .type`, location), `"url"`)
 	c.check("refresh-catalog-entity", `{"kind":"resource","name":"wick"}`, `.entityRef`, `"resource:default/wick"`)
 	c.check("unregister-entity", fmt.Sprintf(`{"type":{"locationId":%q}}`, location), `.`, `{}`)
-	eventually(t, "fault", func() string { return c.text("get-catalog-entity", `{"kind":"resource","name":"wick"}`, `.spec.type`) })
+	eventually(c.t, "fault", func() string { return c.text("get-catalog-entity", `{"kind":"resource","name":"wick"}`, `.spec.type`) })
 	c.allCalled()
 }

@@ -179,7 +179,7 @@ func withOverlay(t *testing.T, name string, token gateway.Secret) gateway.Plugin
 		t.Fatal(err)
 	}
 	p := gateway.DefaultPlugin()
-	p.Spec, p.BaseURL, p.Overlays = url+"/api/"+name+"/openapi.json", url, []string{file}
+	p.Spec, p.Overlays = url+"/api/"+name+"/openapi.json", []string{file} // its paths count from the host
 	p.Auth.Bearer, p.OutputSchemas = token, "strict"
 	return p
 }

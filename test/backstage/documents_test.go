@@ -71,8 +71,15 @@ func TestEveryOperationIsAnAction(t *testing.T) {
 // TestRealOperations: Backstage understands the requests that its documents
 // come to: arrays exploded and not, reserved characters, empty bodies.
 func TestRealOperations(t *testing.T) {
-	catalogs(t, "http://127.0.0.1:9/") // waits for the entities
+	waitForIndex(t)
 	g := documents(t)
+	eventually(t, `"lifecycle":"production"`, func() string { // the index is made in the background
+		r, err := g.Call(t.Context(), "search:query", json.RawMessage(`{"term":"","filters":{"kind":["API"],"lifecycle":"production"}}`))
+		if err != nil {
+			return err.Error()
+		}
+		return string(r.JSON)
+	})
 	for _, c := range []struct{ id, arguments, look, want string }{
 		{"catalog:get-entities", `{"filter":["kind=component,metadata.namespace=depot","kind=domain"],"fields":["kind","metadata.name"],"order":["asc:metadata.name"]}`,
 			`[.[] | .metadata.name] | join(" ")`, `"commerce foundations fulfilment lantern"`},

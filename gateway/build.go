@@ -1,0 +1,188 @@
+package gateway
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/stagedoor/stagedoor/internal/contract"
+	"github.com/stagedoor/stagedoor/internal/registry"
+)
+
+// build makes the next generation beside the old one. With faults it still
+// gives what was made so far, to be closed. Plugins that the known faults are
+// about are left out, and so are the faults that only follow from that.
+func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known Faults) (generation, []arrival, Faults) {
+	next := generation{config: cfg, feeds: map[string]*feed{}, catalogs: map[string]*runningCatalog{}}
+	var faults Faults
+	next.specs, faults = serverSpecs(cfg.Servers, known)
+	faults = append(faults, next.readLock()...)
+	arrivals := g.gather(ctx, &next, old, known)
+	chosen := map[string]*edition{}
+	for name := range cfg.Plugins {
+		chosen[name] = nil
+	}
+	for _, a := range arrivals {
+		faults = append(faults, a.faults...)
+		if a.feed != nil {
+			next.feeds[a.name] = a.feed
+		}
+	}
+	return next, arrivals, append(faults, g.settle(ctx, &next, old, arrivals, chosen)...)
+}
+
+// gather asks all plugins at once: one that hangs holds up no other.
+func (g *Gateway) gather(ctx context.Context, next *generation, old generation, known Faults) []arrival {
+	names := slices.Sorted(maps.Keys(next.config.Plugins))
+	for name := range old.feeds {
+		if _, listed := next.config.Plugins[name]; !listed && len(next.config.publishersOf(name)) > 0 {
+			names = append(names, name) // it registered itself
+		}
+	}
+	arrivals := make([]arrival, len(names))
+	var told sync.Mutex
+	count := 0
+	var all sync.WaitGroup
+	for i, name := range names {
+		if known.about("plugins." + name) {
+			continue
+		}
+		l, faults := g.line(ctx, next, old, name)
+		if arrivals[i].faults = faults; len(faults) > 0 {
+			continue
+		}
+		all.Go(func() {
+			arrivals[i] = g.arrive(ctx, l, old.feeds[name])
+			told.Lock()
+			defer told.Unlock()
+			count++
+			g.progress(count, len(names), name)
+		})
+	}
+	all.Wait()
+	g.progress(len(names), len(names), "")
+	return arrivals
+}
+
+// line makes the line to a plugin of the next generation.
+func (g *Gateway) line(ctx context.Context, next *generation, old generation, name string) (*line, Faults) {
+	p, listed := next.config.Plugins[name]
+	if !listed {
+		p = DefaultPlugin()
+	}
+	if faults := g.catalog(ctx, next, old, name, p); len(faults) > 0 {
+		return nil, faults
+	}
+	return newLine(name, p, next.config.origin(name), next.catalogs[name], g.log)
+}
+
+// settle makes the snapshot. A plugin whose newest edition does not go together
+// with the others, or breaks the contract lock, falls back to its last good
+// one; where there is none, it is without actions, or at fault.
+func (g *Gateway) settle(ctx context.Context, next *generation, old generation, arrivals []arrival, chosen map[string]*edition) Faults {
+	byName := map[string]*arrival{}
+	for i := range arrivals {
+		if a := &arrivals[i]; a.feed != nil {
+			byName[a.name] = a
+		}
+	}
+	gone := g.gone(ctx, old)
+	for {
+		for name, a := range byName {
+			chosen[name] = a.serving
+		}
+		snapshot, found := next.assemble(chosen, old.snapshot, gone)
+		faults, again := g.clashes(ctx, byName, found)
+		if snapshot != nil && !again {
+			again = g.breaches(ctx, next, byName, snapshot)
+		}
+		if !again {
+			next.snapshot = snapshot
+			return faults
+		}
+	}
+}
+
+// clashes sees to what does not go together. It tells whether a plugin fell
+// back, and gives the faults that no falling back mends. What is about actions
+// that were there once is the plugins' doing, and no fault.
+func (g *Gateway) clashes(ctx context.Context, byName map[string]*arrival, found []registry.Fault) (faults Faults, again bool) {
+	var dangling []registry.Fault
+	for _, f := range found {
+		fell := false
+		for _, name := range f.Plugins {
+			if a := byName[name]; a != nil && a.origin.remote() && a.news.publication != nil && a.refused == "" {
+				fell = fell || a.fallBack(ctx, g, f.Message)
+			}
+		}
+		switch {
+		case fell:
+			again = true
+		case f.Soft && f.Gone:
+			dangling = append(dangling, f)
+		default:
+			faults = append(faults, fromRegistry([]registry.Fault{f})...)
+		}
+	}
+	if !again {
+		g.dangle(ctx, dangling)
+	}
+	return faults, again
+}
+
+// fallBack has the plugin serve its last good edition instead of the newest,
+// for a reason, and tells whether there is one.
+func (a *arrival) fallBack(ctx context.Context, g *Gateway, reason string) bool {
+	last := g.lastOf(ctx, a)
+	if last == nil || last.generation.Hash == a.serving.generation.Hash {
+		return false
+	}
+	a.serving, a.refused = last, reason
+	return true
+}
+
+// dangle warns of rules about actions that are no more, once.
+func (g *Gateway) dangle(ctx context.Context, rules []registry.Fault) {
+	known := g.dangling
+	g.dangling = map[string]bool{}
+	for _, f := range rules {
+		g.dangling[f.Path] = true
+		if !known[f.Path] {
+			g.log.WarnContext(ctx, "rule is about actions that are no more", "rule", f.Path, "message", f.Message)
+		}
+	}
+}
+
+// breaches puts the editions in quarantine that break the contract lock, and
+// tells whether there were any. A last good edition that breaks it, too, serves
+// no more.
+func (g *Gateway) breaches(ctx context.Context, next *generation, byName map[string]*arrival, s *registry.Snapshot) (again bool) {
+	for name, a := range byName {
+		changes := next.broken(s, name)
+		if a.serving == nil || len(changes) == 0 {
+			continue
+		}
+		again = true
+		newest := a.serving
+		if a.waiting == nil && a.fallBack(ctx, g, breaks(changes)) {
+			a.waiting = newest
+			continue
+		}
+		if a.waiting == nil {
+			a.waiting, a.refused = newest, breaks(changes)
+		}
+		a.serving = nil
+	}
+	return again
+}
+
+// breaks says in one line what of the lock is broken.
+func breaks(changes []contract.Change) string {
+	messages := make([]string, 0, len(changes))
+	for _, c := range changes {
+		messages = append(messages, c.Action+": "+c.Message)
+	}
+	return "breaks the contract lock: " + strings.Join(messages, "; ") + " (stagedoor lock --accept takes it)"
+}

@@ -1,0 +1,225 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/publication"
+	"github.com/stagedoor/stagedoor/internal/source"
+)
+
+// feed is one plugin of a generation: the line to it, and how it stands.
+// Whoever changes it holds Gateway.changing.
+type feed struct {
+	*line
+	plugin Plugin // as the config has it now
+	standing
+}
+
+// arrival is a feed that was asked for its documents.
+type arrival struct {
+	*feed
+	news   polled
+	last   *edition // what serves where the newest edition cannot; nil: not looked up yet, or nothing
+	bereft bool     // the plugin had actions on a line that is no more
+	// faults say why there is no edition at all, though there should be.
+	faults Faults
+}
+
+// firstPatience is how long a start or a reload waits for documents. Who does
+// not answer in time is asked again in the background.
+const firstPatience = 10 * time.Second
+
+// arrive asks a plugin for its documents. old is its feed of the generation
+// before; nil: there is none.
+func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
+	a.feed = &feed{line: l, plugin: l.plugin}
+	if old != nil {
+		a.lease, a.state, a.since = old.lease, old.state, old.since
+		if old.line.keeps(l) {
+			a.line, a.standing, a.last = old.line, old.standing, old.serving
+		} else {
+			a.bereft = old.serving != nil
+		}
+	}
+	defer func() { a.serving, a.last = a.serving.dressed(a.plugin), a.last.dressed(a.plugin) }()
+	asked, cancel := context.WithTimeout(ctx, firstPatience)
+	defer cancel()
+	if a.origin.atHand() {
+		a.news = l.poll(asked) // at once: the line that goes on would look twice
+	} else {
+		a.news = a.poll(asked)
+	}
+	a.silent = ""
+	switch {
+	case a.news.err != nil:
+		a.silent = a.news.err.Error()
+		a.fall(ctx, g, Faults{{Path: "plugins." + a.name + a.origin.key(), Message: a.silent}})
+	case a.news.publication != nil:
+		newest, faults := g.judge(a.line, a.news.publication, func() *edition { return g.lastOf(ctx, &a) })
+		a.waiting, a.refused = nil, faults.brief()
+		switch {
+		case len(faults) > 0:
+			a.fall(ctx, g, faults)
+		case newest.hash() != a.serving.hash():
+			a.serving = newest
+		}
+	case a.waiting != nil: // perhaps the lock was changed
+		a.serving, a.waiting, a.refused = a.waiting.dressed(a.plugin), nil, ""
+	case a.serving == nil:
+		a.fall(ctx, g, nil)
+	}
+	return a
+}
+
+// fall has a plugin that may be down serve its last good edition; without one
+// it has no actions yet, unless a reload would take those away that it has.
+// Documents that the operator has at hand have to be right.
+func (a *arrival) fall(ctx context.Context, g *Gateway, faults Faults) {
+	if !a.origin.remote() || g.offline {
+		a.faults = faults
+		return
+	}
+	if a.serving = g.lastOf(ctx, a); a.serving == nil && a.bereft {
+		a.faults = faults
+	}
+}
+
+// lastOf is the last good edition of a plugin: what this replica serves, or
+// what is in the database; nil: there is none.
+func (g *Gateway) lastOf(ctx context.Context, a *arrival) *edition {
+	if a.last == nil {
+		a.last = g.lastGood(ctx, a.line)
+	}
+	return a.last
+}
+
+// judge is [line.judge] for as many plugins at once as there are cores.
+func (g *Gateway) judge(l *line, pub *source.Publication, last func() *edition) (*edition, Faults) {
+	g.reading <- struct{}{}
+	defer func() { <-g.reading }()
+	return l.judge(pub, last)
+}
+
+// missedAgain is how soon a plugin is asked again that did not answer in time for
+// the start.
+const missedAgain = time.Second
+
+// watch asks a plugin for its documents as often as the config says, until ctx
+// ends; for the first time after first.
+func (g *Gateway) watch(ctx context.Context, l *line, first time.Duration) {
+	source.Watch(ctx, watcher{g, l}, source.WatchOptions{Every: l.watchEvery(), First: first}, func(context.Context, *source.Publication, error) {})
+}
+
+// watcher has a schedule drive updates.
+type watcher struct {
+	gateway *Gateway
+	*line
+}
+
+// Poll implements [source.Source]. All that is new is in use when it returns.
+func (w watcher) Poll(ctx context.Context) (*source.Publication, error) {
+	return nil, w.gateway.update(ctx, w.line)
+}
+
+// update asks a plugin for its documents and takes what is new into use. The
+// error says that the plugin does not give them.
+func (g *Gateway) update(ctx context.Context, l *line) error {
+	news := l.poll(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	g.note(ctx, l, news.err)
+	if news.publication != nil && g.publish(ctx, l, news) {
+		g.tell(ctx, l.name)
+	}
+	return news.err
+}
+
+// note has the feed of a line tell whether its source answers.
+func (g *Gateway) note(ctx context.Context, l *line, err error) {
+	g.changing.Lock()
+	defer g.changing.Unlock()
+	f := g.current.feeds[l.name]
+	if f == nil || f.line != l {
+		return
+	}
+	f.silent = ""
+	if err != nil {
+		f.silent = err.Error()
+	}
+	g.stand(ctx, f)
+}
+
+// publish judges what a plugin published, and has it serve. It tells whether
+// another edition is in use afterwards.
+func (g *Gateway) publish(ctx context.Context, l *line, news polled) bool {
+	e, faults := g.judge(l, news.publication, func() *edition { return g.servingOf(l) })
+	g.changing.Lock()
+	defer g.changing.Unlock()
+	f := g.current.feeds[l.name]
+	if f == nil || f.line != l || l.overtaken(news) || ctx.Err() != nil {
+		return false
+	}
+	l.settled(news)
+	switch {
+	case len(faults) > 0:
+		g.refuse(ctx, f, faults.brief())
+		return false
+	case e.hash() == f.serving.hash(): // back to what serves anyway
+		f.waiting, f.refused = nil, ""
+		g.stand(ctx, f)
+		return false
+	}
+	return g.offer(ctx, f, e.dressed(f.plugin)) == publication.Serving
+}
+
+// servingOf is the edition of a line that is in use.
+func (g *Gateway) servingOf(l *line) *edition {
+	g.changing.Lock()
+	defer g.changing.Unlock()
+	if f := g.current.feeds[l.name]; f != nil && f.line == l {
+		return f.serving
+	}
+	return nil
+}
+
+// refuse notes why what a plugin published is not in use.
+func (g *Gateway) refuse(ctx context.Context, f *feed, reason string) {
+	if f.refused != reason {
+		g.log.WarnContext(ctx, "plugin published what cannot be used", "plugin", f.name, "reason", reason, "generation", f.serving.short())
+	}
+	f.refused, f.waiting = reason, nil
+	g.metrics.Published(f.name, "refused")
+	g.stand(ctx, f)
+}
+
+// offer has a plugin serve an edition, if everything goes together with it and
+// it keeps to the contract lock.
+func (g *Gateway) offer(ctx context.Context, f *feed, e *edition) publication.State {
+	chosen := g.current.serving()
+	chosen[f.name] = e
+	snapshot, faults := g.current.assemble(chosen, g.current.snapshot, nil)
+	for _, fault := range faults {
+		if !fault.Soft {
+			g.refuse(ctx, f, fault.Message)
+			return f.state
+		}
+	}
+	g.dangle(ctx, faults)
+	if changes := g.current.broken(snapshot, f.name); len(changes) > 0 {
+		g.quarantine(ctx, f, e, changes)
+		return f.state
+	}
+	next := g.current
+	next.snapshot = snapshot
+	if err := g.mcp.SetServers(snapshot.Servers()); err != nil {
+		g.refuse(ctx, f, err.Error())
+		return f.state
+	}
+	g.registry.Swap(snapshot)
+	f.serving, f.waiting, f.refused = e, nil, ""
+	g.take(next)
+	g.accepted(ctx, f)
+	return f.state
+}

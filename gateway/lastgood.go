@@ -1,0 +1,161 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/contract"
+	"github.com/stagedoor/stagedoor/internal/publication"
+	"github.com/stagedoor/stagedoor/internal/source"
+)
+
+// unkept are generations that the database does not have yet, the newest of each
+// plugin.
+type unkept struct {
+	sync.Mutex
+	generations map[string]publication.Generation
+	more        chan struct{}
+}
+
+// keepAgain is how long a database that was away is left alone before what it
+// has not kept yet is tried again.
+const keepAgain = 5 * time.Second
+
+// accepted sees to what follows when a plugin serves another edition: it is
+// told of, counted, and kept for the time when the plugin is down.
+func (g *Gateway) accepted(ctx context.Context, f *feed) {
+	e := f.serving
+	level := slog.LevelInfo
+	if f.state == "" { // it has just begun
+		level = slog.LevelDebug
+	}
+	g.log.Log(ctx, level, "plugin serves another generation", "plugin", f.name, "generation", e.short(), "actions", len(e.actions))
+	g.metrics.Published(f.name, string(publication.Accepted))
+	g.keep(f, e, publication.Accepted)
+	g.stand(ctx, f)
+}
+
+// quarantine has an edition wait until somebody accepts it.
+func (g *Gateway) quarantine(ctx context.Context, f *feed, e *edition, changes []contract.Change) {
+	if f.waiting == nil || f.waiting.generation.Hash != e.generation.Hash {
+		g.log.WarnContext(ctx, "plugin's generation is quarantined", "plugin", f.name, "generation", e.short(), "reason", breaks(changes))
+		g.metrics.Published(f.name, string(publication.Quarantined))
+		g.keep(f, e, publication.Quarantined)
+	}
+	f.waiting, f.refused = e, breaks(changes)
+	g.stand(ctx, f)
+}
+
+// keep has the database keep a generation, as soon as it can. What is at hand
+// whenever the gateway starts need not be kept.
+func (g *Gateway) keep(f *feed, e *edition, verdict publication.Verdict) {
+	if g.offline || e.stored || f.origin == fromBinary || f.origin == fromGo {
+		return
+	}
+	kept := e.generation
+	kept.Verdict = verdict
+	g.unkept.Lock()
+	g.unkept.generations[kept.Plugin] = kept
+	g.unkept.Unlock()
+	select {
+	case g.unkept.more <- struct{}{}:
+	default:
+	}
+}
+
+// keepAll writes generations to the database as they come, until ctx ends.
+func (g *Gateway) keepAll(ctx context.Context) {
+	var again <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.unkept.more:
+		case <-again:
+		}
+		again = nil
+		for _, kept := range g.takeUnkept() {
+			err := g.db.KeepGeneration(ctx, kept)
+			if err == nil {
+				continue
+			}
+			g.unkept.Lock()
+			if _, newer := g.unkept.generations[kept.Plugin]; !newer {
+				g.unkept.generations[kept.Plugin] = kept
+			}
+			g.unkept.Unlock()
+			if ctx.Err() == nil && again == nil {
+				g.log.WarnContext(ctx, "generation is not kept yet", "plugin", kept.Plugin, "error", err)
+			}
+			again = time.After(keepAgain)
+		}
+	}
+}
+
+func (g *Gateway) takeUnkept() []publication.Generation {
+	g.unkept.Lock()
+	defer g.unkept.Unlock()
+	all := slices.Collect(maps.Values(g.unkept.generations))
+	clear(g.unkept.generations)
+	return all
+}
+
+// lastGood reads the last good edition of a plugin from the database, if it
+// came from where the config says now; nil: there is none.
+func (g *Gateway) lastGood(ctx context.Context, l *line) *edition {
+	if g.offline || l.origin == fromBinary || l.origin == fromGo {
+		return nil
+	}
+	kept, err := g.db.LastGood(ctx, l.name)
+	if err != nil {
+		if !errors.Is(err, publication.ErrNotFound) {
+			g.log.WarnContext(ctx, "last good generation cannot be read", "plugin", l.name, "error", err)
+		}
+		return nil
+	}
+	if kept.Source != l.String() {
+		return nil
+	}
+	return g.again(ctx, l, kept)
+}
+
+// again makes an edition of a generation that was kept; nil: the plugin's
+// settings no longer admit it.
+func (g *Gateway) again(ctx context.Context, l *line, kept publication.Generation) *edition {
+	e, faults := g.judge(l, source.Stored(kept.Content), func() *edition { return nil })
+	if len(faults) > 0 {
+		g.log.WarnContext(ctx, "last good generation cannot be used", "plugin", l.name, "reason", faults.brief())
+		return nil
+	}
+	e.accepted, e.stored = kept.Time, true
+	return e
+}
+
+// gone are the ids of actions that plugins had earlier: rules about them were
+// right once.
+func (g *Gateway) gone(ctx context.Context, old generation) (ids []string) {
+	if g.offline {
+		return nil
+	}
+	if old.snapshot != nil {
+		for _, a := range old.snapshot.Actions() {
+			ids = append(ids, a.ID)
+		}
+	}
+	names, err := g.db.GenerationActions(ctx)
+	if err != nil {
+		g.log.WarnContext(ctx, "actions of earlier generations are not known", "error", err)
+	}
+	for plugin, actions := range names {
+		for _, name := range actions {
+			ids = append(ids, plugin+":"+name)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}

@@ -1,0 +1,322 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/source"
+	"github.com/stagedoor/stagedoor/openapi"
+	"github.com/stagedoor/stagedoor/specs"
+)
+
+// inProcessURL is the base URL of plugins that have no socket.
+const inProcessURL = "http://plugin.invalid"
+
+// line is the way to one plugin: where its documents come from, and how it is
+// called. It lives as long as its settings do, over many reloads.
+type line struct {
+	name     string
+	log      *slog.Logger
+	plugin   Plugin // of the config that the line was made for
+	origin   origin
+	settings settings
+	overlays []openapi.Source
+	catalog  *runningCatalog
+	// source is nil for plugins that register themselves: they are not asked.
+	source source.Source
+	turn   chan struct{}      // who holds it may ask the source, and see to news
+	news   polled             // that the source gave last
+	done   int                // turn of what was settled last
+	stop   context.CancelFunc // ends the watch; nil: there is none
+
+	client struct {
+		sync.Mutex
+		*invoke.Client
+		baseURL string
+	}
+}
+
+// settings are what a line depends on; a change of any makes another line.
+type settings struct {
+	origin                                 origin
+	embedded, spec, baseURL, actions, refs string
+	backstage                              string
+	timeout, refresh                       time.Duration
+	maxResponse                            Size
+	concurrency                            int
+	retry, breaker                         string
+	auth, specAuth                         PluginAuth
+	overlays                               [sha256.Size]byte
+	catalog                                *runningCatalog
+}
+
+// newLine makes the way to a plugin, which asks nobody yet. name and p are right
+// by themselves, as [Config.Validate] has it.
+func newLine(name string, p Plugin, from origin, catalog *runningCatalog, log *slog.Logger) (*line, Faults) {
+	l := &line{name: name, log: log, plugin: p, origin: from, catalog: catalog, turn: make(chan struct{}, 1)}
+	for i, file := range p.Overlays {
+		overlay, err := source.File(file)
+		if err != nil {
+			return nil, Faults{{Path: fmt.Sprintf("plugins.%s.overlays[%d]", name, i), Message: err.Error()}}
+		}
+		l.overlays = append(l.overlays, overlay)
+	}
+	l.settings = settings{
+		origin: from, embedded: p.Embedded, spec: p.Spec, baseURL: p.BaseURL, actions: p.Actions, refs: p.Refs, backstage: p.Backstage.settings(),
+		timeout: p.Timeout, refresh: p.Refresh, maxResponse: p.MaxResponse, concurrency: p.Concurrency, retry: p.Retry, breaker: p.Breaker,
+		auth: p.Auth, specAuth: p.SpecAuth, overlays: digest(l.overlays), catalog: catalog,
+	}
+	switch from {
+	case fromBinary:
+		l.source = &given{document: openapi.Source{Name: "embedded:" + p.Embedded, Data: specs.Catalog()}}
+	case fromGo:
+		l.source = &given{document: openapi.Source{Name: "document", Data: p.Document}}
+	case fromFiles:
+		l.source = source.FromFiles(p.Spec, source.Refs(p.Refs))
+	case fromURL:
+		l.source = source.FromURL(source.URLOptions{URL: p.Spec, BaseURL: p.BaseURL, Refs: source.Refs(p.Refs), Header: p.specCredentials()})
+	case fromBackstage:
+		l.source = source.FromBackstage(source.BackstageOptions{
+			BaseURL: p.Backstage.BaseURL, Plugin: p.Backstage.Plugin, Header: p.Auth.credentials(), Secrets: slices.Collect(maps.Keys(p.Backstage.Secrets)),
+		})
+	}
+	return l, nil
+}
+
+// keeps tells whether the line does for a plugin of the next config. Handlers
+// cannot be compared, and are never taken over.
+func (l *line) keeps(next *line) bool { return l.settings == next.settings && l.plugin.Handler == nil }
+
+// settings are a text that changes with what is said.
+func (b BackstageSource) settings() string {
+	if b.BaseURL == "" {
+		return ""
+	}
+	text := fmt.Sprintf("%q %q", b.BaseURL, b.Plugin)
+	for _, name := range slices.Sorted(maps.Keys(b.Secrets)) {
+		s := b.Secrets[name]
+		text += fmt.Sprintf(" %q %x", name, sha256.Sum256([]byte(s.value+"\x00"+s.env+"\x00"+s.file)))
+	}
+	return text
+}
+
+// given is a source of one document that never changes.
+type given struct {
+	document openapi.Source
+	told     bool
+}
+
+func (s *given) Poll(context.Context) (*source.Publication, error) {
+	if s.told {
+		return nil, nil
+	}
+	s.told = true
+	return source.Given(s.document), nil
+}
+
+func (s *given) String() string { return s.document.Name }
+
+// String is where the plugin's documents come from, fit to be shown.
+func (l *line) String() string {
+	if l.source == nil {
+		return "registered by the plugin"
+	}
+	return l.source.String()
+}
+
+// polled is what came of asking a source.
+type polled struct {
+	publication *source.Publication // nil: what it was
+	turn        int                 // of two, the later one is newer
+	err         error
+}
+
+// poll asks the source, when nobody else does. What it gave stays news until
+// it is settled: a reload that is refused for another reason loses nothing.
+func (l *line) poll(ctx context.Context) polled {
+	if l.source == nil {
+		return polled{}
+	}
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return polled{err: fmt.Errorf("document %s: it is being read, and does not come", l.source)}
+	}
+	pub, err := l.source.Poll(ctx)
+	if pub != nil {
+		l.news = polled{publication: pub, turn: l.news.turn + 1}
+	}
+	if err != nil {
+		return polled{turn: l.news.turn, err: err}
+	}
+	return l.news
+}
+
+// settled says that what was polled is in use, or cannot be.
+func (l *line) settled(p polled) {
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	if l.news.turn == p.turn {
+		l.news.publication = nil
+	}
+	l.done = max(l.done, p.turn)
+}
+
+// overtaken tells whether something newer was settled meanwhile.
+func (l *line) overtaken(p polled) bool {
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	return p.turn < l.done
+}
+
+// watchEvery is how often the source is asked; 0: never again.
+func (l *line) watchEvery() time.Duration {
+	switch {
+	case l.origin == fromFiles && l.plugin.Refresh == 0:
+		return time.Second
+	case l.origin == fromURL && l.plugin.Refresh == 0, l.origin == fromBackstage && l.plugin.Refresh == 0:
+		return pollEvery
+	case l.origin == fromFiles || l.origin == fromURL || l.origin == fromBackstage:
+		return l.plugin.Refresh
+	}
+	return 0
+}
+
+// reach gives the way to the plugin's API: its own pool of connections, or a
+// handler in this process. It stays the same as long as the base URL does.
+func (l *line) reach(baseURL string) (*invoke.Client, error) {
+	p := l.plugin
+	o := invoke.Options{
+		Name: l.name, BaseURL: p.BaseURL, Timeout: p.Timeout, MaxResponse: int64(p.MaxResponse), Credentials: p.Auth.credentials(),
+		UserAgent: "stagedoor/" + Version, Concurrency: p.Concurrency, Retry: p.Retry == "on", Breaker: p.Breaker == "on",
+		Secrets: p.Backstage.reveal(), Logger: l.log,
+	}
+	handler := p.Handler
+	if l.catalog != nil {
+		handler = l.catalog
+	}
+	switch {
+	case handler != nil:
+		o.BaseURL = inProcessURL
+		o.Transport = invoke.InProcess(handler, o.MaxResponse)
+	case baseURL != "":
+		o.BaseURL = baseURL
+	case o.BaseURL == "" && source.IsURL(p.Spec):
+		o.BaseURL = originOf(p.Spec)
+	case o.BaseURL == "":
+		return nil, errors.New("is needed: the document came from a file, which does not say where the API is")
+	}
+	l.client.Lock()
+	defer l.client.Unlock()
+	if l.client.Client != nil && l.client.baseURL == o.BaseURL {
+		return l.client.Client, nil
+	}
+	client, err := invoke.New(o)
+	if err == nil {
+		l.client.Client, l.client.baseURL = client, o.BaseURL
+	}
+	return client, err
+}
+
+// used is the plugin's client, nil where none was needed yet.
+func (l *line) used() *invoke.Client {
+	l.client.Lock()
+	defer l.client.Unlock()
+	return l.client.Client
+}
+
+// close ends what the line does in the background, and its connections when
+// they are idle.
+func (l *line) close() {
+	if l.stop != nil {
+		l.stop()
+	}
+	if c, ok := l.source.(interface{ Close() }); ok {
+		c.Close()
+	}
+	l.client.Lock()
+	defer l.client.Unlock()
+	if l.client.Client != nil {
+		l.client.Close()
+	}
+}
+
+// specCredentials are what goes with the request for the document: the
+// plugin's own only to the plugin itself.
+func (p Plugin) specCredentials() func() (http.Header, error) {
+	switch {
+	case p.SpecAuth != PluginAuth{}:
+		return p.SpecAuth.credentials()
+	case p.BaseURL == "" || p.Spec == "" || originOf(p.BaseURL) == originOf(p.Spec):
+		return p.Auth.credentials()
+	}
+	return nil
+}
+
+// credentials gives the headers that the plugin wants; nil: none.
+func (a PluginAuth) credentials() func() (http.Header, error) {
+	switch {
+	case a.Bearer.IsSet():
+		return headerFrom("Authorization", "Bearer ", a.Bearer)
+	case a.Header.Name != "":
+		return headerFrom(http.CanonicalHeaderKey(a.Header.Name), "", a.Header.Value)
+	case a.Basic.Username != "":
+		return func() (http.Header, error) {
+			password, err := a.Basic.Password.Reveal()
+			if err != nil {
+				return nil, err
+			}
+			pair := base64.StdEncoding.EncodeToString([]byte(a.Basic.Username + ":" + password))
+			return http.Header{"Authorization": {"Basic " + pair}}, nil
+		}
+	}
+	return nil
+}
+
+func headerFrom(name, prefix string, secret Secret) func() (http.Header, error) {
+	return func() (http.Header, error) {
+		value, err := secret.Reveal()
+		if err != nil {
+			return nil, err
+		}
+		return http.Header{name: {prefix + value}}, nil
+	}
+}
+
+// reveal gives the secrets of actions by their names; nil: there are none.
+func (b BackstageSource) reveal() func() (map[string]string, error) {
+	if len(b.Secrets) == 0 {
+		return nil
+	}
+	return func() (map[string]string, error) {
+		values := map[string]string{}
+		for name, secret := range b.Secrets {
+			value, err := secret.Reveal()
+			if err != nil {
+				return nil, err
+			}
+			values[name] = value
+		}
+		return values, nil
+	}
+}
+
+func originOf(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}

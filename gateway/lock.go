@@ -1,0 +1,35 @@
+package gateway
+
+import (
+	"github.com/stagedoor/stagedoor/internal/contract"
+	"github.com/stagedoor/stagedoor/internal/registry"
+)
+
+// readLock reads the contract lock that the config names.
+func (n *generation) readLock() (faults Faults) {
+	if n.config.Lock == "" {
+		return nil
+	}
+	var err error
+	if n.lock, err = contract.ReadLock(n.config.Lock); err != nil {
+		faults.add("lock", "stagedoor lock writes it", "%v", err)
+	}
+	return faults
+}
+
+// broken is what a plugin's actions, as the snapshot has them, break of the
+// contract lock.
+func (n *generation) broken(s *registry.Snapshot, plugin string) []contract.Change {
+	if n.lock == nil {
+		return nil
+	}
+	tools := map[string][]contract.Tool{}
+	for _, server := range s.Servers() {
+		for _, t := range server.Tools {
+			if t.Action.Plugin == plugin {
+				tools[server.Name] = append(tools[server.Name], contract.Tool{Name: t.Name, Contract: contract.Of(t.Action.ID, t.Action.Action)})
+			}
+		}
+	}
+	return n.lock.Broken(plugin, tools)
+}

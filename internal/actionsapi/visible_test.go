@@ -1,0 +1,187 @@
+package actionsapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/openapi"
+)
+
+// petRegistry has the actions of testdata/pets.yaml, whose plugin answers {}.
+func petRegistry(t testing.TB) *registry.Registry {
+	t.Helper()
+	document, err := os.ReadFile("testdata/pets.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := invoke.New(invoke.Options{
+		BaseURL: "http://pets.internal", Transport: invoke.InProcess(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), 1000),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	actions := openapi.Read(openapi.Source{Name: "pets.yaml", Data: document}, openapi.Options{Mode: openapi.Annotated}).Actions
+	part, faults := registry.Compile(registry.Plugin{Name: "pets", Actions: actions, Client: client})
+	snapshot, more := registry.Build([]*registry.Part{part}, nil, registry.Options{})
+	if len(faults)+len(more) > 0 {
+		t.Fatal(faults, more)
+	}
+	return registry.New(snapshot)
+}
+
+// serve makes a handler; the principal is the word after "Bearer".
+func serve(r Registry) http.Handler {
+	h := New(Options{
+		Registry: r, Logger: slog.New(slog.DiscardHandler), MaxBody: 1000, Calls: 10,
+		Observe: func(string, string, string, time.Duration) {},
+		Principal: func(r *http.Request) (registry.Principal, error) {
+			subject, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+			if !ok {
+				return registry.Principal{}, errors.New("token hush-hush is not known")
+			}
+			return registry.Principal{Subject: subject}, nil
+		},
+	})
+	h.Offer(&registry.Allowlist{Include: []registry.Rule{{}}})
+	router := mux.NewRouter().SkipClean(true)
+	h.Routes(router, func(next http.Handler) http.Handler { return next })
+	return router
+}
+
+func ask(h http.Handler, method, path, subject, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	if subject != "" {
+		r.Header.Set("Authorization", "Bearer "+subject)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// TestVisibility: whom an action is not visible to, learns in no way that it is
+// there.
+func TestVisibility(t *testing.T) {
+	r := petRegistry(t)
+	r.Restrict(func(p registry.Principal, a *registry.Action) bool {
+		return p.Subject == "ada" || p.Subject == "bob" && a.Attributes.ReadOnly
+	})
+	h := serve(r)
+	const list, invocation = "/api/pets/.backstage/actions/v1/actions", "/.backstage/actions/v1/actions/pets:delete-pet/invoke"
+	for subject, want := range map[string]struct{ list, invoke, hidden int }{
+		"": {401, 401, 0}, "ada": {200, 200, 0}, "bob": {200, 404, 1}, "eve": {404, 404, 1},
+	} {
+		w := ask(h, http.MethodGet, list, subject, "")
+		if w.Code != want.list || want.hidden == 1 && strings.Contains(w.Body.String(), "delete-pet") {
+			t.Errorf("list for %q: %d %s", subject, w.Code, w.Body)
+		}
+		if w = ask(h, http.MethodPost, invocation, subject, `{"id":"1"}`); w.Code != want.invoke {
+			t.Errorf("invoke for %q: %d %s", subject, w.Code, w.Body)
+		}
+		unknown := ask(h, http.MethodPost, strings.Replace(invocation, "delete-pet", "deleet-pet", 1), subject, `{"id":"1"}`)
+		if want.hidden == 1 && strings.ReplaceAll(unknown.Body.String(), "deleet", "delete") != w.Body.String() {
+			t.Errorf("for %q hidden and unknown differ: %s %s", subject, w.Body, unknown.Body)
+		}
+	}
+	w := ask(h, http.MethodGet, list, "", "")
+	if w.Header().Get("WWW-Authenticate") == "" || strings.Contains(w.Body.String(), "hush") || !strings.Contains(w.Body.String(), `"AuthenticationError"`) {
+		t.Errorf("nobody: %v %s", w.Header(), w.Body)
+	}
+	ada, bob := ask(h, http.MethodGet, list, "ada", ""), ask(h, http.MethodGet, list, "bob", "")
+	if ada.Header().Get("ETag") == bob.Header().Get("ETag") {
+		t.Error("two lists share an ETag")
+	}
+}
+
+// broken fails in ways in which the real registry should not.
+type broken struct {
+	*registry.Registry
+	err error
+}
+
+func (b broken) Invoke(context.Context, registry.Principal, *registry.Action, json.RawMessage) (*invoke.Result, error) {
+	if b.err == nil {
+		panic("hush-hush")
+	}
+	return nil, b.err
+}
+
+func TestFaultOf(t *testing.T) {
+	r := petRegistry(t)
+	for _, tt := range []struct {
+		err    error
+		status int
+		name   string
+		text   string
+	}{
+		{nil, 500, "Error", "internal error (reference "},
+		{errors.New("hush-hush"), 500, "Error", "internal error (reference "},
+		{&invoke.Error{Kind: invoke.Internal, Message: "hush-hush"}, 500, "Error", "internal error (reference "},
+		{&invoke.Error{Kind: invoke.Denied, Message: "you may not"}, 403, "NotAllowedError", "you may not"},
+		{&invoke.Error{Kind: invoke.TooLarge, Message: "ask for less", Err: errors.New("hush-hush")}, 400, "InputError", "ask for less"},
+		{&invoke.Error{Kind: invoke.Cancelled, Message: "gone"}, 503, "ServiceUnavailableError", "gone"},
+		{&invoke.Error{Kind: "new", Message: "what?"}, 500, "Error", "what?"},
+	} {
+		w := ask(serve(broken{r, tt.err}), http.MethodPost, "/.backstage/actions/v1/actions/pets:get-pet/invoke", "ada", `{"id":"1"}`)
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), `"name":"`+tt.name+`"`) ||
+			!strings.Contains(w.Body.String(), `"message":"`+tt.text) || strings.Contains(w.Body.String(), "hush") {
+			t.Errorf("%v: %d %s", tt.err, w.Code, w.Body)
+		}
+	}
+}
+
+// TestEntriesAreMadeOnce: a list costs nothing anew while nothing changes.
+func TestEntriesAreMadeOnce(t *testing.T) {
+	r := petRegistry(t)
+	h := New(Options{Registry: r, Calls: 1})
+	if h.listing() != nil {
+		t.Error("a handler that was offered nothing has a list")
+	}
+	all := &registry.Allowlist{Include: []registry.Rule{{}}}
+	h.Offer(all)
+	first := h.listing()
+	if h.listing() != first {
+		t.Error("the same snapshot is listed anew")
+	}
+	h.Offer(&registry.Allowlist{Include: []registry.Rule{{ID: "*:get-*"}}})
+	second := h.listing()
+	if second == first || len(second.entries) != 3 || second.byID["pets:get-pet"] != first.byID["pets:get-pet"] {
+		t.Errorf("%d entries of another list, or made anew", len(second.entries))
+	}
+}
+
+func TestOutput(t *testing.T) {
+	object, wrapped := &entry{}, &entry{wrap: true}
+	cut := &invoke.Cut{Note: `first "2" of <many>`}
+	for _, tt := range []struct {
+		entry  *entry
+		result invoke.Result
+		want   string
+	}{
+		{object, invoke.Result{JSON: []byte(`{"a":1.50}`)}, `{"a":1.50}`},
+		{object, invoke.Result{JSON: []byte(`[1]`)}, `{"result":[1]}`},
+		{object, invoke.Result{JSON: []byte(`null`)}, `{"result":null}`},
+		{wrapped, invoke.Result{JSON: []byte(`{"a":1}`)}, `{"result":{"a":1}}`},
+		{object, invoke.Result{Text: "a <b>\n"}, `{"result":"a <b>\n"}`},
+		{object, invoke.Result{}, `{"result":""}`},
+		{object, invoke.Result{JSON: []byte(`{"a":1}`), Cut: cut}, `{"_truncated":"first \"2\" of <many>","a":1}`},
+		{object, invoke.Result{JSON: []byte(`{}`), Cut: cut}, `{"_truncated":"first \"2\" of <many>"}`},
+		{wrapped, invoke.Result{JSON: []byte(`[1]`), Cut: cut}, `{"_truncated":"first \"2\" of <many>","result":[1]}`},
+	} {
+		if got := string(tt.entry.output(&tt.result)); got != tt.want {
+			t.Errorf("%+v: got %s, want %s", tt.result, got, tt.want)
+		}
+	}
+}
