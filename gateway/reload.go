@@ -215,7 +215,7 @@ func (g *Gateway) refreshEvery() time.Duration {
 // generation was taken over from the other.
 func (next *generation) sameAs(old generation) bool {
 	for name, p := range next.plugins {
-		if p.Client != old.plugins[name].Client {
+		if was := old.plugins[name]; p.Client != was.Client || p.digest != was.digest || !sameFiles(p.files, was.files) {
 			return false
 		}
 	}

@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write what is as what is wanted")
 
 // TestRead reads each testdata/read/*.txtar: openapi.yaml or openapi.json, its
 // overlays, the files that its $refs lead to, and what they must come to. The
-// comment's words set options: "all", "trusted", "base=URL" (the operator's),
+// comment's words set options: "all", "trusted", "secret=NAME", "base=URL" (the operator's),
 // "url=URL" (where it came from).
 func TestRead(t *testing.T) {
 	files, err := filepath.Glob("testdata/read/*.txtar")
@@ -63,6 +63,9 @@ func readArchive(archive *txtar.Archive, options []string) *Document {
 		opts.TrustAttributes = opts.TrustAttributes || o == "trusted"
 		if o == "all" {
 			opts.Mode = All
+		}
+		if secret, found := strings.CutPrefix(o, "secret="); found {
+			opts.Secrets = append(opts.Secrets, secret)
 		}
 		if base, found := strings.CutPrefix(o, "base="); found {
 			opts.BaseURL = base

@@ -20,7 +20,7 @@ import (
 // and with the path prefix under which a backend serves it: a model sees the
 // same tools as with catalog.yaml, and they call the same paths.
 func TestBackstageDocumentGivesTheSameTools(t *testing.T) {
-	name, document := backstageDocument(t)
+	name, document := backstageDocument(t, "catalog")
 	overlay, err := specs.Overlay("backstage-catalog")
 	if err != nil {
 		t.Fatal(err)
@@ -50,8 +50,8 @@ func TestBackstageDocumentGivesTheSameTools(t *testing.T) {
 	}
 }
 
-// backstageDocument finds the newest catalog document in the corpus.
-func backstageDocument(t *testing.T) (string, []byte) {
+// backstageDocument finds the newest document of a plugin in the corpus.
+func backstageDocument(t *testing.T, plugin string) (string, []byte) {
 	t.Helper()
 	dirs := os.Getenv("STAGEDOOR_CORPUS")
 	if dirs == "" {
@@ -59,14 +59,14 @@ func backstageDocument(t *testing.T) (string, []byte) {
 	}
 	var found []string
 	for _, dir := range filepath.SplitList(dirs) {
-		files, err := filepath.Glob(filepath.Join(dir, "plugin-catalog-backend-*.openapi.json"))
+		files, err := filepath.Glob(filepath.Join(dir, "plugin-"+plugin+"-backend-*.openapi.json"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		found = append(found, files...)
 	}
 	if len(found) == 0 {
-		t.Skipf("no plugin-catalog-backend-*.openapi.json in %s", dirs)
+		t.Skipf("no plugin-%s-backend-*.openapi.json in %s", plugin, dirs)
 	}
 	slices.Sort(found)
 	file := found[len(found)-1]

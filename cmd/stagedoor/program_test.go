@@ -39,6 +39,7 @@ func TestExitCodes(t *testing.T) {
 		{"lint --fail-on never x.yaml", 2, "expected error, warning or info"},
 		{"lint --json --sarif x.yaml", 2, "none of the others can be"},
 		{"schema yaml", 2, "invalid argument"},
+		{"overlay backstage", 2, "there is: backstage-catalog, backstage-notifications"},
 		{"tools", 2, "accepts 1 arg"},
 		{"actions list --spec a --url b", 2, "none of the others can be"},
 		{"actions list --base-url http://x", 2, "--base-url goes with --spec"},
@@ -55,7 +56,7 @@ func TestExitCodes(t *testing.T) {
 
 // TestHelpShowsExamples: each command that does something shows how.
 func TestHelpShowsExamples(t *testing.T) {
-	for _, command := range []string{"serve", "check", "lint", "actions list", "actions show", "actions call", "tools", "schema"} {
+	for _, command := range []string{"serve", "check", "lint", "actions list", "actions show", "actions call", "diff", "lock", "plugins", "plugins diff", "tools", "overlay", "schema"} {
 		code, help, _ := run(t, append(strings.Fields(command), "--help")...)
 		if code != 0 || !strings.Contains(help, "Examples:\n  stagedoor ") {
 			t.Errorf("%s --help shows no example:\n%s", command, help)

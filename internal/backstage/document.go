@@ -88,7 +88,7 @@ func asJSON(schema *object) *object {
 // meaning, else the input as a whole.
 func (a *action) request(input string) (body, fields *object) {
 	names, ok := properties(a.input)
-	a.withoutNames = !ok
+	a.whole = !ok
 	content := ordered("$ref", input)
 	if ok {
 		described, members := 0, ordered()
@@ -169,7 +169,7 @@ func (a *action) examples() (out []any) {
 			switch {
 			case (m.name == "title" || m.name == "description") && isText && text != "", m.name == "output":
 				kept.add(m.name, m.value)
-			case m.name == "input" && a.withoutNames:
+			case m.name == "input" && a.whole:
 				kept.add("input", ordered("input", m.value))
 			case m.name == "input":
 				kept.add("input", m.value)

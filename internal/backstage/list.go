@@ -61,13 +61,13 @@ type reader struct {
 
 // action is an entry that can become one of ours.
 type action struct {
-	id, name     string
-	entry        *object
-	input        *object
-	output       *object // nil: it says none
-	secret       bool
-	secretNames  []string // of those that go with a call
-	withoutNames bool     // its input is given as a whole
+	id, name    string
+	entry       *object
+	input       *object
+	output      *object // nil: it says none
+	secret      bool
+	secretNames []string // of those that go with a call
+	whole       bool     // its input is one argument
 }
 
 func (r *reader) report(severity openapi.Severity, code, message, hint string) {
@@ -164,6 +164,7 @@ func (r *reader) secrets(a *action, declared any, what string) bool {
 			}
 		}
 	}
+	const hint = "add them under backstage.secrets in the plugin's config"
 	var missing []string
 	required, _ := schema.get("required").([]any)
 	for _, name := range required {
@@ -171,9 +172,11 @@ func (r *reader) secrets(a *action, declared any, what string) bool {
 			missing = append(missing, text)
 		}
 	}
-	if len(missing) > 0 {
-		r.report(openapi.SeverityError, "backstage-secrets", fmt.Sprintf("%s is left out: it needs secrets (text) that the config does not have: %s", what, strings.Join(missing, ", ")),
-			"add them under backstage.secrets in the plugin's config")
+	switch {
+	case len(missing) > 0:
+		r.report(openapi.SeverityError, "backstage-secrets", fmt.Sprintf("%s is left out: it needs secrets (text) that the config does not have: %s", what, strings.Join(missing, ", ")), hint)
+	case listed != nil && len(a.secretNames) < len(listed.members):
+		r.report(openapi.SeverityInfo, "backstage-secrets", what+" can take more secrets than the config has", hint)
 	}
 	return len(missing) == 0
 }

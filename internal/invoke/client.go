@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -42,21 +43,25 @@ type Options struct {
 	Retry bool
 	// Breaker has a plugin that keeps failing left alone for a while.
 	Breaker bool
+	// Logger is told when a plugin is left alone, and when it answers again;
+	// nil: nobody is.
+	Logger *slog.Logger
 }
 
 // Client calls the actions of one plugin, and knows how that does. It is safe
 // for concurrent use.
 type Client struct {
-	name        string
-	base        *url.URL
-	transport   http.RoundTripper
-	timeout     time.Duration
-	maxResponse int64
-	credentials func() (http.Header, error)
-	reveal      func() (map[string]string, error)
-	userAgent   string
-	inner       *regexp.Regexp          // the plugin's host anywhere
-	known       atomic.Pointer[secrets] // of the credentials and secrets last used
+	name, plugin string // as messages name it, and as the config does
+	log          *slog.Logger
+	base         *url.URL
+	transport    http.RoundTripper
+	timeout      time.Duration
+	maxResponse  int64
+	credentials  func() (http.Header, error)
+	reveal       func() (map[string]string, error)
+	userAgent    string
+	inner        *regexp.Regexp          // the plugin's host anywhere
+	known        atomic.Pointer[secrets] // of the credentials and secrets last used
 
 	retries                  bool
 	places                   *places
@@ -76,13 +81,16 @@ func New(o Options) (*Client, error) {
 		return nil, errors.New("base URL: credentials do not belong in a URL; give them under auth")
 	}
 	c := &Client{
-		name: "the plugin", places: newPlaces(o.Concurrency), standing: standing{breaks: o.Breaker}, retries: o.Retry,
+		name: "the plugin", plugin: o.Name, log: o.Logger, places: newPlaces(o.Concurrency), standing: standing{breaks: o.Breaker}, retries: o.Retry,
 		base: base, transport: o.Transport, timeout: o.Timeout, maxResponse: o.MaxResponse,
 		credentials: o.Credentials, reveal: o.Secrets, userAgent: o.UserAgent, inner: innerName(base),
 	}
 	c.budget.tenths.Store(fullBudget)
 	if o.Name != "" {
 		c.name = "plugin " + o.Name
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
 	}
 	if c.transport == nil {
 		c.transport = newPool()
@@ -136,6 +144,10 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 	if a.Timeout > 0 {
 		timeout = a.Timeout
 	}
+	if e := c.enter(ctx, min(timeout, waitForPlace)); e != nil {
+		return nil, e
+	}
+	defer c.places.leave()
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errSpent)
 	defer cancel()
 	revealed, err := c.revealed()
@@ -150,10 +162,6 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 	if err != nil {
 		return nil, err
 	}
-	if e := c.enter(ctx); e != nil {
-		return nil, e
-	}
-	defer c.places.leave()
 	result, e := c.persist(ctx, a, req, func(req *http.Request) (*Result, *Error) {
 		return c.try(ctx, a, arguments, req, hidden, timeout)
 	})
@@ -161,41 +169,6 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 		return nil, e
 	}
 	return result, nil
-}
-
-// persist tries a request, again where that is allowed and of use, until its
-// plugin is left alone.
-func (c *Client) persist(ctx context.Context, a *openapi.Action, req *http.Request, try func(*http.Request) (*Result, *Error)) (*Result, *Error) {
-	var last *Error
-	for tries := 1; ; tries++ {
-		probe, refused := c.standing.admit()
-		if refused != nil && last == nil {
-			return nil, c.leftAlone(refused)
-		}
-		if refused != nil {
-			return nil, last
-		}
-		began := time.Now()
-		result, e := try(req)
-		c.judge(e, began, probe)
-		if tries > 1 {
-			c.retried.count(e)
-		}
-		if e == nil {
-			return result, nil
-		}
-		if tries > 1 {
-			e.Message += fmt.Sprintf("; it was tried %d times", tries)
-		}
-		if !c.again(ctx, a, tries, e) {
-			return nil, e
-		}
-		var err error
-		if req, err = anew(req); err != nil {
-			return nil, e
-		}
-		last = e
-	}
 }
 
 // try sends a request once and has the answer read.

@@ -86,6 +86,11 @@ func sentence(object map[string]any) string {
 	if inner, ok := object["error"].(map[string]any); ok {
 		return sentence(inner)
 	}
+	if cause, ok := object["cause"].(map[string]any); ok && passedOn(object) {
+		if text := sentence(cause); text != "" {
+			return text
+		}
+	}
 	if text := joined(object, "title", "detail"); text != "" {
 		return text + extensions(object)
 	}
@@ -106,6 +111,12 @@ func sentence(object map[string]any) string {
 		}
 	}
 	return withCause(message, object["cause"])
+}
+
+// passedOn tells whether an error of Backstage's only says that what it asked
+// had one, which is its cause.
+func passedOn(object map[string]any) bool {
+	return object["name"] == "ResponseError" || object["name"] == "ForwardedError"
 }
 
 // withCause words the cause of a Backstage error (@backstage/errors), which the

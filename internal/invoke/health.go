@@ -76,9 +76,15 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 func (c *Client) judge(e *Error, began time.Time, probe bool) {
 	switch {
 	case e == nil || e.verdict == there:
-		c.standing.answered()
+		if c.standing.answered() {
+			c.log.Info("plugin answers again", "plugin", c.plugin)
+		}
 	case e.verdict == down:
-		if since := c.standing.failed(e.reason, began, probe); !since.IsZero() && e.Status == 0 {
+		since, opened := c.standing.failed(e.reason, began, probe)
+		if opened {
+			c.log.Warn("plugin is left alone for a while: it keeps failing", "plugin", c.plugin, "since", stamp(since), "reason", e.reason)
+		}
+		if !since.IsZero() && e.Status == 0 {
 			e.Message += "; it has not answered since " + stamp(since)
 		}
 	}

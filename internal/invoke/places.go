@@ -10,7 +10,8 @@ import (
 
 const (
 	defaultConcurrency = 256
-	// waitForPlace is how long a call waits for another one to end.
+	// waitForPlace is how long a call waits at most for another one to end. It is
+	// not taken off the plugin's time.
 	waitForPlace = time.Second
 )
 
@@ -29,7 +30,7 @@ func newPlaces(n int) *places {
 }
 
 // take waits for a place a moment, and not beyond the context.
-func (p *places) take(ctx context.Context) bool {
+func (p *places) take(ctx context.Context, moment time.Duration) bool {
 	select {
 	case p.taken <- struct{}{}:
 		return true
@@ -39,7 +40,7 @@ func (p *places) take(ctx context.Context) bool {
 	if p.waiting.Add(1) > int64(cap(p.taken)) {
 		return false
 	}
-	patience := time.NewTimer(waitForPlace)
+	patience := time.NewTimer(moment)
 	defer patience.Stop()
 	select {
 	case p.taken <- struct{}{}:
@@ -54,17 +55,22 @@ func (p *places) leave() { <-p.taken }
 
 // enter takes a place, unless the plugin is left alone or busy. Whoever was let
 // in gives the place back.
-func (c *Client) enter(ctx context.Context) *Error {
+func (c *Client) enter(ctx context.Context, moment time.Duration) *Error {
 	if refused := c.standing.refuses(); refused != nil {
 		return c.leftAlone(refused)
 	}
-	c.budget.earn()
-	if c.places.take(ctx) {
+	if c.places.take(ctx, moment) {
+		c.budget.earn()
 		return nil
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return c.unanswered(ctx, 0, ctx.Err())
 	}
 	c.refusedBusy.Add(1)
-	return &Error{Kind: Unavailable, Message: fmt.Sprintf("%s has %d calls under way; try again in a moment", c.name, cap(c.places.taken))}
+	n := cap(c.places.taken)
+	calls := "calls"
+	if n == 1 {
+		calls = "call"
+	}
+	return &Error{Kind: Unavailable, Message: fmt.Sprintf("%s has %d %s under way, which is all it may have; try again in a moment", c.name, n, calls)}
 }

@@ -3,6 +3,7 @@ package invoke
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -44,13 +45,48 @@ func (b *budget) spend() bool {
 	return false
 }
 
+// persist tries a request, again where that is allowed and of use, until its
+// plugin is left alone.
+func (c *Client) persist(ctx context.Context, a *openapi.Action, req *http.Request, try func(*http.Request) (*Result, *Error)) (*Result, *Error) {
+	var last *Error
+	for tries := 1; ; tries++ {
+		probe, refused := c.standing.admit()
+		if refused != nil && last == nil {
+			return nil, c.leftAlone(refused)
+		}
+		if refused != nil {
+			return nil, last
+		}
+		began := time.Now()
+		result, e := try(req)
+		c.judge(e, began, probe)
+		if tries > 1 {
+			c.retried.count(e)
+		}
+		if e == nil {
+			return result, nil
+		}
+		if tries > 1 {
+			e.Message += fmt.Sprintf("; it was tried %d times", tries)
+		}
+		if !c.again(ctx, a, tries, e) {
+			return nil, e
+		}
+		var err error
+		if req, err = anew(req); err != nil {
+			return nil, e
+		}
+		last = e
+	}
+}
+
 // again says whether a call that failed is tried once more, and waits until
 // then. Only what may be repeated is, within the call's own time.
 func (c *Client) again(ctx context.Context, a *openapi.Action, tries int, e *Error) bool {
 	if !c.retries || !e.passing || tries == maxTries || !a.Attributes.Idempotent && !a.Attributes.ReadOnly {
 		return false
 	}
-	wait := e.wait + rand.N(firstBackoff<<(2*(tries-1)))
+	wait := e.wait + rand.N(firstBackoff<<(2*(tries-1))) //nolint:gosec // no secret
 	if e.wait > longestRetryAfter {
 		return false
 	}

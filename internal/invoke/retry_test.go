@@ -2,6 +2,7 @@ package invoke
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -81,12 +82,16 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-func messageOf(err error) string {
-	if err == nil {
-		return "ok"
+// faultOf is the error of a call.
+func faultOf(err error) *Error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return &Error{Message: "ok"}
 	}
-	return err.(*Error).Message
+	return e
 }
+
+func messageOf(err error) string { return faultOf(err).Message }
 
 // TestRetriesEnd: within the call's time, with its caller, over the budget,
 // and where nobody wants any.

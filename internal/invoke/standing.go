@@ -74,15 +74,18 @@ func (s *standing) refusal() *refusal {
 	return &refusal{s.since, s.reason, wait}
 }
 
-// answered notes that the plugin is there, whatever it said.
-func (s *standing) answered() {
+// answered notes that the plugin is there, whatever it said. Closed: it was
+// left alone before.
+func (s *standing) answered() (closed bool) {
 	if !s.troubled.Load() {
-		return
+		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = time.Now()
+	closed = s.pause > 0
 	s.clear()
+	return closed
 }
 
 func (s *standing) clear() {
@@ -92,8 +95,8 @@ func (s *standing) clear() {
 }
 
 // failed notes a call that says the plugin is down, and gives since when that
-// was known before; zero: it is news.
-func (s *standing) failed(reason string, began time.Time, probe bool) (since time.Time) {
+// was known before; zero: it is news. Opened: it is left alone from now on.
+func (s *standing) failed(reason string, began time.Time, probe bool) (since time.Time, opened bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -108,13 +111,14 @@ func (s *standing) failed(reason string, began time.Time, probe bool) (since tim
 	case probe && s.pause > 0:
 		s.pause = min(2*s.pause, longestPause)
 	case s.breaks && s.pause == 0 && s.row >= failuresInRow && long:
-		s.pause = shortestPause
+		s.pause, opened = shortestPause, true
 	default: // what began before the pause says nothing new
-		return since
+		return since, false
 	}
-	s.until = now.Add(s.pause - rand.N(s.pause/5)) // replicas do not try all at once
+	// Replicas do not try all at once.
+	s.until = now.Add(s.pause - rand.N(s.pause/5)) //nolint:gosec // no secret
 	s.open.Store(true)
-	return since
+	return since, opened
 }
 
 // down notes what the source of the plugin's documents sees. What was known

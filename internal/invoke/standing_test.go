@@ -2,6 +2,7 @@ package invoke
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,11 +71,11 @@ func TestStandingProbes(t *testing.T) {
 				t.Fatalf("refused %+v, want a pause of about %v", r, pause)
 			}
 			s.failed("late", time.Now().Add(-time.Minute), false) // of a call that began before the pause
-			time.Sleep(r.wait - 1)
+			time.Sleep(r.wait - time.Nanosecond)
 			if !isOpen(s) {
 				t.Fatal("open before its time")
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			if probe, refused := s.admit(); !probe || refused != nil {
 				t.Fatalf("probe %v, refused %v", probe, refused)
 			}
@@ -118,7 +119,7 @@ func TestStandingSince(t *testing.T) {
 		s.down(begin.Add(-time.Hour), "HTTP 404")
 		s.down(begin.Add(-time.Minute), "HTTP 500")
 		expect(begin.Add(-time.Hour), "HTTP 500")
-		if since := s.failed("connection refused", begin, false); !since.Equal(begin.Add(-time.Hour)) {
+		if since, _ := s.failed("connection refused", begin, false); !since.Equal(begin.Add(-time.Hour)) {
 			t.Errorf("known since %v", since)
 		}
 		s.up() // calls do not come through all the same
@@ -137,29 +138,33 @@ func TestStandingSince(t *testing.T) {
 func TestPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlaces(2)
-		if !p.take(t.Context()) || !p.take(t.Context()) {
-			t.Fatal("no place in an empty house")
+		for range 2 {
+			if !p.take(t.Context(), time.Second) {
+				t.Fatal("no place in an empty house")
+			}
 		}
 		begin, took := time.Now(), make(chan bool)
 		for range 4 {
-			go func() { took <- p.take(t.Context()) }()
+			go func() { took <- p.take(t.Context(), time.Second) }()
 		}
-		if <-took || <-took || time.Since(begin) > 0 {
-			t.Error("more wait than there are places")
+		for range 2 {
+			if <-took || time.Since(begin) > 0 {
+				t.Error("more wait than there are places")
+			}
 		}
 		p.leave()
 		if !<-took || time.Since(begin) > 0 {
 			t.Error("a place that was left is not taken")
 		}
-		if <-took || time.Since(begin) != waitForPlace {
+		if <-took || time.Since(begin) != time.Second {
 			t.Errorf("waited %v", time.Since(begin))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if begin = time.Now(); p.take(ctx) || time.Since(begin) != time.Millisecond {
+		if begin = time.Now(); p.take(ctx, time.Second) || time.Since(begin) != time.Millisecond {
 			t.Errorf("waited %v beyond the call's time", time.Since(begin))
 		}
-		if p.leave(); !p.take(t.Context()) || len(p.taken) != 2 || p.waiting.Load() != 0 {
+		if p.leave(); !p.take(t.Context(), time.Second) || len(p.taken) != 2 || p.waiting.Load() != 0 {
 			t.Errorf("%d taken, %d waiting", len(p.taken), p.waiting.Load())
 		}
 	})
@@ -187,5 +192,42 @@ func TestBudget(t *testing.T) {
 	}
 	if b.tenths.Load() != fullBudget {
 		t.Errorf("%d tenths saved", b.tenths.Load())
+	}
+}
+
+// TestStandingAtOnce: whatever many callers and a source say at once, one
+// answer ends it.
+func TestStandingAtOnce(t *testing.T) {
+	s := &standing{breaks: true}
+	var all sync.WaitGroup
+	for i := range 16 {
+		all.Go(func() {
+			for n := range 500 {
+				switch (n + i) % 8 {
+				case 0:
+					s.answered()
+				case 1:
+					s.down(time.Now(), "HTTP 500")
+				case 2:
+					s.up()
+				case 3:
+					if since, reason := s.known(); since.IsZero() != (reason == "") {
+						t.Errorf("down since %v (%s)", since, reason)
+					}
+				default:
+					if probe, refused := s.admit(); refused == nil {
+						s.failed("connection refused", time.Now().Add(-time.Minute), probe)
+					} else if refused.wait <= 0 || refused.since.IsZero() || refused.reason == "" {
+						t.Errorf("refused %+v", refused)
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	fail(s, 5, time.Minute)
+	s.answered()
+	if since, reason := s.known(); isOpen(s) || s.open.Load() || !since.IsZero() || reason != "" {
+		t.Errorf("down since %v (%s), %+v", since, reason, s.refuses())
 	}
 }

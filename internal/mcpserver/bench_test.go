@@ -80,7 +80,7 @@ func BenchmarkToolsCall(b *testing.B) {
 // stockTransport is what mcp-go would have us use.
 func stockTransport(b *testing.B, h *Handler) http.Handler {
 	catalog := (*h.servers.Load())["catalog"]
-	return mcpgo.NewStreamableHTTPServer(catalog.engine, mcpgo.WithStateLess(true),
+	return mcpgo.NewStreamableHTTPServer(withTools(h, catalog), mcpgo.WithStateLess(true),
 		mcpgo.WithHTTPContextFunc(func(ctx context.Context, r *http.Request) context.Context {
 			q := asked{x: &exchange{r: r, server: catalog}, m: &envelope{arguments: []byte(benchArguments)}}
 			return context.WithValue(ctx, askedKey{}, q)

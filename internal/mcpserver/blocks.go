@@ -2,7 +2,6 @@ package mcpserver
 
 import (
 	"encoding/base64"
-	"encoding/json"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
@@ -80,12 +79,3 @@ func block(raw []byte, t *tool, version string) []byte {
 	}
 	return raw
 }
-
-// rawContent is a block of content for mcp-go, as it came.
-type rawContent struct {
-	mcp.Content
-	raw json.RawMessage
-}
-
-// MarshalJSON gives the block.
-func (c rawContent) MarshalJSON() ([]byte, error) { return c.raw, nil }

@@ -118,8 +118,8 @@ func stockAnswer(t *testing.T, h *Handler, x *exchange, e era, m *envelope) []by
 		version = mcp.ProtocolVersion20260728
 	}
 	ctx := context.WithValue(t.Context(), askedKey{}, asked{x, m, new(*rpcError)})
-	ctx = x.server.engine.WithContext(ctx, newClientSession("s", version))
-	raw, err := json.Marshal(x.server.engine.HandleMessage(ctx, m.message()))
+	engine := withTools(h, x.server)
+	raw, err := json.Marshal(engine.HandleMessage(engine.WithContext(ctx, newClientSession("s", version)), m.message()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package mcpserver
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -16,21 +15,11 @@ import (
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
 
-// asked is what mcp-go is asked, and by whom; its handlers find it in the context.
-type asked struct {
-	x *exchange
-	m *envelope
-	// fault is a handler's: mcp-go would make an internal error of it.
-	fault **rpcError
-}
-
-type askedKey struct{}
-
-// newEngine makes the mcp-go server that answers everything but calls and what
-// [Handler.offer] knows. tools/list and tools/call it answers too, and equally,
-// for whoever speaks to it directly.
-func (h *Handler) newEngine(s *registry.Server, built *server) *mcpgo.MCPServer {
-	engine := mcpgo.NewMCPServer(s.Name, s.Version,
+// newEngine makes the mcp-go server that answers everything but what is about
+// tools and what [Handler.offer] knows. It has no tools: it would read all of
+// their schemas again, and nobody asks it.
+func newEngine(s *registry.Server) *mcpgo.MCPServer {
+	return mcpgo.NewMCPServer(s.Name, s.Version,
 		mcpgo.WithTitle(s.Title),
 		mcpgo.WithInstructions(s.Instructions),
 		mcpgo.WithDescription(s.Description),
@@ -42,67 +31,7 @@ func (h *Handler) newEngine(s *registry.Server, built *server) *mcpgo.MCPServer 
 		mcpgo.WithCompletions(),
 		mcpgo.WithLogging(),
 		mcpgo.WithCacheHints(listTTL.Milliseconds(), mcp.CacheScopePrivate),
-		mcpgo.WithToolFilter(built.toolsOf),
 	)
-	tools := make([]mcpgo.ServerTool, len(built.order))
-	for i, t := range built.order {
-		tools[i] = mcpgo.ServerTool{Tool: t.defined[legacy], Handler: h.engineCall(t)}
-	}
-	engine.SetTools(tools...)
-	return engine
-}
-
-// toolsOf is mcp-go's tool filter: it puts the tools in the server's order and
-// in the request's era, and leaves out what the caller does not see.
-func (s *server) toolsOf(ctx context.Context, given []mcp.Tool) []mcp.Tool {
-	e := legacy
-	if mcpgo.IsModernRequest(ctx) {
-		e = modern
-	}
-	q, ok := ctx.Value(askedKey{}).(asked)
-	visible := func(t *tool) bool { return s.visible == nil || ok && s.sees(q.x.principal, t.action) }
-	if len(given) == 1 { // also how mcp-go asks whether one tool may be called
-		if t, ok := s.tools[given[0].Name]; ok && visible(t) {
-			return []mcp.Tool{t.defined[e]}
-		}
-		return nil
-	}
-	all := make([]mcp.Tool, 0, len(s.order))
-	for _, t := range s.order {
-		if visible(t) {
-			all = append(all, t.defined[e])
-		}
-	}
-	return all
-}
-
-func (h *Handler) engineCall(t *tool) mcpgo.ToolHandlerFunc {
-	return func(ctx context.Context, _ mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		q, ok := ctx.Value(askedKey{}).(asked)
-		if !ok {
-			return nil, fmt.Errorf("tool %q: called from outside an exchange", t.name)
-		}
-		arguments, fault := argumentsOf(q.m.arguments) // mcp-go's would have lost large integers
-		if fault != nil {
-			return nil, fmt.Errorf("tool %q: %s", t.name, fault.message)
-		}
-		e := legacy
-		if mcpgo.IsModernRequest(ctx) {
-			e = modern
-		}
-		o, err := h.answerCall(ctx, q.x, e, q.m, t, arguments)
-		if err == nil {
-			return o.result(t, e), nil
-		}
-		raw, fault := instead(err)
-		if fault != nil {
-			*q.fault = fault
-			return nil, fault
-		}
-		result := &mcp.CallToolResult{}
-		result.ResultType = mcp.ResultTypeInputRequired
-		return result, json.Unmarshal(raw, &result.MultiRoundTripResult)
-	}
 }
 
 // ask answers what is no call: what we offer ourselves, and the rest of the
@@ -122,14 +51,10 @@ func (h *Handler) ask(ctx context.Context, x *exchange, s *clientSession, m *env
 	if offer := h.offer(m.method); offer != nil && !m.notification() {
 		return offer(ctx, x, eraOf(s.version), m)
 	}
-	ctx = context.WithValue(x.server.engine.WithContext(ctx, s), askedKey{}, asked{x, m, &fault})
-	switch answer := x.server.engine.HandleMessage(ctx, m.message()).(type) {
+	switch answer := x.server.engine.HandleMessage(x.server.engine.WithContext(ctx, s), m.message()).(type) {
 	case nil:
 		return nil, nil
 	case mcp.JSONRPCError:
-		if fault != nil {
-			return nil, fault
-		}
 		if strings.Contains(answer.Error.Message, "json: ") { // Go's words, not the protocol's
 			return nil, invalidParams("params are not what " + m.method + " takes")
 		}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,4 +127,66 @@ func TestReplaceTellsWhatChanged(t *testing.T) {
 	modernStream.want(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{`+tag+`}}`,
 		`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{`+tag+`,"uri":"stagedoor://actions/fake:echo"}}`, // as it was before
 		`{"jsonrpc":"2.0","id":"sub","result":{"resultType":"complete",`+tag+`}}`, "")
+}
+
+// TestSetServersTakesOver: a server that is the very same stays; of another, the
+// tools that are the same stay, and what it shows is what one made from nothing
+// shows.
+func TestSetServersTakesOver(t *testing.T) {
+	servers := testServers()
+	h := newTestHandler(t, Options{})
+	if err := h.SetServers(servers); err != nil {
+		t.Fatal(err)
+	}
+	before := *h.servers.Load()
+	for name, change := range map[string]func(*registry.Server){
+		"nothing":  func(*registry.Server) {},
+		"action":   func(s *registry.Server) { s.Tools[1].Action = action("maybe", ownersSchema) },
+		"name":     func(s *registry.Server) { s.Tools[1].Name = "renamed" },
+		"one less": func(s *registry.Server) { s.Tools = s.Tools[1:] },
+		"one more": func(s *registry.Server) {
+			s.Tools = append(s.Tools, registry.Tool{Name: "a_new", Action: action("limited", "")})
+		},
+		"swapped":   func(s *registry.Server) { s.Tools[0].Action, s.Tools[1].Action = s.Tools[1].Action, s.Tools[0].Action },
+		"tasks":     func(s *registry.Server) { s.TaskAfter = time.Second },
+		"page":      func(s *registry.Server) { s.ListPage = 3 },
+		"title":     func(s *registry.Server) { s.Title = "Another" },
+		"prompts":   func(s *registry.Server) { s.Prompts = nil },
+		"resources": func(s *registry.Server) { s.Resources = s.Resources[1:] },
+	} {
+		offers := *servers[2]
+		offers.Tools = slices.Clone(offers.Tools)
+		change(&offers)
+		if err := h.SetServers([]*registry.Server{servers[0], &offers, servers[3]}); err != nil {
+			t.Fatal(err)
+		}
+		if h.server("catalog") != before["catalog"] || h.server("empty") != before["empty"] || h.server("offers") == before["offers"] {
+			t.Errorf("%s: what is the same did not stay, or what is another did", name)
+		}
+		fresh, err := h.newServer(&offers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is := h.server("offers")
+		if !reflect.DeepEqual(is.lists, fresh.lists) || is.versions != fresh.versions || !reflect.DeepEqual(is.tools, fresh.tools) {
+			t.Errorf("%s: the server is not what it would be from nothing", name)
+		}
+		kept := slices.DeleteFunc(slices.Clone(is.order), func(now *tool) bool { return now != before["offers"].tools[now.name] })
+		want := 5
+		switch name {
+		case "action", "name", "one less":
+			want = 4
+		case "swapped":
+			want = 3
+		case "tasks":
+			want = 0
+		}
+		if len(kept) != want {
+			t.Errorf("%s: %d tools were taken over, want %d", name, len(kept), want)
+		}
+		if err := h.SetServers(servers); err != nil {
+			t.Fatal(err)
+		}
+		before = *h.servers.Load()
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -221,53 +220,4 @@ func (o *outcome) meta() []byte {
 		dst = append(dst, '}')
 	}
 	return append(dst, '}')
-}
-
-// result is the same for mcp-go.
-func (o *outcome) result(t *tool, e era) *mcp.CallToolResult {
-	before, content, after := o.structured(t, e)
-	joined := before + string(content) + after
-	result := &mcp.CallToolResult{IsError: o.isError, Content: o.content(t, joined)}
-	if o.cut != nil {
-		result.Content = append(result.Content, mcp.NewTextContent(o.cut.Note))
-	}
-	if o.hasMeta() {
-		result.Meta = &mcp.Meta{AdditionalFields: map[string]any{}}
-		for m := membersOf(append(o.appendMeta([]byte{'{'}), '}')); ; {
-			name, value, ok := m.next()
-			if !ok {
-				break
-			}
-			result.Meta.AdditionalFields[name] = json.RawMessage(value)
-		}
-	}
-	if content != nil {
-		result.RawStructuredContent = []byte(joined)
-	}
-	return result
-}
-
-func (o *outcome) content(t *tool, structured string) []mcp.Content {
-	switch {
-	case o.blocks != nil:
-		content := make([]mcp.Content, len(o.blocks))
-		for i, raw := range o.blocks {
-			content[i] = rawContent{raw: block(raw, t, o.version)}
-		}
-		return content
-	case o.binary == nil && o.json != nil:
-		return []mcp.Content{mcp.NewTextContent(structured)}
-	case o.binary == nil:
-		return []mcp.Content{mcp.NewTextContent(o.text)}
-	}
-	data := base64.StdEncoding.EncodeToString(o.binary.Data)
-	switch familyOf(o.binary, o.version) {
-	case "image":
-		return []mcp.Content{mcp.NewImageContent(data, o.binary.MediaType)}
-	case "audio":
-		return []mcp.Content{mcp.NewAudioContent(data, o.binary.MediaType)}
-	}
-	return []mcp.Content{mcp.NewEmbeddedResource(mcp.BlobResourceContents{
-		URI: resourceURI(t, o.binary.Data), MIMEType: o.binary.MediaType, Blob: data,
-	})}
 }

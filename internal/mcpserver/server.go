@@ -53,12 +53,11 @@ func (h *Handler) newServer(s *registry.Server, was *server) (*server, error) {
 		return nil, fmt.Errorf("server %q: %w", s.Name, err)
 	}
 	built.visible = h.options.Visible
-	built.engine = h.newEngine(s, built)
+	built.engine = newEngine(s)
 	return built, nil
 }
 
-// buildServer makes everything but the engine, which needs a handler to call.
-// Tools that are the same are taken over from the server before, nil: none.
+// buildServer makes everything but the engine. Tools that are the same are taken over from the server before, nil: none.
 func buildServer(s *registry.Server, c *cursors, was *server) (*server, error) {
 	built := &server{
 		name: s.Name, source: s, page: s.ListPage, noSSE: s.NoLegacySSE, confirms: s.ConfirmDestructive, taskAfter: s.TaskAfter, cursors: c, resources: s.Resources,

@@ -56,7 +56,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, plugin string, 
 
 // failureOf makes an answer of the registrar's errors.
 func (h *Handler) failureOf(r *http.Request, plugin string, err error) *failure {
-	refusal, refused := errors.AsType[*Refusal](err)
+	refusal, refused := errors.AsType[*RefusedError](err)
 	switch {
 	case refused:
 		return &failure{

@@ -16,7 +16,7 @@ import (
 const Path = "/registry/v1/plugins"
 
 // Registrar does what the protocol asks for. Its errors may wrap those of
-// package publication, session.ErrAway, [ErrConfigured] and [*Refusal].
+// package publication, session.ErrAway, [ErrConfigured] and [*RefusedError].
 type Registrar interface {
 	// Register judges the content, keeps it, and registers the plugin with it for
 	// the time of the lease. Plugin, Publisher, BaseURL and Hash of r are set.
@@ -46,14 +46,14 @@ type Registered struct {
 // ErrConfigured says that the config has another place for the plugin's documents.
 var ErrConfigured = errors.New("the config says where the plugin's documents come from")
 
-// Refusal is the error about a document that cannot be used.
-type Refusal struct {
+// RefusedError is the error about a document that cannot be used.
+type RefusedError struct {
 	Reason   string          // fit for the publisher
 	Findings json.RawMessage // array
 }
 
 // Error gives the reason.
-func (r *Refusal) Error() string { return r.Reason }
+func (r *RefusedError) Error() string { return r.Reason }
 
 // Publisher may register plugins, as the config says.
 type Publisher struct {

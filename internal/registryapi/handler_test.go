@@ -54,7 +54,7 @@ func (f *registrar) Register(ctx context.Context, r publication.Registration, le
 		<-f.wait
 	}
 	if strings.Contains(text, "broken") {
-		return registryapi.Registered{}, &registryapi.Refusal{Reason: "document has no usable operation", Findings: json.RawMessage(`[{"severity":"error","location":{"file":"billing","line":3,"column":7}}]`)}
+		return registryapi.Registered{}, &registryapi.RefusedError{Reason: "document has no usable operation", Findings: json.RawMessage(`[{"severity":"error","location":{"file":"billing","line":3,"column":7}}]`)}
 	}
 	g := publication.Generation{Plugin: r.Plugin, Hash: c.Hash(), Content: c, Source: "registered", Verdict: publication.Accepted, Actions: []string{"pay"}, Findings: json.RawMessage(`[{"severity":"info"}]`)}
 	if strings.Contains(text, "breaking") {

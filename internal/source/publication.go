@@ -13,13 +13,16 @@ import (
 )
 
 // Source is where the documents of one plugin come from. It remembers what it
-// gave last, and is not safe for concurrent use.
+// gave last, and is not safe for concurrent use: a publication is to be read
+// before the next Poll, for only then it is known what its $refs lead to.
 type Source interface {
 	// Poll asks for what is published. It gives nil where that is what the last
 	// Poll that gave something gave, what its $refs led to included. An error is
 	// fit to be shown to the operator: it names the document, and no credentials.
+	// ctx also bounds the reading of what it gives.
 	Poll(ctx context.Context) (*Publication, error)
-	// String says where the documents come from, without credentials and query.
+	// String says where the documents come from, without credentials and query,
+	// always the same; it can be called at any time.
 	String() string
 }
 
@@ -60,14 +63,32 @@ func (p *Publication) Content() publication.Content {
 	for _, d := range p.Documents {
 		c.Documents = append(c.Documents, publication.Document(d))
 	}
-	opened := map[string][]byte{}
+	files := map[string][]byte{}
 	for _, f := range p.files {
-		maps.Copy(opened, f.bytes())
+		for name, o := range f.opened {
+			if o.err == nil {
+				files[name] = o.data
+			}
+		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(opened)) {
-		c.Files = append(c.Files, publication.Document{Name: name, Data: opened[name]})
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		c.Files = append(c.Files, publication.Document{Name: name, Data: files[name]})
 	}
 	return c
+}
+
+// Lost tells, once the documents were read, why a file cannot be opened that
+// was there in what was accepted before; nil: there is none. To go on without it
+// would take actions away of which the document still speaks.
+func (p *Publication) Lost(accepted publication.Content) error {
+	for _, before := range accepted.Files {
+		for _, f := range p.files {
+			if o, known := f.opened[before.Name]; known && o.err != nil {
+				return o.err
+			}
+		}
+	}
+	return nil
 }
 
 // Stored is a publication of content that was kept: it asks nobody.
@@ -79,7 +100,7 @@ func Stored(c publication.Content) *Publication {
 	}
 	for _, d := range c.Documents {
 		p.Documents = append(p.Documents, openapi.Source(d))
-		f := &Files{opened: map[string]outcome{}, data: map[string][]byte{}, place: closed{hint: "it was not there when the document was accepted"}}
+		f := &Files{place: closed{hint: "it was not there when the document was accepted"}}
 		if u, err := url.Parse(d.Name); err == nil && IsURL(d.Name) && len(kept) > 0 {
 			f.place = memory{origin{entry: u}, kept}
 		} else if len(kept) > 0 {

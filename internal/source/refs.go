@@ -1,6 +1,8 @@
 package source
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -29,22 +31,23 @@ const (
 	Origin Refs = "origin"
 )
 
-// refsTimeout is how long fetching all that one document refers to may take.
-const refsTimeout = 2 * time.Minute
-
 // Files opens what the $refs of one document lead to, as an [openapi.Opener],
-// and remembers what it opened. It is not safe for concurrent use.
+// once, and remembers what it opened. It is not safe for concurrent use.
 type Files struct {
-	place                     // of the document
-	opened map[string]outcome // by name
-	data   map[string][]byte  // of what could be opened, by name
-	ahead  map[string][]byte  // opened again, but not asked for yet
+	place                    // of the document
+	opened map[string]opened // by name
+	ahead  map[string]opened // not asked for yet
 }
 
-// outcome is what came of opening a file.
-type outcome struct {
-	sum [sha256.Size]byte // of its bytes
-	err string            // or why there are none
+// opened is what came of opening a file.
+type opened struct {
+	data []byte
+	err  error
+	seen glance // of a file of the folder, before it was opened
+}
+
+func (o opened) same(other opened) bool {
+	return (o.err == nil) == (other.err == nil) && bytes.Equal(o.data, other.data)
 }
 
 // place is where a document is and how to reach others from there.
@@ -56,68 +59,109 @@ type place interface {
 // NewFiles opens for a document that [Read] gave for spec, as far as refs
 // allows. header goes with fetches, and ctx bounds them.
 func NewFiles(ctx context.Context, refs Refs, spec string, document openapi.Source, header http.Header) *Files {
-	f := &Files{opened: map[string]outcome{}, data: map[string][]byte{}}
+	return newFiles(ctx, refs, spec, document, header, oneShot())
+}
+
+func newFiles(ctx context.Context, refs Refs, spec string, document openapi.Source, header http.Header, f *fetcher) *Files {
 	entry, err := url.Parse(spec)
 	switch {
 	case IsURL(spec) && err == nil && refs == Origin:
-		until := time.Now().Add(refsTimeout)
-		f.place = origin{entry: entry, fetch: func(name string) ([]byte, error) {
-			ctx, cancel := context.WithDeadline(ctx, until)
-			defer cancel()
-			doc, err := fetch(ctx, name, header)
-			return doc.Data, err
-		}}
+		return &Files{place: origin{entry: entry, fetch: f.within(ctx, header)}}
 	case IsURL(spec):
-		f.place = closed{hint: "set refs: origin to open what has the document's own scheme, host and port, or bundle the document into one file"}
+		return &Files{place: closed{hint: "set refs: origin to open what has the document's own scheme, host and port, or bundle the document into one file"}}
 	case refs == None:
-		f.place = closed{hint: "set refs: local to open files in the document's folder, or bundle the document into one file"}
-	default:
-		f.place = folder{dir: filepath.Dir(document.Name), entry: document.Name}
+		return &Files{place: closed{hint: "set refs: local to open files in the document's folder, or bundle the document into one file"}}
 	}
-	return f
+	return &Files{place: folder{dir: filepath.Dir(document.Name), entry: document.Name}}
 }
 
-// Open gives a file's bytes and remembers what came of it.
+// within fetches files of one document, all of them in a time that begins with
+// the first.
+func (f *fetcher) within(ctx context.Context, header http.Header) func(string) ([]byte, error) {
+	var until time.Time
+	return func(rawURL string) ([]byte, error) {
+		if until.IsZero() {
+			until = time.Now().Add(4 * f.timeout)
+		}
+		ctx, cancel := context.WithDeadline(ctx, until)
+		defer cancel()
+		doc, err := f.get(ctx, rawURL, header)
+		if err != nil {
+			return nil, err
+		}
+		return doc.Data, nil
+	}
+}
+
+// Open gives a file's bytes: those that it had when it was first opened.
 func (f *Files) Open(name string) ([]byte, error) {
-	if data, ready := f.ahead[name]; ready {
+	o, known := f.opened[name]
+	if !known {
+		if o, known = f.ahead[name]; !known {
+			o = f.open(name)
+		}
 		delete(f.ahead, name)
-		return data, nil
+		if f.opened == nil {
+			f.opened = map[string]opened{}
+		}
+		f.opened[name] = o
 	}
-	data, err := f.place.Open(name)
-	if err != nil {
-		f.opened[name] = outcome{err: err.Error()}
-		delete(f.data, name)
-		return nil, err
-	}
-	f.opened[name], f.data[name] = outcome{sum: sha256.Sum256(data)}, data
-	return data, nil
+	return o.data, o.err
 }
 
-// bytes are those of what was opened, by name.
-func (f *Files) bytes() map[string][]byte { return f.data }
+func (f *Files) open(name string) (o opened) {
+	if f.local() {
+		o.seen = glanceAt(name)
+	}
+	o.data, o.err = f.place.Open(name)
+	return o
+}
+
+// has tells whether a file was opened, or was to be.
+func (f *Files) has(name string) bool {
+	_, known := f.opened[name]
+	return known
+}
+
+// compare opens again what old has opened, and tells whether any of it is
+// another, and what cannot be opened any more. What it reads in doing so is not
+// read a second time; more than one document may have is not kept.
+func (f *Files) compare(old *Files) (changed bool, lost error) {
+	size := 0
+	for _, name := range slices.Sorted(maps.Keys(old.opened)) {
+		before, now := old.opened[name], f.open(name)
+		if size += len(now.data); size <= MaxDocument {
+			if f.ahead == nil {
+				f.ahead = map[string]opened{}
+			}
+			f.ahead[name] = now
+		}
+		switch {
+		case now.same(before):
+		case now.err != nil:
+			lost = cmp.Or(lost, now.err)
+		default:
+			changed = true
+		}
+	}
+	return changed, lost
+}
 
 // Same opens again what old has opened, and tells whether all of it is as it
-// was. What it reads in doing so is not read a second time; more than one
-// document may have is not kept.
+// was.
 func (f *Files) Same(old *Files) bool {
-	f.ahead = map[string][]byte{}
-	same, size := true, 0
-	for _, name := range slices.Sorted(maps.Keys(old.opened)) {
-		data, err := f.Open(name)
-		if size += len(data); err == nil && size <= MaxDocument {
-			f.ahead[name] = data
-		}
-		same = same && f.opened[name] == old.opened[name]
-	}
-	return same
+	changed, lost := f.compare(old)
+	return !changed && lost == nil
 }
 
 // Lost tells why a file cannot be opened that could be when old was; nil: there
 // is none.
 func (f *Files) Lost(old *Files) error {
-	for _, name := range slices.Sorted(maps.Keys(f.opened)) {
-		if before, known := old.opened[name]; known && before.err == "" && f.opened[name].err != "" {
-			return errors.New(f.opened[name].err)
+	for _, now := range []map[string]opened{f.opened, f.ahead} {
+		for _, name := range slices.Sorted(maps.Keys(now)) {
+			if before, known := old.opened[name]; known && before.err == nil && now[name].err != nil {
+				return now[name].err
+			}
 		}
 	}
 	return nil
@@ -128,8 +172,11 @@ func (f *Files) Lost(old *Files) error {
 func (f *Files) Sum() []byte {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(f.opened)) {
-		opened := f.opened[name]
-		h.Write(opened.sum[:]) // zero where it could not be opened
+		var sum [sha256.Size]byte // zero where it could not be opened
+		if o := f.opened[name]; o.err == nil {
+			sum = sha256.Sum256(o.data)
+		}
+		h.Write(sum[:])
 	}
 	return h.Sum(nil)
 }
@@ -205,7 +252,11 @@ func (f folder) Open(name string) ([]byte, error) {
 		return nil, fmt.Errorf("file %s: %w", name, errors.Unwrap(err))
 	}
 	defer file.Close()
-	return readAll(file, name)
+	data, err := readAll(file, info.Size(), MaxDocument)
+	if err != nil {
+		return nil, fmt.Errorf("file %s: %w", name, err)
+	}
+	return data, nil
 }
 
 // origin is the place of a document that is a URL: names are URLs without

@@ -1,4 +1,5 @@
-// Package source is how documents arrive: from files, globs of files and URLs.
+// Package source is how documents arrive: from files, globs of files, folders
+// and URLs, once or whenever they change.
 package source
 
 import (
@@ -12,95 +13,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/stagedoor/stagedoor/openapi"
 )
 
-// MaxDocument bounds a document's bytes.
+// MaxDocument bounds a document's bytes, decoded.
 const MaxDocument = 32 << 20
-
-const fetchTimeout = 30 * time.Second
 
 // IsURL tells whether a spec is fetched rather than opened.
 func IsURL(spec string) bool {
 	return strings.HasPrefix(spec, "http://") || strings.HasPrefix(spec, "https://")
-}
-
-// Read gives the documents that a spec names: one for a URL or a file, one or
-// more for a glob. header goes with a fetch and may be nil. Errors say which
-// document, but no credentials of its URL.
-func Read(ctx context.Context, spec string, header http.Header) ([]openapi.Source, error) {
-	if IsURL(spec) {
-		doc, err := fetch(ctx, spec, header)
-		if err != nil {
-			return nil, err
-		}
-		return []openapi.Source{doc}, nil
-	}
-	paths := []string{spec}
-	if isGlob(spec) {
-		matches, err := doublestar.FilepathGlob(spec, doublestar.WithFilesOnly())
-		if err != nil {
-			return nil, fmt.Errorf("glob %s: %w", spec, err)
-		}
-		if len(matches) == 0 {
-			return nil, fmt.Errorf("glob %s matches no file", spec)
-		}
-		slices.Sort(matches)
-		paths = matches
-	}
-	docs := make([]openapi.Source, 0, len(paths))
-	for _, path := range paths {
-		doc, err := File(path)
-		if err != nil {
-			return nil, err
-		}
-		docs = append(docs, doc)
-	}
-	return docs, nil
-}
-
-func isGlob(spec string) bool { return strings.ContainsAny(spec, "*?[{") }
-
-// Paths are the files that a spec names now: none for a URL, and a glob that
-// matches nothing stands for itself.
-func Paths(spec string) []string {
-	switch {
-	case spec == "" || IsURL(spec):
-		return nil
-	case isGlob(spec):
-		if matches, err := doublestar.FilepathGlob(spec, doublestar.WithFilesOnly()); err == nil && len(matches) > 0 {
-			return matches
-		}
-	}
-	return []string{spec}
-}
-
-// File reads one document from a file.
-func File(path string) (openapi.Source, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return openapi.Source{}, fmt.Errorf("document %s does not exist", path)
-	case err != nil:
-		return openapi.Source{}, fmt.Errorf("document %s: %w", path, errors.Unwrap(err))
-	case info.IsDir():
-		return openapi.Source{}, fmt.Errorf("document %s is a folder; name a file in it, or a glob like %s", path, filepath.Join(path, "*.yaml"))
-	case !info.Mode().IsRegular():
-		return openapi.Source{}, fmt.Errorf("document %s is not a regular file", path)
-	case info.Size() > MaxDocument:
-		return openapi.Source{}, fmt.Errorf("document %s has %d bytes, more than the limit of %d", path, info.Size(), MaxDocument)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return openapi.Source{}, fmt.Errorf("document %s: %w", path, errors.Unwrap(err))
-	}
-	defer f.Close()
-	data, err := readAll(f, path)
-	return openapi.Source{Name: path, Data: data}, err
 }
 
 // Display is a URL as it may be shown: without credentials and query.
@@ -113,54 +37,153 @@ func Display(rawURL string) string {
 	return u.String()
 }
 
-func fetch(ctx context.Context, rawURL string, header http.Header) (openapi.Source, error) {
-	name := Display(rawURL)
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
-	if err != nil {
-		return openapi.Source{}, fmt.Errorf("document %s: not a URL", name)
-	}
-	for k, v := range header {
-		req.Header[k] = v
-	}
-	req.Header.Set("Accept", "application/json, application/yaml;q=0.9, */*;q=0.5")
-	client := &http.Client{CheckRedirect: sameHost}
-	resp, err := client.Do(req)
-	if err != nil {
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) {
-			err = wrapped.Err // without the URL, whose query may be a secret
+// Read gives the documents that a spec names, once: one for a URL or a file,
+// one or more for a glob or a folder. header goes with a fetch and may be nil.
+// Errors say which document, but no credentials of its URL.
+func Read(ctx context.Context, spec string, header http.Header) ([]openapi.Source, error) {
+	if IsURL(spec) {
+		doc, err := fetch(ctx, spec, header)
+		if err != nil {
+			return nil, err
 		}
-		return openapi.Source{}, fmt.Errorf("document %s: %w", name, err)
+		return []openapi.Source{doc}, nil
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return openapi.Source{}, fmt.Errorf("document %s: answered with HTTP %d", name, resp.StatusCode)
-	}
-	data, err := readAll(resp.Body, name)
-	// after a redirect, $refs count from where the document is (RFC 3986 §5.1.3)
-	return openapi.Source{Name: Display(resp.Request.URL.String()), Data: data}, err
-}
-
-// sameHost keeps the credentials of a fetch with the host they are for.
-func sameHost(req *http.Request, via []*http.Request) error {
-	if req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme {
-		return errors.New("redirects to another host, which is not followed")
-	}
-	if len(via) >= 5 {
-		return errors.New("redirects too often")
-	}
-	return nil
-}
-
-func readAll(r io.Reader, name string) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, MaxDocument+1))
+	paths, err := list(spec)
 	if err != nil {
-		return nil, fmt.Errorf("document %s: %w", name, err)
+		return nil, err
 	}
-	if len(data) > MaxDocument {
-		return nil, fmt.Errorf("document %s is larger than %d bytes", name, MaxDocument)
+	return readFiles(spec, paths)
+}
+
+// Paths are the files that a spec names now: none for a URL, and a glob or a
+// folder that has none stands for itself.
+func Paths(spec string) []string {
+	if spec == "" || IsURL(spec) {
+		return nil
 	}
-	return data, nil
+	if paths, err := list(spec); err == nil {
+		return paths
+	}
+	return []string{spec}
+}
+
+// list gives the files that a spec names now, sorted, whether they can be read
+// or not.
+func list(spec string) ([]string, error) {
+	var paths []string
+	switch {
+	case isGlob(spec):
+		var err error
+		if paths, err = doublestar.FilepathGlob(spec, doublestar.WithFilesOnly()); err != nil {
+			return nil, fmt.Errorf("glob %s: %w", spec, err)
+		}
+		if len(paths) == 0 {
+			return nil, fmt.Errorf("glob %s matches no file", spec)
+		}
+	case isFolder(spec):
+		entries, err := os.ReadDir(spec)
+		if err != nil {
+			return nil, fmt.Errorf("folder %s: %w", spec, errors.Unwrap(err))
+		}
+		for _, e := range entries {
+			if mayBeDocument(e.Name()) && !isFolder(filepath.Join(spec, e.Name())) {
+				paths = append(paths, filepath.Join(spec, e.Name()))
+			}
+		}
+		if len(paths) == 0 {
+			return nil, fmt.Errorf("folder %s has no file *.json, *.yaml or *.yml", spec)
+		}
+	default:
+		return []string{spec}, nil
+	}
+	slices.Sort(paths)
+	return paths, nil
+}
+
+func isGlob(spec string) bool { return strings.ContainsAny(spec, "*?[{") }
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// mayBeDocument tells by its name whether a file of a folder may be one. What
+// begins with a dot belongs to editors and mounts.
+func mayBeDocument(name string) bool {
+	return !strings.HasPrefix(name, ".") && slices.Contains([]string{".json", ".yaml", ".yml"}, filepath.Ext(name))
+}
+
+// readFiles reads the files that a spec names. Of those of a folder, some may
+// be no documents: parts that others refer to, examples, settings.
+func readFiles(spec string, paths []string) ([]openapi.Source, error) {
+	folder := !isGlob(spec) && !slices.Contains(paths, spec)
+	docs := make([]openapi.Source, 0, len(paths))
+	for _, path := range paths {
+		doc, err := File(path)
+		if err != nil {
+			return nil, err
+		}
+		if !folder || isDocument(doc.Data) {
+			docs = append(docs, doc)
+		}
+	}
+	if len(docs) == 0 {
+		return nil, fmt.Errorf("folder %s has no OpenAPI document: none of its %d files has openapi or swagger at the top", spec, len(paths))
+	}
+	return docs, nil
+}
+
+// File reads one document from a file.
+func File(path string) (openapi.Source, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return openapi.Source{}, fmt.Errorf("document %s does not exist", path)
+	case err != nil:
+		return openapi.Source{}, fmt.Errorf("document %s: %w", path, errors.Unwrap(err))
+	case info.IsDir():
+		return openapi.Source{}, fmt.Errorf("document %s is a folder; name a file in it", path)
+	case !info.Mode().IsRegular():
+		return openapi.Source{}, fmt.Errorf("document %s is not a regular file", path)
+	case info.Size() > MaxDocument:
+		return openapi.Source{}, fmt.Errorf("document %s has %d bytes, more than the limit of %d", path, info.Size(), MaxDocument)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return openapi.Source{}, fmt.Errorf("document %s: %w", path, errors.Unwrap(err))
+	}
+	defer f.Close()
+	data, err := readAll(f, info.Size(), MaxDocument)
+	if err != nil {
+		return openapi.Source{}, fmt.Errorf("document %s: %w", path, err)
+	}
+	return openapi.Source{Name: path, Data: data}, nil
+}
+
+// chunkBytes bounds what is allocated before it is there.
+const chunkBytes = 1 << 20
+
+// readAll reads up to limit bytes; more are an error. expected is how many
+// there probably are: nothing hangs on it but the size of the first chunk.
+func readAll(r io.Reader, expected int64, limit int) ([]byte, error) {
+	chunk := make([]byte, 0, min(max(expected+1, 512), chunkBytes))
+	var full [][]byte
+	for total := 0; ; {
+		n, err := r.Read(chunk[len(chunk):cap(chunk)])
+		chunk = chunk[:len(chunk)+n]
+		total += n
+		switch {
+		case total > limit:
+			return nil, fmt.Errorf("is larger than %d bytes", limit)
+		case errors.Is(err, io.EOF) && full == nil:
+			return slices.Clip(chunk), nil
+		case errors.Is(err, io.EOF):
+			return slices.Concat(append(full, chunk)...), nil
+		case err != nil:
+			return nil, err
+		case len(chunk) == cap(chunk):
+			full = append(full, chunk)
+			chunk = make([]byte, 0, min(2*cap(chunk), chunkBytes))
+		}
+	}
 }

@@ -37,7 +37,7 @@ func TestFiles(t *testing.T) {
 	}
 	for spec, want := range map[string]string{
 		filepath.Join(dir, "c.yaml"): "does not exist",
-		dir:                          "is a folder; name a file in it",
+		dir:                          "more than the limit", // a folder is read: b.yaml is no document, huge.json is too large
 		filepath.Join(dir, "*.xml"):  "matches no file",
 		huge:                         "more than the limit",
 		filepath.Join(dir, "[a"):     "glob",

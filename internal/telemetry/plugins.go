@@ -16,43 +16,53 @@ type Plugin struct {
 	Retries map[string]uint64
 }
 
-var (
-	pluginInFlight = prometheus.NewDesc("stagedoor_plugin_calls_in_flight", "Calls of the plugin that are under way.", []string{"plugin"}, nil)
-	pluginWaiting  = prometheus.NewDesc("stagedoor_plugin_calls_waiting", "Calls that wait for others of the plugin to end.", []string{"plugin"}, nil)
-	pluginOpen     = prometheus.NewDesc("stagedoor_plugin_breaker_open", "Whether the plugin is left alone because it keeps failing (1).", []string{"plugin"}, nil)
-	pluginRefused  = prometheus.NewDesc("stagedoor_plugin_refused_total",
-		"Calls that were not made, by reason (busy: too many under way; open: the plugin is left alone).", []string{"plugin", "reason"}, nil)
-	pluginRetries = prometheus.NewDesc("stagedoor_plugin_retries_total",
-		"Tries after the first, by result (ok: the plugin answered; failed; over_budget: not made, for there were too many).", []string{"plugin", "result"}, nil)
-)
-
 // Plugins has the metrics of plugins read when somebody asks for them, so that
-// calls pay nothing. It is for once; read may be called at any time.
-func (m *Metrics) Plugins(read func() []Plugin) { m.registry.MustRegister(pluginCollector(read)) }
+// calls pay nothing. It is to be called once; read may be at any time.
+func (m *Metrics) Plugins(read func() []Plugin) {
+	about := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("stagedoor_plugin_"+name, help, append([]string{"plugin"}, labels...), nil)
+	}
+	m.registry.MustRegister(&pluginCollector{
+		read:     read,
+		inFlight: about("calls_in_flight", "Calls of the plugin that are under way."),
+		waiting:  about("calls_waiting", "Calls that wait for others of the plugin to end."),
+		open:     about("breaker_open", "Whether the plugin is left alone because it keeps failing (1)."),
+		refused:  about("refused_total", "Calls that were not made, by reason (busy: too many under way; open: the plugin is left alone).", "reason"),
+		retries:  about("retries_total", "Tries after the first, by result (ok: the plugin answered; failed; over_budget: not made, for there were too many).", "result"),
+	})
+}
 
-type pluginCollector func() []Plugin
+type pluginCollector struct {
+	read                                      func() []Plugin
+	inFlight, waiting, open, refused, retries *prometheus.Desc
+}
 
 // Describe implements prometheus.Collector.
-func (pluginCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pluginInFlight, pluginWaiting, pluginOpen, pluginRefused, pluginRetries} {
+func (c *pluginCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.inFlight, c.waiting, c.open, c.refused, c.retries} {
 		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (read pluginCollector) Collect(ch chan<- prometheus.Metric) {
-	for _, p := range read() {
-		open := 0.0
+func (c *pluginCollector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, plugin string, value int) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value), plugin)
+	}
+	counters := func(d *prometheus.Desc, plugin string, values map[string]uint64) {
+		for label, n := range values {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), plugin, label)
+		}
+	}
+	for _, p := range c.read() {
+		open := 0
 		if p.Open {
 			open = 1
 		}
-		for d, value := range map[*prometheus.Desc]float64{pluginInFlight: float64(p.InFlight), pluginWaiting: float64(p.Waiting), pluginOpen: open} {
-			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, p.Name)
-		}
-		for d, counts := range map[*prometheus.Desc]map[string]uint64{pluginRefused: p.Refused, pluginRetries: p.Retries} {
-			for label, n := range counts {
-				ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), p.Name, label)
-			}
-		}
+		gauge(c.inFlight, p.Name, p.InFlight)
+		gauge(c.waiting, p.Name, p.Waiting)
+		gauge(c.open, p.Name, open)
+		counters(c.refused, p.Name, p.Refused)
+		counters(c.retries, p.Name, p.Retries)
 	}
 }

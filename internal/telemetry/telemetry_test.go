@@ -58,6 +58,12 @@ func TestMetrics(t *testing.T) {
 	m.Generation("two", time.Unix(2, 0))
 	m.Replicas(2, 1)
 	m.DatabaseUp(false)
+	m.Plugins(func() []telemetry.Plugin {
+		return []telemetry.Plugin{
+			{Name: "billing", InFlight: 2, Waiting: 1, Open: true, Refused: map[string]uint64{"busy": 3}, Retries: map[string]uint64{"ok": 4}},
+			{Name: "catalog"},
+		}
+	})
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	body := w.Body.String()
@@ -69,6 +75,9 @@ func TestMetrics(t *testing.T) {
 		"stagedoor_reloads_total{cause=\"refresh\",result=\"refused\"} 1\n", "stagedoor_last_reload_successful 1\n",
 		"stagedoor_generation_info{generation=\"two\"} 1\n", "stagedoor_generation_timestamp_seconds 2\n",
 		"stagedoor_replicas{generation=\"same\"} 2\n", "stagedoor_replicas{generation=\"other\"} 1\n", "stagedoor_database_up 0\n",
+		"stagedoor_plugin_calls_in_flight{plugin=\"billing\"} 2\n", "stagedoor_plugin_calls_waiting{plugin=\"billing\"} 1\n",
+		"stagedoor_plugin_breaker_open{plugin=\"billing\"} 1\n", "stagedoor_plugin_breaker_open{plugin=\"catalog\"} 0\n",
+		"stagedoor_plugin_refused_total{plugin=\"billing\",reason=\"busy\"} 3\n", "stagedoor_plugin_retries_total{plugin=\"billing\",result=\"ok\"} 4\n",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in\n%s", want, body)

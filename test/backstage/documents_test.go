@@ -115,15 +115,15 @@ func TestRealOperations(t *testing.T) {
 		{"notifications-of-guest:list-notifications", `{"search":"& oil","minimumSeverity":"high","orderField":["created,desc"],"createdAfter":"2020-01-01T00:00:00+02:00","limit":5}`, `[.totalCount > 0, .notifications[0].payload.topic]`, `[true,"depot"]`},
 		{"notifications-of-guest:list-notifications", `{"orderField":"created,asc","read":"false"}`, `.totalCount > 0`, `true`},
 		{"notifications-of-guest:get-status", `{}`, `.unread > 0`, `true`},
-		{"notifications-of-guest:get-topics", `{}`, `.topics`, `["depot"]`},
+		{"notifications-of-guest:get-topics", `{}`, `.topics | contains(["depot"])`, `true`},
 
 		{"scaffolder:list-actions", `{}`, `[.[].id] | contains(["debug:log"])`, `true`},
-		{"scaffolder:list-tasks", `{"limit":5,"offset":0,"order":["desc:created_at"],"status":["failed","open"],"createdBy":["user:default/guest"]}`, `.totalTasks`, `0`},
+		{"scaffolder:list-tasks", `{"limit":5,"offset":0,"order":["desc:created_at"],"status":["failed","open"],"createdBy":["user:default/nobody"]}`, `.totalTasks`, `0`},
 		{"scaffolder:list-templating-extensions", `{}`, `type`, `"object"`},
 		{"scaffolder:get-task", `{"taskId":"nothing"}`, `.fault`, `"HTTP 404 Not Found"`},
 
-		{"search:query", `{"term":"lamp & oil","pageLimit":10}`, `.results`, `[]`},
-		{"search:query", `{"term":"","filters":{"kind":["Component","API"],"lifecycle":"production"}}`, `.results`, `[]`},
+		{"search:query", `{"term":"lamp & oil","pageLimit":10}`, `.results | length <= 10`, `true`},
+		{"search:query", `{"term":"","filters":{"kind":["API"],"lifecycle":"production"},"pageLimit":100}`, `[.results[].document | .kind + " " + .lifecycle] | unique`, `["API production"]`},
 	} {
 		t.Run(c.id+" "+c.arguments, func(t *testing.T) {
 			r, err := g.Call(t.Context(), c.id, json.RawMessage(c.arguments))

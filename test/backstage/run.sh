@@ -35,7 +35,7 @@ if [ -z "$dir" ]; then
 	dir=$temporary
 fi
 mkdir -p "$dir"
-cp "$here/package.json" "$here/index.js" "$here/app-config.yaml" "$dir"
+cp "$here/package.json" "$here/index.js" "$here/depot.js" "$here/app-config.yaml" "$dir"
 cd "$dir"
 
 if [ ! -f installed.json ] || ! cmp -s package.json installed.json; then
