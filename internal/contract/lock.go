@@ -144,7 +144,10 @@ func parseLock(data []byte) (*Lock, error) {
 		return nil, fmt.Errorf("%d: is no lock file: %w", lineOf(data, err), err)
 	}
 	l := &Lock{Servers: file.Servers, Actions: file.Actions}
-	return l, l.check(data)
+	if err := l.check(data); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // check finds contracts that were changed by hand, and tools without any.
