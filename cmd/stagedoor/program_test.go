@@ -56,7 +56,7 @@ func TestExitCodes(t *testing.T) {
 
 // TestHelpShowsExamples: each command that does something shows how.
 func TestHelpShowsExamples(t *testing.T) {
-	for _, command := range []string{"serve", "check", "lint", "actions list", "actions show", "actions call", "tools", "overlay", "schema"} {
+	for _, command := range []string{"serve", "check", "lint", "actions list", "actions show", "actions call", "diff", "lock", "plugins", "plugins diff", "tools", "overlay", "schema"} {
 		code, help, _ := run(t, append(strings.Fields(command), "--help")...)
 		if code != 0 || !strings.Contains(help, "Examples:\n  stagedoor ") {
 			t.Errorf("%s --help shows no example:\n%s", command, help)

@@ -367,16 +367,14 @@ func (p part) depends() bool {
 	return branches != nil || p.one["if"] != nil || p.one["unevaluatedProperties"] != nil && p.closing == nil || p.named["dependentSchemas"] != nil
 }
 
-// others gives what members fit that no part names; silent as in member.
-func (c *comparison) others(f flat) (parts []part, silent bool) {
-	silent = true
+// others gives what members fit that no part names.
+func (f flat) others() (parts []part) {
 	for _, p := range f.parts {
 		if rest := p.one["additionalProperties"]; rest != nil {
 			parts = append(parts, part{schema: rest})
 		}
-		silent = silent && !p.depends()
 	}
-	return parts, silent && len(parts) == 0
+	return parts
 }
 
 // patterned gives what members fit whose names match a part's pattern.

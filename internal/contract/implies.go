@@ -39,7 +39,7 @@ const (
 const (
 	maxSteps = 30_000  // for one pair of schemas
 	maxTotal = 400_000 // for all schemas of a diff
-	maxGaps  = 100     // of one part
+	maxGaps  = 20      // of one part: who mends those sees the others
 )
 
 // comparison decides whether one schema admits all that another does. It is

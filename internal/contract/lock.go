@@ -62,6 +62,38 @@ func NewLock(servers []ServerTools) *Lock {
 	return l
 }
 
+// Keep takes over what another lock has of a plugin, for plugins whose tools
+// are not known at the moment.
+func (l *Lock) Keep(other *Lock, plugin string) {
+	for server, tools := range other.Servers {
+		for tool, id := range tools {
+			if PluginOf(id) != plugin {
+				continue
+			}
+			if l.Servers[server] == nil {
+				l.Servers[server] = map[string]string{}
+			}
+			l.Servers[server][tool] = id
+			l.Actions[id] = other.Actions[id]
+		}
+	}
+}
+
+// Plugins are those that have locked tools, sorted.
+func (l *Lock) Plugins() []string {
+	names := map[string]bool{}
+	for id := range l.Actions {
+		names[PluginOf(id)] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// PluginOf is the plugin of an action's id.
+func PluginOf(id string) string {
+	plugin, _, _ := strings.Cut(id, ":")
+	return plugin
+}
+
 // maxLock bounds a lock file, in bytes.
 const maxLock = 256 << 20
 
@@ -112,14 +144,17 @@ func parseLock(data []byte) (*Lock, error) {
 		return nil, fmt.Errorf("%d: is no lock file: %w", lineOf(data, err), err)
 	}
 	l := &Lock{Servers: file.Servers, Actions: file.Actions}
-	return l, l.check(data)
+	if err := l.check(data); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // check finds contracts that were changed by hand, and tools without any.
 func (l *Lock) check(data []byte) error {
 	for _, id := range slices.Sorted(maps.Keys(l.Actions)) {
 		if locked := l.Actions[id]; locked.Action != id || locked.Contract.Hash() != locked.Hash {
-			return fmt.Errorf("%d: contract of %s does not have the hash that stands beside it: was it changed by hand? stagedoor lock writes it anew",
+			return fmt.Errorf("%d: contract of %s does not have the hash that stands beside it: was it changed by hand? Take the file as it was, or remove it and lock anew",
 				lineAt(data, max(0, bytes.LastIndex(data, []byte(shown(id)+":")))), id)
 		}
 	}
@@ -232,23 +267,18 @@ func (l *Lock) Check(servers []ServerTools) []Change {
 }
 
 // Broken tells what breaks the lock in a new generation of a plugin. tools are
-// the tools that it would have, by server. Each server of the config is among
-// them, without tools where it has none: locked tools that are missing are gone.
-// A server that the config no longer has was taken away by the operator.
+// the tools that it would have, by server: those that are locked, and are
+// missing, are gone.
 func (l *Lock) Broken(plugin string, tools map[string][]Tool) []Change {
 	var changes []Change
 	budget, diffs := newBudget(), map[string][]Change{}
 	for _, server := range slices.Sorted(maps.Keys(l.Servers)) {
-		listed, configured := tools[server]
-		if !configured {
-			continue
-		}
 		now := map[string]Tool{}
-		for _, t := range listed {
+		for _, t := range tools[server] {
 			now[t.Name] = t
 		}
 		for _, tool := range slices.Sorted(maps.Keys(l.Servers[server])) {
-			if of, _, _ := strings.Cut(l.Servers[server][tool], ":"); of == plugin {
+			if PluginOf(l.Servers[server][tool]) == plugin {
 				changes = append(changes, l.compare(budget, diffs, server, tool, now)...)
 			}
 		}

@@ -113,8 +113,7 @@ func (c *comparison) ofPatterns(f flat, save map[string]*schema, asked *schema) 
 
 // ofOthers asks of the members that f neither names nor has patterns for.
 func (c *comparison) ofOthers(f flat, asked *schema) []gap {
-	parts, _ := c.others(f)
-	gaps := c.inside(".*", parts, asked)
+	gaps := c.inside(".*", f.others(), asked)
 	if asked.never && len(gaps) > 0 {
 		return []gap{{kind: gapClosed, word: "additionalProperties"}}
 	}
@@ -224,8 +223,7 @@ func (c *comparison) memberNames(f flat, asked *schema) []gap {
 	if len(have) > 0 && hard(c.strictly(have, asked)) == 0 {
 		return nil
 	}
-	others, _ := c.others(f)
-	closed := slices.ContainsFunc(others, func(p part) bool { return p.never })
+	closed := slices.ContainsFunc(f.others(), func(p part) bool { return p.never })
 	patterned := slices.ContainsFunc(f.parts, func(p part) bool { return len(p.named["patternProperties"]) > 0 })
 	if closed && !patterned && !slices.ContainsFunc(f.described(), func(name string) bool {
 		admits, known := c.admits(asked, name)

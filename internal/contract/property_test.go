@@ -19,7 +19,7 @@ import (
 // values are drawn of one side, and a validator judges them. Members that
 // nobody described, of objects that nobody closed, are no part of a contract.
 func TestCompatibleIsTrue(t *testing.T) {
-	pairs, values := 300, 20
+	pairs, values := 1000, 30
 	if testing.Short() {
 		pairs = 100
 	}
@@ -144,7 +144,10 @@ type generator struct {
 type words = map[string]any
 
 func (g *generator) root() words {
-	s := g.object(3)
+	s := g.object(1 + g.IntN(3))
+	if g.IntN(3) == 0 {
+		s = words{"type": "object", "properties": words{"a": g.any(2)}, "additionalProperties": false}
+	}
 	s["$defs"] = words{"d": g.object(1), "e": g.any(1), "n": words{"type": "object", "properties": words{"next": words{"$ref": "#/$defs/n"}, "v": g.any(1)}}}
 	return s
 }
@@ -269,43 +272,83 @@ func (g *generator) object(depth int) words {
 	return s
 }
 
-// changed is a copy of a schema with one or two changes.
+// changed is a copy of a schema with one keyword more, less or another.
 func (g *generator) changed(s words) words {
 	out := g.copy(s).(words)
 	for before := shown(out); before == shown(out); {
 		var all []words
 		collect(out, &all)
 		at := all[g.IntN(min(len(all), 1+g.IntN(len(all))))] // rather near the root
-		fresh := g.any(1)
-		if g.IntN(3) == 0 {
-			fresh = g.object(1)
-		}
 		keys := slices.Sorted(maps.Keys(at))
-		switch other, isObject := fresh.(words); {
-		case isObject && g.IntN(3) == 0: // one keyword more, or another value
-			for _, word := range slices.Sorted(maps.Keys(other)) {
-				if g.IntN(2) == 0 {
-					at[word] = other[word]
-				}
-			}
-		case len(keys) > 0 && g.IntN(2) == 0: // one less
+		if len(keys) > 0 && g.IntN(3) == 0 {
 			if word := keys[g.IntN(len(keys))]; word != "$defs" {
 				delete(at, word)
 			}
-		case len(keys) > 0 && g.IntN(2) == 0:
-			word := keys[g.IntN(len(keys))]
-			if _, isSchema := at[word].(words); isSchema && among(ones, word) {
-				at[word] = fresh
-			}
-		case at["properties"] != nil:
-			at["properties"].(words)[g.one("a", "b", "c", "d").(string)] = g.any(1)
-		case at["enum"] != nil:
-			at["enum"] = append(slices.Clone(at["enum"].([]any)), "new")
-		case at["maximum"] != nil:
-			at["maximum"] = g.IntN(12)
+			continue
 		}
+		if inner, ok := at["properties"].(words); ok && g.IntN(3) == 0 {
+			inner[g.one("a", "b", "c", "d").(string)] = g.any(1)
+			continue
+		}
+		word, v := g.constraint(at)
+		at[word] = v
 	}
 	return out
+}
+
+// constraint is a keyword that has to do with the type of a schema, or with any.
+func (g *generator) constraint(at words) (string, any) {
+	n := g.IntN(6)
+	of := map[string][]string{
+		"string":  {"minLength", "maxLength", "pattern"},
+		"integer": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
+		"number":  {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
+		"array":   {"minItems", "maxItems", "uniqueItems", "items", "prefixItems", "contains", "minContains", "maxContains"},
+		"object": {
+			"minProperties", "maxProperties", "required", "additionalProperties", "patternProperties", "dependentRequired", "dependentSchemas",
+			"propertyNames", "unevaluatedProperties", "properties",
+		},
+	}
+	list := []string{"type", "enum", "const", "not", "if", "then", "else", "anyOf", "oneOf", "allOf"}
+	if kind, ok := at["type"].(string); ok && g.IntN(4) > 0 && of[kind] != nil {
+		list = of[kind]
+	}
+	word := list[g.IntN(len(list))]
+	switch word {
+	case "type":
+		return word, g.one("string", "integer", "number", "object", []any{"string", "null", "integer"}, []any{"object", "string"})
+	case "enum":
+		return word, []any{"a", n, nil}
+	case "const":
+		return word, g.one("a", n, nil, words{})
+	case "pattern":
+		return word, g.one("^a", "c$", "^x")
+	case "uniqueItems":
+		return word, true
+	case "multipleOf":
+		return word, g.one(1, 2, 3, 0.5, 0.25)
+	case "required":
+		return word, []any{g.one("a", "b", "c")}
+	case "anyOf", "allOf", "prefixItems":
+		return word, []any{g.any(1), g.any(1)}
+	case "oneOf":
+		return word, []any{g.tagged("x", 1), g.tagged("y", 1)}
+	case "patternProperties":
+		return word, words{g.one("^p", "^[ab]", "_extra$").(string): g.scalar()}
+	case "dependentRequired":
+		return word, words{g.one("a", "b").(string): []any{g.one("b", "c")}}
+	case "dependentSchemas":
+		return word, words{g.one("a", "b").(string): g.object(0)}
+	case "propertyNames":
+		return word, g.one(words{"maxLength": n}, words{"enum": []any{"a", "b"}})
+	case "additionalProperties", "unevaluatedProperties":
+		return word, g.one(false, g.scalar())
+	case "properties":
+		return word, words{"a": g.any(1), "b": g.any(1)}
+	case "items", "contains", "not", "if", "then", "else":
+		return word, g.scalar()
+	}
+	return word, n // a bound
 }
 
 // copy copies what was drawn.
@@ -334,7 +377,9 @@ func collect(v any, all *[]words) {
 		return
 	}
 	*all = append(*all, s)
-	for _, word := range slices.Sorted(maps.Keys(s)) {
+	keys := slices.Sorted(maps.Keys(s))
+	slices.Reverse(keys) // "$defs" last: few of them are referred to
+	for _, word := range keys {
 		switch inner := s[word].(type) {
 		case words:
 			switch {

@@ -123,7 +123,7 @@ func (c *comparison) keyword(s *schema, word string, v any, depth int) (err erro
 		parts, _ := v.(map[string]any)
 		s.named[word] = map[string]*schema{}
 		for _, name := range slices.Sorted(maps.Keys(parts)) {
-			inner, err := c.node(s.doc, parts[name], at+"/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(name), depth+1)
+			inner, err := c.node(s.doc, parts[name], at+"/"+escaped(name), depth+1)
 			if err != nil {
 				return err
 			}
@@ -138,6 +138,11 @@ func (c *comparison) keyword(s *schema, word string, v any, depth int) (err erro
 		}
 	}
 	return err
+}
+
+// escaped is a name as a JSON Pointer has it (RFC 6901 §3).
+func escaped(name string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }
 
 // target is what a $ref leads to; nil: nothing that is known here.

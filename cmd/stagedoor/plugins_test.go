@@ -1,0 +1,107 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stagedoor/stagedoor/internal/publication"
+	"github.com/stagedoor/stagedoor/internal/store"
+)
+
+// TestPlugins shows how plugins stand, with nothing of a strange gateway's that
+// a terminal would take for its own.
+func TestPlugins(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/registry/v1/plugins" {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write([]byte(`{"plugins":[{"name":"billing","state":"quarantined","reason":"argument \u001b[2Jid is gone","generation":"0123456789ab","accepted":"2026-01-02T03:04:05Z","age":125,"actions":7,"errors":1,"warnings":2},{"name":"new","state":"waiting","actions":0}]}`))
+	}))
+	defer server.Close()
+	code, out, stderr := run(t, "plugins", "--url", server.URL)
+	want := []string{"billing quarantined 0123456789ab 2m5s 7 1 2", "argument \uFFFD[2Jid is gone", "new waiting - - 0 0 0"}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if code != 0 || len(lines) != 4 {
+		t.Fatalf("%d %s %s", code, out, stderr)
+	}
+	for i, line := range lines[1:] {
+		if got := strings.Join(strings.Fields(line), " "); got != want[i] {
+			t.Errorf("%q, want %q", got, want[i])
+		}
+	}
+	if code, out, _ := run(t, "plugins", "--url", server.URL, "--json"); code != 0 || !strings.Contains(out, `"state": "quarantined"`) {
+		t.Error(code, out)
+	}
+	for _, args := range [][]string{{"--url", server.URL + "/mcp/x"}, {"--url", "nowhere"}, {"--url", server.URL + "/elsewhere"}, {"--url", server.URL, "--token-env", "NONE"}} {
+		if code, _, stderr := run(t, append([]string{"plugins"}, args...)...); code != 1 || stderr == "" {
+			t.Errorf("%v: %d %s", args, code, stderr)
+		}
+	}
+}
+
+const petsDocument = `openapi: 3.1.0
+info: {title: Pets, version: "1"}
+paths: {/pets: {get: {operationId: list-pets, x-action: true, parameters: [{name: limit, in: query, schema: {type: integer, maximum: MOST}}], responses: {"200": {description: ok}}}}}
+`
+
+// TestPluginsDiff compares what a gateway has kept, with nobody to ask.
+func TestPluginsDiff(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config.yaml")
+	text := "database: {url: 'sqlite:kept.db'}\nplugins: {pets: {spec: 'http://127.0.0.1:1/pets.yaml', attributes: {list-pets: {openWorld: false}}}}\nservers: {shop: {actions: {include: ['pets:*']}}}\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	diff := func(args ...string) (int, string, string) {
+		return run(t, append([]string{"plugins", "diff", "--config", config}, args...)...)
+	}
+	if code, _, stderr := diff("pets"); code != 1 || !strings.Contains(stderr, "kept.db does not exist") {
+		t.Fatalf("%d %s", code, stderr)
+	}
+	hashes := keepPets(t, filepath.Join(dir, "kept.db"))
+	code, out, stderr := diff("pets")
+	if code != 1 || !strings.Contains(out, "pets:list-pets\n  ! argument limit: maximum was 10, is 5 [bound-tightened]\n1 change, 1 breaking") || !strings.Contains(stderr, "quarantined") {
+		t.Errorf("%d %s %s", code, out, stderr)
+	}
+	if code, out, stderr := diff("pets", hashes[0][:8], hashes[1][:8]); code != 0 || !strings.Contains(out, "maximum was 7, is 10") {
+		t.Errorf("%d %s %s", code, out, stderr)
+	}
+	if code, out, stderr := diff("pets", hashes[0], "--fail-on", "none"); code != 0 || !strings.Contains(out, "maximum was 7, is 5") {
+		t.Errorf("%d %s %s", code, out, stderr)
+	}
+	if code, _, stderr := diff("pets", "ffffffffffff"); code != 1 || !strings.Contains(stderr, "plugin pets has no generation ffffffffffff") {
+		t.Errorf("%d %s", code, stderr)
+	}
+	if code, _, stderr := diff("others"); code != 1 || !strings.Contains(stderr, `no generation of a plugin "others"`) {
+		t.Errorf("%d %s", code, stderr)
+	}
+}
+
+// keepPets keeps three generations, the last one in quarantine.
+func keepPets(t *testing.T, path string) (hashes []string) {
+	t.Helper()
+	db, err := store.Open(t.Context(), "sqlite:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, most := range []string{"7", "10", "5"} {
+		c := publication.Content{Documents: []publication.Document{{Name: "http://127.0.0.1:1/pets.yaml", Data: []byte(strings.Replace(petsDocument, "MOST", most, 1))}}}
+		g := publication.Generation{Plugin: "pets", Hash: c.Hash(), Content: c, Source: "http://127.0.0.1:1/pets.yaml", Verdict: publication.Accepted, Actions: []string{"list-pets"}}
+		if i == 2 {
+			g.Verdict = publication.Quarantined
+		}
+		if err := db.KeepGeneration(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+		hashes = append(hashes, g.Hash)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return hashes
+}
