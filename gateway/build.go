@@ -30,7 +30,8 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 			next.feeds[a.name] = a.feed
 		}
 	}
-	return next, arrivals, append(faults, g.settle(ctx, &next, old, arrivals, chosen)...)
+	faults = append(faults, g.settle(ctx, &next, old, arrivals, chosen)...)
+	return next, arrivals, faults
 }
 
 // gather asks all plugins at once: one that hangs holds up no other.
@@ -96,7 +97,9 @@ func (g *Gateway) settle(ctx context.Context, next *generation, old generation, 
 		snapshot, found := next.assemble(chosen, old.snapshot, gone)
 		faults, again := g.clashes(ctx, byName, found)
 		if snapshot != nil && !again {
-			again = g.breaches(ctx, next, byName, snapshot)
+			var more Faults
+			more, again = g.breaches(ctx, next, byName, snapshot)
+			faults = append(faults, more...)
 		}
 		if !again {
 			next.snapshot = snapshot
@@ -156,26 +159,30 @@ func (g *Gateway) dangle(ctx context.Context, rules []registry.Fault) {
 }
 
 // breaches puts the editions in quarantine that break the contract lock, and
-// tells whether there were any. A last good edition that breaks it, too, serves
-// no more.
-func (g *Gateway) breaches(ctx context.Context, next *generation, byName map[string]*arrival, s *registry.Snapshot) (again bool) {
-	for name, a := range byName {
+// tells whether there were any. Where it is not the document that is new, the
+// config breaks the lock, which is a fault.
+func (g *Gateway) breaches(ctx context.Context, next *generation, byName map[string]*arrival, s *registry.Snapshot) (faults Faults, again bool) {
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		a := byName[name]
 		changes := next.broken(s, name)
 		if a.serving == nil || len(changes) == 0 {
 			continue
 		}
-		again = true
-		newest := a.serving
-		if a.waiting == nil && a.fallBack(ctx, g, breaks(changes)) {
-			a.waiting = newest
+		newest, last := a.serving, g.lastOf(ctx, a)
+		switch {
+		case a.waiting == nil && last.hash() == newest.hash():
+			faults.add("lock", "stagedoor lock --accept takes it", "the config %s", breaks(changes))
 			continue
+		case a.waiting == nil && last != nil:
+			a.waiting, a.refused, a.serving = newest, "the document "+breaks(changes), last
+		case a.waiting == nil:
+			a.waiting, a.refused, a.serving = newest, "the document "+breaks(changes), nil
+		default: // what is last good breaks the lock, too
+			a.serving = nil
 		}
-		if a.waiting == nil {
-			a.waiting, a.refused = newest, breaks(changes)
-		}
-		a.serving = nil
+		again = true
 	}
-	return again
+	return faults, again
 }
 
 // breaks says in one line what of the lock is broken.
@@ -184,5 +191,5 @@ func breaks(changes []contract.Change) string {
 	for _, c := range changes {
 		messages = append(messages, c.Action+": "+c.Message)
 	}
-	return "breaks the contract lock: " + strings.Join(messages, "; ") + " (stagedoor lock --accept takes it)"
+	return "breaks the contract lock: " + strings.Join(messages, "; ")
 }

@@ -22,7 +22,7 @@ type edition struct {
 	actions    []openapi.Action // before the operator's word on attributes
 	findings   []openapi.Finding
 	client     *invoke.Client
-	generation publication.Generation // without content
+	generation publication.Generation // its content goes when the database has it, or is about to
 	contents   [sha256.Size]byte      // of content and overlays, without the names of their places
 	accepted   time.Time
 	stored     bool // it was read from the database
@@ -166,7 +166,7 @@ func contents(c publication.Content, overlays []openapi.Source) [sha256.Size]byt
 	h := sha256.New()
 	for _, list := range [][]publication.Document{c.Documents, c.Files} {
 		for _, d := range list {
-			fmt.Fprintf(h, "%d ", len(d.Data))
+			h.Write(fmt.Appendf(nil, "%d ", len(d.Data)))
 			h.Write(d.Data)
 		}
 		h.Write([]byte{0})
@@ -180,7 +180,7 @@ func contents(c publication.Content, overlays []openapi.Source) [sha256.Size]byt
 func digest(documents []openapi.Source) [sha256.Size]byte {
 	h := sha256.New()
 	for _, d := range documents {
-		fmt.Fprintf(h, "%d ", len(d.Data))
+		h.Write(fmt.Appendf(nil, "%d ", len(d.Data)))
 		h.Write(d.Data)
 	}
 	return [sha256.Size]byte(h.Sum(nil))

@@ -66,7 +66,7 @@ func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
 		}
 	case a.waiting != nil: // perhaps the lock was changed
 		a.serving, a.waiting, a.refused = a.waiting.dressed(a.plugin), nil, ""
-	case a.serving == nil:
+	case a.serving == nil && (a.origin != fromPublisher || a.lease != nil): // who is not registered has withdrawn
 		a.fall(ctx, g, nil)
 	}
 	return a
@@ -108,7 +108,7 @@ const missedAgain = time.Second
 // watch asks a plugin for its documents as often as the config says, until ctx
 // ends; for the first time after first.
 func (g *Gateway) watch(ctx context.Context, l *line, first time.Duration) {
-	source.Watch(ctx, watcher{g, l}, source.WatchOptions{Every: l.watchEvery(), First: first}, func(context.Context, *source.Publication, error) {})
+	source.Watch(ctx, watcher{g, l}, source.WatchOptions{Every: l.watchEvery(), First: first, Steady: l.origin == fromFiles}, func(context.Context, *source.Publication, error) {})
 }
 
 // watcher has a schedule drive updates.

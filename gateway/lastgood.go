@@ -42,12 +42,13 @@ func (g *Gateway) accepted(ctx context.Context, f *feed) {
 
 // quarantine has an edition wait until somebody accepts it.
 func (g *Gateway) quarantine(ctx context.Context, f *feed, e *edition, changes []contract.Change) {
+	f.refused = "the document " + breaks(changes)
 	if f.waiting == nil || f.waiting.generation.Hash != e.generation.Hash {
-		g.log.WarnContext(ctx, "plugin's generation is quarantined", "plugin", f.name, "generation", e.short(), "reason", breaks(changes))
+		g.log.WarnContext(ctx, "plugin's generation is quarantined", "plugin", f.name, "generation", e.short(), "reason", f.refused)
 		g.metrics.Published(f.name, string(publication.Quarantined))
 		g.keep(f, e, publication.Quarantined)
 	}
-	f.waiting, f.refused = e, breaks(changes)
+	f.waiting = e
 	g.stand(ctx, f)
 }
 
@@ -60,8 +61,12 @@ func (g *Gateway) keep(f *feed, e *edition, verdict publication.Verdict) {
 	kept := e.generation
 	kept.Verdict = verdict
 	g.unkept.Lock()
+	if before := g.unkept.generations[kept.Plugin]; before.Hash == kept.Hash {
+		kept.Content = before.Content
+	}
 	g.unkept.generations[kept.Plugin] = kept
 	g.unkept.Unlock()
+	e.generation.Content = publication.Content{} // documents may be large
 	select {
 	case g.unkept.more <- struct{}{}:
 	default:

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -185,7 +186,7 @@ func (l *line) overtaken(p polled) bool {
 func (l *line) watchEvery() time.Duration {
 	switch {
 	case l.origin == fromFiles && l.plugin.Refresh == 0:
-		return time.Second
+		return source.LookEvery
 	case l.origin == fromURL && l.plugin.Refresh == 0, l.origin == fromBackstage && l.plugin.Refresh == 0:
 		return pollEvery
 	case l.origin == fromFiles || l.origin == fromURL || l.origin == fromBackstage:
@@ -243,8 +244,8 @@ func (l *line) close() {
 	if l.stop != nil {
 		l.stop()
 	}
-	if c, ok := l.source.(interface{ Close() }); ok {
-		c.Close()
+	if c, ok := l.source.(io.Closer); ok {
+		_ = c.Close() // of idle connections
 	}
 	l.client.Lock()
 	defer l.client.Unlock()

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"slices"
+
 	"github.com/stagedoor/stagedoor/internal/contract"
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
@@ -18,7 +20,8 @@ func (n *generation) readLock() (faults Faults) {
 }
 
 // broken is what a plugin's actions, as the snapshot has them, break of the
-// contract lock.
+// contract lock. That an action is there, and no tool of a server any more, is
+// the operator's doing and breaks nothing.
 func (n *generation) broken(s *registry.Snapshot, plugin string) []contract.Change {
 	if n.lock == nil {
 		return nil
@@ -31,5 +34,8 @@ func (n *generation) broken(s *registry.Snapshot, plugin string) []contract.Chan
 			}
 		}
 	}
-	return n.lock.Broken(plugin, tools)
+	return slices.DeleteFunc(n.lock.Broken(plugin, tools), func(c contract.Change) bool {
+		_, err := s.Action(c.Action)
+		return c.Code == contract.ToolRemoved && err == nil
+	})
 }

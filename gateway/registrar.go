@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -100,7 +99,7 @@ func (r registrar) Renew(ctx context.Context, plugin, publisher, hash string, le
 		return registryapi.Registered{Registration: reg}, err
 	}
 	if l, _ := r.lineOf(reg); l == nil {
-		return registryapi.Registered{Registration: reg}, fmt.Errorf("registration of %s: %w", plugin, publication.ErrNotFound)
+		return registryapi.Registered{Registration: reg}, registryapi.ErrConfigured
 	}
 	r.registered(ctx, reg)
 	out := registryapi.Registered{Registration: reg, Verdict: publication.Accepted}
@@ -109,9 +108,9 @@ func (r registrar) Renew(ctx context.Context, plugin, publisher, hash string, le
 	if f := r.current.feeds[plugin]; f != nil {
 		switch {
 		case f.waiting.hash() == hash:
-			out.Verdict, out.Actions = publication.Quarantined, f.waiting.generation.Actions
-		case f.serving != nil:
-			out.Actions = f.serving.generation.Actions
+			out.Verdict, out.Actions, out.Findings = publication.Quarantined, f.waiting.generation.Actions, f.waiting.generation.Findings
+		case f.serving.hash() == hash:
+			out.Actions, out.Findings = f.serving.generation.Actions, f.serving.generation.Findings
 		}
 	}
 	return out, nil

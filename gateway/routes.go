@@ -50,6 +50,9 @@ type readiness struct {
 func (g *Gateway) readyz(w http.ResponseWriter, _ *http.Request) {
 	now := g.serving.Load()
 	ready := readiness{Status: "ready", Replica: g.replica.ID, Generation: now.generation, Since: now.since.UTC(), Plugins: g.Plugins()}
+	for i := range ready.Plugins { // probes are for everybody: no inner hosts
+		ready.Plugins[i].Source, ready.Plugins[i].Reason = "", ""
+	}
 	status := http.StatusOK
 	switch {
 	case g.draining.Load():

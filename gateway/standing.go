@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -91,19 +90,24 @@ func (g *Gateway) stand(ctx context.Context, f *feed) {
 		}
 	}
 	if changed && !g.offline {
-		level, message := slog.LevelInfo, "plugin serves what it publishes"
-		switch {
-		case f.state == publication.Serving:
-		case f.state == publication.Waiting:
-			message = "plugin has published nothing yet"
-		case f.serving == nil:
-			level, message = slog.LevelWarn, "plugin has no actions"
-		default:
-			level, message = slog.LevelWarn, "plugin keeps its last good generation"
-		}
-		g.log.Log(ctx, level, message, "plugin", f.name, "state", string(f.state), "reason", f.reason(), "generation", f.serving.short())
+		g.tellState(ctx, f)
 	}
 	g.tellStatuses()
+}
+
+// tellState logs how a feed stands.
+func (g *Gateway) tellState(ctx context.Context, f *feed) {
+	attributes := []any{"plugin", f.name, "state", string(f.state), "reason", f.reason(), "generation", f.serving.short()}
+	switch {
+	case f.state == publication.Serving:
+		g.log.InfoContext(ctx, "plugin serves what it publishes", attributes...)
+	case f.state == publication.Waiting:
+		g.log.InfoContext(ctx, "plugin has published nothing yet", attributes...)
+	case f.serving == nil:
+		g.log.WarnContext(ctx, "plugin has no actions", attributes...)
+	default:
+		g.log.WarnContext(ctx, "plugin keeps its last good generation", attributes...)
+	}
 }
 
 // tellStatuses has Plugins and /readyz tell how the feeds stand. Whoever calls

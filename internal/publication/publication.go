@@ -37,13 +37,13 @@ type Content struct {
 func (c Content) Hash() string {
 	h := sha256.New()
 	for _, list := range [][]Document{c.Documents, c.Files} {
-		fmt.Fprintf(h, "%d ", len(list))
+		h.Write(fmt.Appendf(nil, "%d ", len(list)))
 		for _, d := range list {
-			fmt.Fprintf(h, "%q %d ", d.Name, len(d.Data))
+			h.Write(fmt.Appendf(nil, "%q %d ", d.Name, len(d.Data)))
 			h.Write(d.Data)
 		}
 	}
-	fmt.Fprintf(h, "%q", c.BaseURL)
+	h.Write(fmt.Appendf(nil, "%q", c.BaseURL))
 	return hex.EncodeToString(h.Sum(nil))
 }
 
@@ -99,7 +99,7 @@ type Status struct {
 	State      State      `json:"state"`
 	Since      time.Time  `json:"since"`                // of the state
 	Reason     string     `json:"reason,omitempty"`     // why it is not Serving
-	Source     string     `json:"source"`               // where its documents come from
+	Source     string     `json:"source,omitempty"`     // where its documents come from
 	Generation string     `json:"generation,omitempty"` // that serves: the first 12 digits of its hash
 	Accepted   *time.Time `json:"accepted,omitempty"`   // when that generation was accepted
 	Age        int64      `json:"age"`                  // seconds since then

@@ -1,8 +1,8 @@
 package source
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -28,16 +28,25 @@ type BackstageOptions struct {
 
 // FromBackstage is a source of the actions of a Backstage plugin, as a document
 // that [backstage.Document] makes of the plugin's own list. Lists have no
-// version, so that each Poll gets the whole list and compares.
+// version, so that a Poll whose list has no ETag compares all of it.
 func FromBackstage(o BackstageOptions) Source {
 	base := strings.TrimSuffix(o.BaseURL, "/") + "/api/" + url.PathEscape(o.Plugin)
-	return &backstageSource{BackstageOptions: o, base: base, list: base + "/.backstage/actions/v1/actions"}
+	return &backstageSource{
+		BackstageOptions: o, base: base, list: base + "/.backstage/actions/v1/actions",
+		fetcher: fetcher{transport: newPool(), timeout: fetchTimeout, maxBytes: MaxDocument, kept: map[string]*fetched{}},
+	}
 }
 
 type backstageSource struct {
 	BackstageOptions
 	base, list string
-	last       [sha256.Size]byte // of the list that was given last
+	fetcher    fetcher
+	last       *fetched // the list that was given last
+}
+
+// Close implements [io.Closer].
+func (s *backstageSource) Close() error {
+	return s.fetcher.Close()
 }
 
 func (s *backstageSource) String() string { return Display(s.list) }
@@ -50,19 +59,18 @@ func (s *backstageSource) Poll(ctx context.Context) (*Publication, error) {
 			return nil, err
 		}
 	}
-	got, err := fetch(ctx, s.list, header)
+	got, err := s.fetcher.get(ctx, s.list, header)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(got.Data)
-	if sum == s.last {
+	if s.last != nil && bytes.Equal(got.Data, s.last.Data) {
 		return nil, nil
 	}
 	document, findings, err := backstage.Document(got.Data, backstage.Options{Plugin: s.Plugin, Source: s.String(), Secrets: s.Secrets})
 	if err != nil {
 		return nil, fmt.Errorf("document %s: %w", s, err)
 	}
-	s.last = sum
+	s.last = got
 	p := Given(openapi.Source{Name: s.String(), Data: document})
 	p.BaseURL, p.Findings = s.base, findings
 	return p, nil

@@ -82,6 +82,14 @@ func oneShot() *fetcher {
 	return &fetcher{transport: http.DefaultTransport, timeout: fetchTimeout, maxBytes: MaxDocument, kept: map[string]*fetched{}}
 }
 
+// Close implements [io.Closer]: connections that are idle end.
+func (f *fetcher) Close() error {
+	if t, ok := f.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+	return nil
+}
+
 // get gives a document, the same value as before where it has not changed.
 func (f *fetcher) get(ctx context.Context, rawURL string, header http.Header) (*fetched, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)

@@ -106,10 +106,7 @@ func (r *remote) String() string { return r.name }
 
 // Close ends idle connections.
 func (r *remote) Close() error {
-	if t, ok := r.fetcher.transport.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
-	}
-	return nil
+	return r.fetcher.Close()
 }
 
 // Poll asks for the document, and for the files of those it was last made of.

@@ -107,7 +107,7 @@ func TestWatchOfFilesDoesNotBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun, n := time.Now(), 0
 		ctx, cancel := context.WithCancel(t.Context())
-		Watch(ctx, FromFiles("/nowhere/api.yaml", Local), WatchOptions{}, func(_ context.Context, p *Publication, err error) {
+		Watch(ctx, FromFiles("/nowhere/api.yaml", Local), WatchOptions{Every: LookEvery, Steady: true}, func(_ context.Context, p *Publication, err error) {
 			if p != nil || err == nil {
 				t.Errorf("got %v %v", p, err)
 			}
