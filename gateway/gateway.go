@@ -38,6 +38,7 @@ type Gateway struct {
 	log      *slog.Logger
 	progress func(done, total int, plugin string)
 	offline  bool
+	recalls  bool // see WithRegistered
 
 	db       *store.DB
 	registry *registry.Registry
@@ -86,6 +87,10 @@ func WithProgress(f func(done, total int, plugin string)) Option {
 // entities and works on nothing in the background.
 func Offline() Option { return func(g *Gateway) { g.offline = true } }
 
+// WithRegistered has a gateway that is [Offline] offer the plugins that
+// registered themselves, too, as the config's database has them.
+func WithRegistered() Option { return func(g *Gateway) { g.recalls = true } }
+
 // New builds a gateway, completely or not at all. What is wrong with the
 // config is one error of type [Faults].
 func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
@@ -126,6 +131,11 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 		return nil, errors.Join(err, g.db.Close())
 	}
 	g.run(background, next, arrivals)
+	if g.recalls {
+		if err := g.recall(ctx, cfg); err != nil {
+			return nil, errors.Join(err, g.Close())
+		}
+	}
 	return g, nil
 }
 

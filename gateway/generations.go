@@ -1,11 +1,11 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -14,7 +14,6 @@ import (
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/source"
 	"github.com/stagedoor/stagedoor/internal/store"
-	"github.com/stagedoor/stagedoor/openapi"
 )
 
 // Generation is a version of a plugin's documents that the database has.
@@ -26,6 +25,8 @@ type Generation struct {
 	Actions  []string  `json:"actions"` // names
 	contents publication.Content
 }
+
+var errNoDatabase = errors.New("does not exist")
 
 // Generations lists what the config's database has of a plugin, the newest
 // first. It needs no running gateway, and changes nothing.
@@ -69,7 +70,7 @@ func inDatabase(ctx context.Context, cfg Config, work func(db *store.DB) error) 
 	}
 	if path, isFile := strings.CutPrefix(url, "sqlite:"); isFile {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("database %s does not exist: no gateway has kept generations in it yet", path)
+			return fmt.Errorf("database %s %w: no gateway has kept generations in it yet", path, errNoDatabase)
 		}
 	}
 	db, err := store.Open(ctx, url)
@@ -87,26 +88,16 @@ func (c Config) reread(name string, g Generation) (actions []Action, err error) 
 	if !listed {
 		p = DefaultPlugin()
 	}
-	opts := openapi.Options{Mode: openapi.Mode(p.Actions), MaxBytes: source.MaxDocument, TrustAttributes: c.origin(name) == fromBinary || c.origin(name) == fromBackstage}
-	for _, file := range p.Overlays {
-		overlay, err := source.File(file)
-		if err != nil {
-			return nil, err
-		}
-		opts.Overlays = append(opts.Overlays, overlay)
-	}
-	pub := source.Stored(g.contents)
-	opts.BaseURL = cmp.Or(pub.BaseURL, p.BaseURL)
-	plugin := registry.Plugin{Name: name, Attributes: attributeRules("plugins."+name, p.Attributes)}
-	for i, document := range pub.Documents {
-		opts.Opener = pub.Opener(i)
-		plugin.Actions = append(plugin.Actions, openapi.Read(document, opts).Actions...)
-	}
-	part, faults := registry.Compile(plugin)
+	l, faults := newLine(name, p, c.origin(name), nil, slog.New(slog.DiscardHandler))
 	if len(faults) > 0 {
-		return nil, fmt.Errorf("generation %.12s of %s cannot be read any more: %s", g.Hash, name, faults[0].Message)
+		return nil, faults
 	}
-	snapshot, _ := registry.Build([]*registry.Part{part}, nil, registry.Options{})
+	defer l.close()
+	e, faults := l.judge(source.Stored(g.contents), func() *edition { return nil })
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("generation %.12s of %s cannot be read any more: %s", g.Hash, name, faults.brief())
+	}
+	snapshot, _ := registry.Build([]*registry.Part{e.part}, nil, registry.Options{})
 	if snapshot == nil {
 		return nil, fmt.Errorf("generation %.12s of %s cannot be read any more", g.Hash, name)
 	}
@@ -114,4 +105,35 @@ func (c Config) reread(name string, g Generation) (actions []Action, err error) 
 		actions = append(actions, Action{a.Action, a.ID, a.Plugin})
 	}
 	return actions, nil
+}
+
+// recall has a gateway that is offline offer the plugins that registered
+// themselves, as the config's database has them.
+func (g *Gateway) recall(ctx context.Context, cfg Config) error {
+	if len(cfg.Publishers) == 0 {
+		return nil
+	}
+	err := inDatabase(ctx, cfg, func(db *store.DB) error {
+		registrations, err := db.Registrations(ctx)
+		if err != nil {
+			return err
+		}
+		for _, r := range registrations {
+			l, _ := g.lineOf(r)
+			if l == nil {
+				continue
+			}
+			kept, err := db.Generation(ctx, r.Plugin, r.Hash)
+			if err != nil {
+				return err
+			}
+			e, faults := g.judge(l, source.Stored(kept.Content), func() *edition { return nil })
+			g.enrol(ctx, l, r, e, faults)
+		}
+		return nil
+	})
+	if errors.Is(err, errNoDatabase) {
+		return nil
+	}
+	return err
 }

@@ -68,7 +68,7 @@ func (p *program) runLock(ctx context.Context, f *lockFlags, accepted []string) 
 		return err
 	}
 	for _, plugin := range state.away {
-		fmt.Fprintf(p.stderr, "plugin %s is not here, as it registers itself: its tools stay locked as they are\n", plugin)
+		fmt.Fprintf(p.stderr, "plugin %s is not registered: its tools stay locked as they are\n", plugin)
 	}
 	for _, name := range accepted {
 		if !slices.Contains(state.plugins, name) {
@@ -138,7 +138,7 @@ func (p *program) readLock(ctx context.Context, path string, accepted []string) 
 		return nil, err
 	}
 	cfg.Lock = ""
-	g, err := gateway.New(ctx, cfg, gateway.Offline(), gateway.WithProgress(p.progress()))
+	g, err := gateway.New(ctx, cfg, gateway.Offline(), gateway.WithRegistered(), gateway.WithProgress(p.progress()))
 	if err != nil {
 		return nil, located(file, err)
 	}
