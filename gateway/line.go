@@ -35,10 +35,14 @@ type line struct {
 	catalog  *runningCatalog
 	// source is nil for plugins that register themselves: they are not asked.
 	source source.Source
-	turn   chan struct{}      // who holds it may ask the source, and see to news
-	news   polled             // that the source gave last
-	done   int                // turn of what was settled last
+	turn   chan struct{}      // who holds it may ask the source, which may take long
 	stop   context.CancelFunc // ends the watch; nil: there is none
+
+	told struct {
+		sync.Mutex
+		news polled // that the source gave last
+		done int    // turn of what was settled last
+	}
 
 	client struct {
 		sync.Mutex
@@ -155,30 +159,33 @@ func (l *line) poll(ctx context.Context) polled {
 		return polled{err: fmt.Errorf("document %s: it is being read, and does not come", l.source)}
 	}
 	pub, err := l.source.Poll(ctx)
+	l.told.Lock()
+	defer l.told.Unlock()
 	if pub != nil {
-		l.news = polled{publication: pub, turn: l.news.turn + 1}
+		l.told.news = polled{publication: pub, turn: l.told.news.turn + 1}
 	}
 	if err != nil {
-		return polled{turn: l.news.turn, err: err}
+		return polled{turn: l.told.news.turn, err: err}
 	}
-	return l.news
+	return l.told.news
 }
 
-// settled says that what was polled is in use, or cannot be.
+// settled says that what was polled is in use, or cannot be. It waits for no
+// source.
 func (l *line) settled(p polled) {
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
-	if l.news.turn == p.turn {
-		l.news.publication = nil
+	l.told.Lock()
+	defer l.told.Unlock()
+	if l.told.news.turn == p.turn {
+		l.told.news.publication = nil
 	}
-	l.done = max(l.done, p.turn)
+	l.told.done = max(l.told.done, p.turn)
 }
 
 // overtaken tells whether something newer was settled meanwhile.
 func (l *line) overtaken(p polled) bool {
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
-	return p.turn < l.done
+	l.told.Lock()
+	defer l.told.Unlock()
+	return p.turn < l.told.done
 }
 
 // watchEvery is how often the source is asked; 0: never again.
