@@ -2,10 +2,13 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"runtime/debug"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/publication"
 	"github.com/stagedoor/stagedoor/internal/source"
+	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
 
 // feed is one plugin of a generation: the line to it, and how it stands.
@@ -94,10 +97,17 @@ func (g *Gateway) lastOf(ctx context.Context, a *arrival) *edition {
 	return a.last
 }
 
-// judge is [line.judge] for as many plugins at once as there are cores.
-func (g *Gateway) judge(l *line, pub *source.Publication, last func() *edition) (*edition, Faults) {
+// judge is [line.judge] for as many plugins at once as there are cores. One
+// whose document brings the program to its knees is at fault alone.
+func (g *Gateway) judge(l *line, pub *source.Publication, last func() *edition) (e *edition, faults Faults) {
 	g.reading <- struct{}{}
-	defer func() { <-g.reading }()
+	defer func() {
+		<-g.reading
+		if v := recover(); v != nil {
+			g.log.Error("document brings out an error of the program", "plugin", l.name, "error", v, "stack", string(debug.Stack()))
+			e, faults = &edition{}, Faults{{Path: "plugins." + l.name, Message: "document brings out an error of the program, which the log has"}}
+		}
+	}()
 	return l.judge(pub, last)
 }
 
@@ -108,7 +118,16 @@ const missedAgain = time.Second
 // watch asks a plugin for its documents as often as the config says, until ctx
 // ends; for the first time after first.
 func (g *Gateway) watch(ctx context.Context, l *line, first time.Duration) {
-	source.Watch(ctx, watcher{g, l}, source.WatchOptions{Every: l.watchEvery(), First: first}, func(context.Context, *source.Publication, error) {})
+	o := source.WatchOptions{Every: l.watchEvery(), First: first, Wake: l.wake}
+	if l.origin == fromFiles { // looking costs nothing
+		o.Longest = o.Every
+	}
+	source.Watch(ctx, watcher{g, l}, o, func(ctx context.Context, _ *source.Publication, err error) {
+		if panicked, ok := errors.AsType[*source.PanicError](err); ok {
+			g.log.ErrorContext(ctx, "plugin brings out an error of the program", "plugin", l.name, "error", err, "stack", string(panicked.Stack))
+			g.note(ctx, l, err)
+		}
+	})
 }
 
 // watcher has a schedule drive updates.
@@ -123,14 +142,21 @@ func (w watcher) Poll(ctx context.Context) (*source.Publication, error) {
 }
 
 // update asks a plugin for its documents and takes what is new into use. The
-// error says that the plugin does not give them.
+// error says that the plugin does not give them. Who asks at another replica's
+// word tells nobody: two to which a plugin gives different documents would
+// otherwise keep each other busy for ever.
 func (g *Gateway) update(ctx context.Context, l *line) error {
+	heard := l.heard.Swap(false)
 	news := l.poll(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	g.note(ctx, l, news.err)
-	if news.publication != nil && g.publish(ctx, l, news) {
+	applied := news.publication != nil && g.publish(ctx, l, news)
+	switch {
+	case heard:
+		g.metrics.Reload(telemetry.ReloadReplica, result(applied, news.err))
+	case applied:
 		g.tell(ctx, l.name)
 	}
 	return news.err
@@ -144,11 +170,14 @@ func (g *Gateway) note(ctx context.Context, l *line, err error) {
 	if f == nil || f.line != l {
 		return
 	}
-	f.silent = ""
+	silent := ""
 	if err != nil {
-		f.silent = err.Error()
+		silent = err.Error()
 	}
-	g.stand(ctx, f)
+	if f.silent != silent {
+		f.silent = silent
+		g.stand(ctx, f)
+	}
 }
 
 // publish judges what a plugin published, and has it serve. It tells whether

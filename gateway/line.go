@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
@@ -37,6 +38,8 @@ type line struct {
 	source source.Source
 	turn   chan struct{}      // who holds it may ask the source, which may take long
 	stop   context.CancelFunc // ends the watch; nil: there is none
+	wake   chan struct{}      // has the watch ask soon
+	heard  atomic.Bool        // another replica told of news, and was not followed yet
 
 	told struct {
 		sync.Mutex
@@ -68,7 +71,7 @@ type settings struct {
 // newLine makes the way to a plugin, which asks nobody yet. name and p are right
 // by themselves, as [Config.Validate] has it.
 func newLine(name string, p Plugin, from origin, catalog *runningCatalog, log *slog.Logger) (*line, Faults) {
-	l := &line{name: name, log: log, plugin: p, origin: from, catalog: catalog, turn: make(chan struct{}, 1)}
+	l := &line{name: name, log: log, plugin: p, origin: from, catalog: catalog, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 	for i, file := range p.Overlays {
 		overlay, err := source.File(file)
 		if err != nil {
@@ -192,13 +195,22 @@ func (l *line) overtaken(p polled) bool {
 func (l *line) watchEvery() time.Duration {
 	switch {
 	case l.origin == fromFiles && l.plugin.Refresh == 0:
-		return time.Second
+		return source.LookEvery
 	case l.origin == fromURL && l.plugin.Refresh == 0, l.origin == fromBackstage && l.plugin.Refresh == 0:
 		return pollEvery
 	case l.origin == fromFiles || l.origin == fromURL || l.origin == fromBackstage:
 		return l.plugin.Refresh
 	}
 	return 0
+}
+
+// rouse has the source asked soon, at the word of another replica.
+func (l *line) rouse() {
+	l.heard.Store(true)
+	select {
+	case l.wake <- struct{}{}:
+	default: // it is going to be asked anyway
+	}
 }
 
 // reach gives the way to the plugin's API: its own pool of connections, or a

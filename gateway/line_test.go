@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stagedoor/stagedoor/internal/source"
@@ -54,5 +56,25 @@ func TestSettlingWaitsForNoSource(t *testing.T) {
 	close(h.release)
 	if again := <-ended; again.publication != nil {
 		t.Error("what was settled is news again")
+	}
+}
+
+// TestDocumentThatBringsOutAnError: an error of the program in what one plugin
+// published is that plugin's trouble.
+func TestDocumentThatBringsOutAnError(t *testing.T) {
+	l, faults := newLine("billing", DefaultPlugin(), fromPublisher, nil, slog.New(slog.DiscardHandler))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	var said bytes.Buffer
+	g := &Gateway{log: slog.New(slog.NewTextHandler(&said, nil)), reading: make(chan struct{}, 1)}
+	for range 2 { // the place is given back
+		e, faults := g.judge(l, nil, func() *edition { return nil })
+		if len(faults) != 1 || e == nil || strings.Contains(faults[0].Message, "nil pointer") {
+			t.Errorf("got %v %v", e, faults)
+		}
+	}
+	if !strings.Contains(said.String(), "nil pointer") || !strings.Contains(said.String(), "plugin=billing") {
+		t.Errorf("logged %s", said.String())
 	}
 }

@@ -206,7 +206,7 @@ func TestBackstagePolls(t *testing.T) {
 		t.Error("the change is not seen")
 	}
 	for body, want := range map[string]string{
-		"<html>":     "is no list of actions",
+		"<html>":     "is a web page",
 		`{"a": []}`:  "is no list of actions",
 		`{"actions"`: "is no list of actions",
 	} {

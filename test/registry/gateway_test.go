@@ -172,7 +172,9 @@ func (f *front) await(plugin, state, reason string) gateway.PluginStatus {
 func (f *front) awaitTool(server, tool string, shown bool) {
 	f.t.Helper()
 	eventually(f.t, func() bool { return strings.Contains(f.list(server), `"name":"`+tool+`"`) == shown },
-		func() string { return fmt.Sprintf("server %s, tool %s, shown %v: %s", server, tool, shown, f.list(server)) })
+		func() string {
+			return fmt.Sprintf("server %s, tool %s, shown %v: %s", server, tool, shown, f.list(server))
+		})
 }
 
 // eventually looks until something is so, as often as it can without keeping
