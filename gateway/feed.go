@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"errors"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/publication"
@@ -24,6 +26,7 @@ type arrival struct {
 	*feed
 	news   polled
 	last   *edition // what serves where the newest edition cannot; nil: not looked up yet, or nothing
+	fresh  bool     // what it has to serve is not what it served
 	bereft bool     // the plugin had actions on a line that is no more
 	// faults say why there is no edition at all, though there should be.
 	faults Faults
@@ -38,10 +41,10 @@ const firstPatience = 10 * time.Second
 func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
 	a.feed = &feed{line: l, plugin: l.plugin}
 	if old != nil {
-		a.lease, a.state, a.since = old.lease, old.state, old.since
 		if old.line.keeps(l) {
 			a.line, a.standing, a.last = old.line, old.standing, old.serving
 		} else {
+			a.lease, a.state, a.since = old.lease.anew(), old.state, old.since
 			a.bereft = old.serving != nil
 		}
 	}
@@ -60,7 +63,7 @@ func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
 		a.fall(ctx, g, Faults{{Path: "plugins." + a.name + a.origin.key(), Message: a.silent}})
 	case a.news.publication != nil:
 		newest, faults := g.judge(a.line, a.news.publication, func() *edition { return g.lastOf(ctx, &a) })
-		a.waiting, a.refused = nil, faults.brief()
+		a.waiting, a.clashes, a.refused, a.fresh = nil, nil, faults.brief(), true
 		switch {
 		case len(faults) > 0:
 			a.fall(ctx, g, faults)
@@ -68,7 +71,9 @@ func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
 			a.serving = newest
 		}
 	case a.waiting != nil: // perhaps the lock was changed
-		a.serving, a.waiting, a.refused = a.waiting.dressed(a.plugin), nil, ""
+		a.serving, a.waiting, a.refused, a.fresh = a.waiting.dressed(a.plugin), nil, "", true
+	case a.clashes != nil: // perhaps the others were, or the servers
+		a.serving, a.clashes, a.refused, a.fresh = a.clashes.dressed(a.plugin), nil, "", true
 	case a.serving == nil:
 		a.fall(ctx, g, nil)
 	}
@@ -77,10 +82,14 @@ func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
 
 // fall has a plugin that may be down serve its last good edition; without one
 // it has no actions yet, unless a reload would take those away that it has.
-// Documents that the operator has at hand have to be right.
+// Documents that the operator has at hand have to be right. What is not
+// registered serves nothing, whatever it once published.
 func (a *arrival) fall(ctx context.Context, g *Gateway, faults Faults) {
-	if !a.origin.remote() || g.offline {
+	switch {
+	case !a.origin.remote() || g.offline:
 		a.faults = faults
+		return
+	case a.origin == fromPublisher && a.lease == nil:
 		return
 	}
 	if a.serving = g.lastOf(ctx, a); a.serving == nil && a.bereft {
@@ -195,12 +204,17 @@ func (g *Gateway) publish(ctx context.Context, l *line, news polled) bool {
 	case len(faults) > 0:
 		g.refuse(ctx, f, faults.brief())
 		return false
-	case e.hash() == f.serving.hash(): // back to what serves anyway
-		f.waiting, f.refused = nil, ""
-		g.stand(ctx, f)
+	case e.hash() == f.serving.hash():
+		g.comeBack(ctx, f)
 		return false
 	}
 	return g.offer(ctx, f, e.dressed(f.plugin)) == publication.Serving
+}
+
+// comeBack notes that a plugin publishes again what it serves anyway.
+func (g *Gateway) comeBack(ctx context.Context, f *feed) {
+	f.waiting, f.clashes, f.refused = nil, nil, ""
+	g.stand(ctx, f)
 }
 
 // servingOf is the edition of a line that is in use.
@@ -218,7 +232,7 @@ func (g *Gateway) refuse(ctx context.Context, f *feed, reason string) {
 	if f.refused != reason {
 		g.log.WarnContext(ctx, "plugin published what cannot be used", "plugin", f.name, "reason", reason, "generation", f.serving.short())
 	}
-	f.refused, f.waiting = reason, nil
+	f.refused, f.waiting, f.clashes = reason, nil, nil
 	g.metrics.Published(f.name, "refused")
 	g.stand(ctx, f)
 }
@@ -226,14 +240,11 @@ func (g *Gateway) refuse(ctx context.Context, f *feed, reason string) {
 // offer has a plugin serve an edition, if everything goes together with it and
 // it keeps to the contract lock.
 func (g *Gateway) offer(ctx context.Context, f *feed, e *edition) publication.State {
-	chosen := g.current.serving()
-	chosen[f.name] = e
-	snapshot, faults := g.current.assemble(chosen, g.current.snapshot, nil)
-	for _, fault := range faults {
-		if !fault.Soft {
-			g.refuse(ctx, f, fault.Message)
-			return f.state
-		}
+	snapshot, faults := g.current.with(f.name, e)
+	if clash := hard(faults); clash != nil {
+		g.refuse(ctx, f, clash.Message)
+		f.clashes = e
+		return f.state
 	}
 	g.dangle(ctx, faults)
 	if changes := g.current.broken(snapshot, f.name); len(changes) > 0 {
@@ -247,8 +258,23 @@ func (g *Gateway) offer(ctx context.Context, f *feed, e *edition) publication.St
 		return f.state
 	}
 	g.registry.Swap(snapshot)
-	f.serving, f.waiting, f.refused = e, nil, ""
+	f.serving, f.waiting, f.clashes, f.refused = e, nil, nil, ""
 	g.take(next)
 	g.accepted(ctx, f)
+	g.reconsider(ctx)
 	return f.state
+}
+
+// reconsider has plugins serve what did not go together with the others before,
+// and does now.
+func (g *Gateway) reconsider(ctx context.Context) {
+	for _, name := range slices.Sorted(maps.Keys(g.current.feeds)) {
+		f := g.current.feeds[name]
+		if f.clashes == nil {
+			continue
+		}
+		if _, faults := g.current.with(name, f.clashes); hard(faults) == nil {
+			g.offer(ctx, f, f.clashes.dressed(f.plugin))
+		}
+	}
 }

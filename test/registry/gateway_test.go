@@ -30,9 +30,10 @@ const often = 50 * time.Millisecond
 type front struct {
 	*gateway.Gateway
 	t      testing.TB
+	server *httptest.Server
 	url    string
 	client *http.Client
-	config gateway.Config
+	closed bool
 }
 
 // configOf asks plugins at their URLs. Each has a server of its own name, and
@@ -69,14 +70,8 @@ func open(t testing.TB, cfg gateway.Config, options ...gateway.Option) *front {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(g.Handler())
-	f := &front{g, t, server.URL, &http.Client{Timeout: patience, Transport: &http.Transport{}}, cfg}
-	t.Cleanup(func() {
-		f.client.CloseIdleConnections()
-		server.Close()
-		if err := g.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	f := &front{Gateway: g, t: t, server: server, url: server.URL, client: &http.Client{Timeout: patience, Transport: &http.Transport{}}}
+	t.Cleanup(f.end)
 	return f
 }
 
@@ -213,4 +208,18 @@ func (f *front) measure(n int, plugins ...*plugin) latencies {
 func (l latencies) quantile(q float64) time.Duration {
 	sorted := slices.SortedFunc(slices.Values(l), cmp.Compare)
 	return sorted[int(q*float64(len(sorted)-1))]
+}
+
+// end ends the gateway, at the latest with its test.
+func (f *front) end() {
+	f.t.Helper()
+	if f.closed {
+		return
+	}
+	f.closed = true
+	f.client.CloseIdleConnections()
+	f.server.Close()
+	if err := f.Close(); err != nil {
+		f.t.Error(err)
+	}
 }
