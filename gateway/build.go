@@ -114,17 +114,11 @@ func (g *Gateway) settle(ctx context.Context, next *generation, old generation, 
 func (g *Gateway) clashes(ctx context.Context, byName map[string]*arrival, found []registry.Fault) (faults Faults, again bool) {
 	var dangling []registry.Fault
 	for _, f := range found {
-		fell := false
-		for _, name := range f.Plugins {
-			if a := byName[name]; a != nil && a.origin.remote() && a.news.publication != nil && a.refused == "" {
-				fell = fell || a.fallBack(ctx, g, f.Message)
-			}
-		}
 		switch {
-		case fell:
-			again = true
 		case f.Soft && f.Gone:
 			dangling = append(dangling, f)
+		case !f.Soft && g.yield(ctx, byName, f):
+			again = true
 		default:
 			faults = append(faults, fromRegistry([]registry.Fault{f})...)
 		}
@@ -133,6 +127,36 @@ func (g *Gateway) clashes(ctx context.Context, byName map[string]*arrival, found
 		g.dangle(ctx, dangling)
 	}
 	return faults, again
+}
+
+// yield has one of the plugins that a fault is about fall back, and tells
+// whether one did. Where none has anything to fall back to, those that never
+// served give way to those that did: whoever comes last must not keep the others
+// from starting.
+func (g *Gateway) yield(ctx context.Context, byName map[string]*arrival, f registry.Fault) bool {
+	var newcomers []*arrival
+	for _, name := range f.Plugins {
+		a := byName[name]
+		if a == nil || !a.origin.remote() || !a.fresh || a.refused != "" {
+			continue
+		}
+		newest := a.serving
+		if a.fallBack(ctx, g, f.Message) {
+			a.clashes = newest
+			return true
+		}
+		if g.lastOf(ctx, a) == nil {
+			newcomers = append(newcomers, a)
+		}
+	}
+	settled := func(name string) bool { return byName[name] != nil && g.lastOf(ctx, byName[name]) != nil }
+	if len(newcomers) == 0 || !slices.ContainsFunc(f.Plugins, settled) {
+		return false
+	}
+	for _, a := range newcomers {
+		a.serving, a.clashes, a.refused = nil, a.serving, f.Message
+	}
+	return true
 }
 
 // fallBack has the plugin serve its last good edition instead of the newest,

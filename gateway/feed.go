@@ -2,10 +2,15 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"maps"
+	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/publication"
 	"github.com/stagedoor/stagedoor/internal/source"
+	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
 
 // feed is one plugin of a generation: the line to it, and how it stands.
@@ -21,6 +26,7 @@ type arrival struct {
 	*feed
 	news   polled
 	last   *edition // what serves where the newest edition cannot; nil: not looked up yet, or nothing
+	fresh  bool     // what it has to serve is not what it served
 	bereft bool     // the plugin had actions on a line that is no more
 	// faults say why there is no edition at all, though there should be.
 	faults Faults
@@ -35,10 +41,10 @@ const firstPatience = 10 * time.Second
 func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
 	a.feed = &feed{line: l, plugin: l.plugin}
 	if old != nil {
-		a.lease, a.state, a.since = old.lease, old.state, old.since
 		if old.line.keeps(l) {
 			a.line, a.standing, a.last = old.line, old.standing, old.serving
 		} else {
+			a.lease, a.state, a.since = old.lease.anew(), old.state, old.since
 			a.bereft = old.serving != nil
 		}
 	}
@@ -57,7 +63,7 @@ func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
 		a.fall(ctx, g, Faults{{Path: "plugins." + a.name + a.origin.key(), Message: a.silent}})
 	case a.news.publication != nil:
 		newest, faults := g.judge(a.line, a.news.publication, func() *edition { return g.lastOf(ctx, &a) })
-		a.waiting, a.refused = nil, faults.brief()
+		a.waiting, a.clashes, a.refused, a.fresh = nil, nil, faults.brief(), true
 		switch {
 		case len(faults) > 0:
 			a.fall(ctx, g, faults)
@@ -65,8 +71,10 @@ func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
 			a.serving = newest
 		}
 	case a.waiting != nil: // perhaps the lock was changed
-		a.serving, a.waiting, a.refused = a.waiting.dressed(a.plugin), nil, ""
-	case a.serving == nil && (a.origin != fromPublisher || a.lease != nil): // who is not registered has withdrawn
+		a.serving, a.waiting, a.refused, a.fresh = a.waiting.dressed(a.plugin), nil, "", true
+	case a.clashes != nil: // perhaps the others were, or the servers
+		a.serving, a.clashes, a.refused, a.fresh = a.clashes.dressed(a.plugin), nil, "", true
+	case a.serving == nil:
 		a.fall(ctx, g, nil)
 	}
 	return a
@@ -74,10 +82,14 @@ func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
 
 // fall has a plugin that may be down serve its last good edition; without one
 // it has no actions yet, unless a reload would take those away that it has.
-// Documents that the operator has at hand have to be right.
+// Documents that the operator has at hand have to be right. What is not
+// registered serves nothing, whatever it once published.
 func (a *arrival) fall(ctx context.Context, g *Gateway, faults Faults) {
-	if !a.origin.remote() || g.offline {
+	switch {
+	case !a.origin.remote() || g.offline:
 		a.faults = faults
+		return
+	case a.origin == fromPublisher && a.lease == nil:
 		return
 	}
 	if a.serving = g.lastOf(ctx, a); a.serving == nil && a.bereft {
@@ -94,10 +106,17 @@ func (g *Gateway) lastOf(ctx context.Context, a *arrival) *edition {
 	return a.last
 }
 
-// judge is [line.judge] for as many plugins at once as there are cores.
-func (g *Gateway) judge(l *line, pub *source.Publication, last func() *edition) (*edition, Faults) {
+// judge is [line.judge] for as many plugins at once as there are cores. One
+// whose document brings the program to its knees is at fault alone.
+func (g *Gateway) judge(l *line, pub *source.Publication, last func() *edition) (e *edition, faults Faults) {
 	g.reading <- struct{}{}
-	defer func() { <-g.reading }()
+	defer func() {
+		<-g.reading
+		if v := recover(); v != nil {
+			g.log.Error("document brings out an error of the program", "plugin", l.name, "error", v, "stack", string(debug.Stack()))
+			e, faults = &edition{}, Faults{{Path: "plugins." + l.name, Message: "document brings out an error of the program, which the log has"}}
+		}
+	}()
 	return l.judge(pub, last)
 }
 
@@ -108,7 +127,16 @@ const missedAgain = time.Second
 // watch asks a plugin for its documents as often as the config says, until ctx
 // ends; for the first time after first.
 func (g *Gateway) watch(ctx context.Context, l *line, first time.Duration) {
-	source.Watch(ctx, watcher{g, l}, source.WatchOptions{Every: l.watchEvery(), First: first, Steady: l.origin == fromFiles}, func(context.Context, *source.Publication, error) {})
+	o := source.WatchOptions{Every: l.watchEvery(), First: first, Wake: l.wake}
+	if l.origin == fromFiles { // looking costs nothing
+		o.Longest = o.Every
+	}
+	source.Watch(ctx, watcher{g, l}, o, func(ctx context.Context, _ *source.Publication, err error) {
+		if panicked, ok := errors.AsType[*source.PanicError](err); ok {
+			g.log.ErrorContext(ctx, "plugin brings out an error of the program", "plugin", l.name, "error", err, "stack", string(panicked.Stack))
+			g.note(ctx, l, err)
+		}
+	})
 }
 
 // watcher has a schedule drive updates.
@@ -123,14 +151,21 @@ func (w watcher) Poll(ctx context.Context) (*source.Publication, error) {
 }
 
 // update asks a plugin for its documents and takes what is new into use. The
-// error says that the plugin does not give them.
+// error says that the plugin does not give them. Who asks at another replica's
+// word tells nobody: two to which a plugin gives different documents would
+// otherwise keep each other busy for ever.
 func (g *Gateway) update(ctx context.Context, l *line) error {
+	heard := l.heard.Swap(false)
 	news := l.poll(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	g.note(ctx, l, news.err)
-	if news.publication != nil && g.publish(ctx, l, news) {
+	applied := news.publication != nil && g.publish(ctx, l, news)
+	switch {
+	case heard:
+		g.metrics.Reload(telemetry.ReloadReplica, result(applied, news.err))
+	case applied:
 		g.tell(ctx, l.name)
 	}
 	return news.err
@@ -144,11 +179,14 @@ func (g *Gateway) note(ctx context.Context, l *line, err error) {
 	if f == nil || f.line != l {
 		return
 	}
-	f.silent = ""
+	silent := ""
 	if err != nil {
-		f.silent = err.Error()
+		silent = err.Error()
 	}
-	g.stand(ctx, f)
+	if f.silent != silent {
+		f.silent = silent
+		g.stand(ctx, f)
+	}
 }
 
 // publish judges what a plugin published, and has it serve. It tells whether
@@ -166,12 +204,17 @@ func (g *Gateway) publish(ctx context.Context, l *line, news polled) bool {
 	case len(faults) > 0:
 		g.refuse(ctx, f, faults.brief())
 		return false
-	case e.hash() == f.serving.hash(): // back to what serves anyway
-		f.waiting, f.refused = nil, ""
-		g.stand(ctx, f)
+	case e.hash() == f.serving.hash():
+		g.comeBack(ctx, f)
 		return false
 	}
 	return g.offer(ctx, f, e.dressed(f.plugin)) == publication.Serving
+}
+
+// comeBack notes that a plugin publishes again what it serves anyway.
+func (g *Gateway) comeBack(ctx context.Context, f *feed) {
+	f.waiting, f.clashes, f.refused = nil, nil, ""
+	g.stand(ctx, f)
 }
 
 // servingOf is the edition of a line that is in use.
@@ -189,7 +232,7 @@ func (g *Gateway) refuse(ctx context.Context, f *feed, reason string) {
 	if f.refused != reason {
 		g.log.WarnContext(ctx, "plugin published what cannot be used", "plugin", f.name, "reason", reason, "generation", f.serving.short())
 	}
-	f.refused, f.waiting = reason, nil
+	f.refused, f.waiting, f.clashes = reason, nil, nil
 	g.metrics.Published(f.name, "refused")
 	g.stand(ctx, f)
 }
@@ -197,14 +240,11 @@ func (g *Gateway) refuse(ctx context.Context, f *feed, reason string) {
 // offer has a plugin serve an edition, if everything goes together with it and
 // it keeps to the contract lock.
 func (g *Gateway) offer(ctx context.Context, f *feed, e *edition) publication.State {
-	chosen := g.current.serving()
-	chosen[f.name] = e
-	snapshot, faults := g.current.assemble(chosen, g.current.snapshot, nil)
-	for _, fault := range faults {
-		if !fault.Soft {
-			g.refuse(ctx, f, fault.Message)
-			return f.state
-		}
+	snapshot, faults := g.current.with(f.name, e)
+	if clash := hard(faults); clash != nil {
+		g.refuse(ctx, f, clash.Message)
+		f.clashes = e
+		return f.state
 	}
 	g.dangle(ctx, faults)
 	if changes := g.current.broken(snapshot, f.name); len(changes) > 0 {
@@ -218,8 +258,23 @@ func (g *Gateway) offer(ctx context.Context, f *feed, e *edition) publication.St
 		return f.state
 	}
 	g.registry.Swap(snapshot)
-	f.serving, f.waiting, f.refused = e, nil, ""
+	f.serving, f.waiting, f.clashes, f.refused = e, nil, nil, ""
 	g.take(next)
 	g.accepted(ctx, f)
+	g.reconsider(ctx)
 	return f.state
+}
+
+// reconsider has plugins serve what did not go together with the others before,
+// and does now.
+func (g *Gateway) reconsider(ctx context.Context) {
+	for _, name := range slices.Sorted(maps.Keys(g.current.feeds)) {
+		f := g.current.feeds[name]
+		if f.clashes == nil {
+			continue
+		}
+		if _, faults := g.current.with(name, f.clashes); hard(faults) == nil {
+			g.offer(ctx, f, f.clashes.dressed(f.plugin))
+		}
+	}
 }

@@ -57,6 +57,7 @@ type Gateway struct {
 	statuses atomic.Pointer[[]status]
 	reading  chan struct{} // a place for each document that is read at once
 	unkept   unkept
+	words    words
 	// registering are the publishers of the config that is in use.
 	registering atomic.Pointer[map[string]Publisher]
 
@@ -100,6 +101,7 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 		metrics:  telemetry.NewMetrics(),
 		reading:  make(chan struct{}, runtime.GOMAXPROCS(0)),
 		unkept:   unkept{generations: map[string]publication.Generation{}, more: make(chan struct{}, 1)},
+		words:    words{of: map[string]uint64{}},
 		told:     hearsay{plugins: map[string]bool{}, more: make(chan struct{}, 1)},
 		replica:  session.Replica{ID: rand.Text(), Started: time.Now()},
 	}

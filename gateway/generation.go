@@ -52,6 +52,23 @@ func (n *generation) assemble(chosen map[string]*edition, previous *registry.Sna
 	return registry.Build(parts, n.specs, o)
 }
 
+// with makes a snapshot in which one plugin has another edition.
+func (n *generation) with(plugin string, e *edition) (*registry.Snapshot, []registry.Fault) {
+	chosen := n.serving()
+	chosen[plugin] = e
+	return n.assemble(chosen, n.snapshot, nil)
+}
+
+// hard is the first fault for which there is no snapshot; nil: there is one.
+func hard(faults []registry.Fault) *registry.Fault {
+	for i := range faults {
+		if !faults[i].Soft {
+			return &faults[i]
+		}
+	}
+	return nil
+}
+
 // serving are the editions in use, by plugin.
 func (n *generation) serving() map[string]*edition {
 	chosen := make(map[string]*edition, len(n.feeds))

@@ -128,7 +128,7 @@ func (g *Gateway) recall(ctx context.Context, cfg Config) error {
 				return err
 			}
 			e, faults := g.judge(l, source.Stored(kept.Content), func() *edition { return nil })
-			g.enrol(ctx, l, r, e, faults)
+			g.enrol(ctx, l, r, e, faults, 0)
 		}
 		return nil
 	})

@@ -48,7 +48,7 @@ func (g *Gateway) quarantine(ctx context.Context, f *feed, e *edition, changes [
 		g.metrics.Published(f.name, string(publication.Quarantined))
 		g.keep(f, e, publication.Quarantined)
 	}
-	f.waiting = e
+	f.waiting, f.clashes = e, nil
 	g.stand(ctx, f)
 }
 
@@ -73,33 +73,46 @@ func (g *Gateway) keep(f *feed, e *edition, verdict publication.Verdict) {
 	}
 }
 
-// keepAll writes generations to the database as they come, until ctx ends.
+// keepAll writes generations to the database as they come, until ctx ends, and
+// what is left then.
 func (g *Gateway) keepAll(ctx context.Context) {
 	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), databaseBound)
+			defer cancel()
+			_ = g.keepOnce(last) // it is in the log
 			return
 		case <-g.unkept.more:
 		case <-again:
 		}
 		again = nil
-		for _, kept := range g.takeUnkept() {
-			err := g.db.KeepGeneration(ctx, kept)
-			if err == nil {
-				continue
-			}
-			g.unkept.Lock()
-			if _, newer := g.unkept.generations[kept.Plugin]; !newer {
-				g.unkept.generations[kept.Plugin] = kept
-			}
-			g.unkept.Unlock()
-			if ctx.Err() == nil && again == nil {
-				g.log.WarnContext(ctx, "generation is not kept yet", "plugin", kept.Plugin, "error", err)
-			}
+		if err := g.keepOnce(ctx); err != nil && ctx.Err() == nil {
 			again = time.After(keepAgain)
 		}
 	}
+}
+
+// keepOnce tries once to write what is not kept yet. What fails stays to be
+// kept, unless something newer came meanwhile.
+func (g *Gateway) keepOnce(ctx context.Context) (failed error) {
+	for _, kept := range g.takeUnkept() {
+		err := g.db.KeepGeneration(ctx, kept)
+		if err == nil {
+			continue
+		}
+		g.unkept.Lock()
+		if _, newer := g.unkept.generations[kept.Plugin]; !newer {
+			g.unkept.generations[kept.Plugin] = kept
+		}
+		g.unkept.Unlock()
+		if failed == nil && ctx.Err() == nil {
+			g.log.WarnContext(ctx, "generation is not kept yet", "plugin", kept.Plugin, "error", err)
+		}
+		failed = err
+	}
+	return failed
 }
 
 func (g *Gateway) takeUnkept() []publication.Generation {

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
@@ -36,10 +37,16 @@ type line struct {
 	catalog  *runningCatalog
 	// source is nil for plugins that register themselves: they are not asked.
 	source source.Source
-	turn   chan struct{}      // who holds it may ask the source, and see to news
-	news   polled             // that the source gave last
-	done   int                // turn of what was settled last
+	turn   chan struct{}      // who holds it may ask the source, which may take long
 	stop   context.CancelFunc // ends the watch; nil: there is none
+	wake   chan struct{}      // has the watch ask soon
+	heard  atomic.Bool        // another replica told of news, and was not followed yet
+
+	told struct {
+		sync.Mutex
+		news polled // that the source gave last
+		done int    // turn of what was settled last
+	}
 
 	client struct {
 		sync.Mutex
@@ -65,7 +72,7 @@ type settings struct {
 // newLine makes the way to a plugin, which asks nobody yet. name and p are right
 // by themselves, as [Config.Validate] has it.
 func newLine(name string, p Plugin, from origin, catalog *runningCatalog, log *slog.Logger) (*line, Faults) {
-	l := &line{name: name, log: log, plugin: p, origin: from, catalog: catalog, turn: make(chan struct{}, 1)}
+	l := &line{name: name, log: log, plugin: p, origin: from, catalog: catalog, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 	for i, file := range p.Overlays {
 		overlay, err := source.File(file)
 		if err != nil {
@@ -156,30 +163,33 @@ func (l *line) poll(ctx context.Context) polled {
 		return polled{err: fmt.Errorf("document %s: it is being read, and does not come", l.source)}
 	}
 	pub, err := l.source.Poll(ctx)
+	l.told.Lock()
+	defer l.told.Unlock()
 	if pub != nil {
-		l.news = polled{publication: pub, turn: l.news.turn + 1}
+		l.told.news = polled{publication: pub, turn: l.told.news.turn + 1}
 	}
 	if err != nil {
-		return polled{turn: l.news.turn, err: err}
+		return polled{turn: l.told.news.turn, err: err}
 	}
-	return l.news
+	return l.told.news
 }
 
-// settled says that what was polled is in use, or cannot be.
+// settled says that what was polled is in use, or cannot be. It waits for no
+// source.
 func (l *line) settled(p polled) {
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
-	if l.news.turn == p.turn {
-		l.news.publication = nil
+	l.told.Lock()
+	defer l.told.Unlock()
+	if l.told.news.turn == p.turn {
+		l.told.news.publication = nil
 	}
-	l.done = max(l.done, p.turn)
+	l.told.done = max(l.told.done, p.turn)
 }
 
 // overtaken tells whether something newer was settled meanwhile.
 func (l *line) overtaken(p polled) bool {
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
-	return p.turn < l.done
+	l.told.Lock()
+	defer l.told.Unlock()
+	return p.turn < l.told.done
 }
 
 // watchEvery is how often the source is asked; 0: never again.
@@ -193,6 +203,15 @@ func (l *line) watchEvery() time.Duration {
 		return l.plugin.Refresh
 	}
 	return 0
+}
+
+// rouse has the source asked soon, at the word of another replica.
+func (l *line) rouse() {
+	l.heard.Store(true)
+	select {
+	case l.wake <- struct{}{}:
+	default: // it is going to be asked anyway
+	}
 }
 
 // reach gives the way to the plugin's API: its own pool of connections, or a

@@ -66,7 +66,7 @@ func (r registrar) Register(ctx context.Context, reg publication.Registration, l
 	}
 	now := time.Now()
 	reg.Hash, reg.Now, reg.Until = kept.Hash, now, now.Add(lease)
-	state := r.enrol(ctx, l, reg, e, nil)
+	state := r.enrol(ctx, l, reg, e, nil, r.spoke(l.name))
 	r.tell(ctx, l.name)
 	if state == publication.InQuarantine {
 		verdict = publication.Quarantined
@@ -78,13 +78,9 @@ func (r registrar) Register(ctx context.Context, reg publication.Registration, l
 func (g *Gateway) rehearse(l *line, e *edition) (publication.Verdict, Faults) {
 	g.changing.Lock()
 	defer g.changing.Unlock()
-	chosen := g.current.serving()
-	chosen[l.name] = e
-	snapshot, faults := g.current.assemble(chosen, g.current.snapshot, nil)
-	for _, f := range faults {
-		if !f.Soft {
-			return "", Faults{{Path: f.Path, Message: f.Message, Hint: f.Hint}}
-		}
+	snapshot, faults := g.current.with(l.name, e)
+	if f := hard(faults); f != nil {
+		return "", Faults{{Path: f.Path, Message: f.Message, Hint: f.Hint}}
 	}
 	if len(g.current.broken(snapshot, l.name)) > 0 {
 		return publication.Quarantined, nil
@@ -94,14 +90,14 @@ func (g *Gateway) rehearse(l *line, e *edition) (publication.Verdict, Faults) {
 
 // Renew implements [registryapi.Registrar].
 func (r registrar) Renew(ctx context.Context, plugin, publisher, hash string, lease time.Duration) (registryapi.Registered, error) {
+	asOf := r.asOf()
 	reg, err := r.db.Renew(ctx, plugin, publisher, hash, lease)
 	if err != nil {
 		return registryapi.Registered{Registration: reg}, err
 	}
-	if l, _ := r.lineOf(reg); l == nil {
+	if !r.registered(ctx, reg, asOf) {
 		return registryapi.Registered{Registration: reg}, registryapi.ErrConfigured
 	}
-	r.registered(ctx, reg)
 	out := registryapi.Registered{Registration: reg, Verdict: publication.Accepted}
 	r.changing.Lock()
 	defer r.changing.Unlock()
@@ -121,6 +117,7 @@ func (r registrar) Withdraw(ctx context.Context, plugin, publisher, hash string)
 	if err := r.db.Withdraw(ctx, plugin, publisher, hash); err != nil {
 		return err
 	}
+	r.spoke(plugin)
 	r.changing.Lock()
 	if f := r.current.feeds[plugin]; f != nil && f.origin == fromPublisher {
 		r.withdraw(ctx, f)

@@ -30,9 +30,8 @@ func (g *Gateway) lookAfterLeases(ctx context.Context) {
 // reconcile brings the plugins that register themselves to where the database
 // has them. While it is away they stay as they are.
 func (g *Gateway) reconcile(ctx context.Context) {
-	g.changing.Lock()
-	publishers := g.current.config.Publishers
-	g.changing.Unlock()
+	asOf := g.asOf()
+	publishers := *g.registering.Load()
 	if len(publishers) == 0 || g.offline {
 		return
 	}
@@ -47,35 +46,60 @@ func (g *Gateway) reconcile(ctx context.Context) {
 				continue
 			}
 		}
-		registered[r.Plugin] = true
-		g.registered(ctx, r)
+		registered[r.Plugin] = g.registered(ctx, r, asOf)
 	}
 	g.changing.Lock()
 	defer g.changing.Unlock()
 	for name, f := range g.current.feeds {
-		if f.origin == fromPublisher && !registered[name] && f.lease != nil {
+		if f.origin == fromPublisher && !registered[name] && f.lease != nil && g.words.of[name] <= asOf {
 			g.withdraw(ctx, f)
 		}
 	}
 }
 
-// registered brings one plugin to its registration.
-func (g *Gateway) registered(ctx context.Context, r publication.Registration) {
+// words counts what publishers said to this replica, by plugin: a look at the
+// database that began before must not undo it.
+type words struct {
+	count uint64
+	of    map[string]uint64
+}
+
+// asOf is the time of a look at the database.
+func (g *Gateway) asOf() uint64 {
+	g.changing.Lock()
+	defer g.changing.Unlock()
+	return g.words.count
+}
+
+// spoke notes that the database has what a publisher has just said of a plugin,
+// and gives the time of it.
+func (g *Gateway) spoke(plugin string) uint64 {
+	g.changing.Lock()
+	defer g.changing.Unlock()
+	g.words.count++
+	g.words.of[plugin] = g.words.count
+	return g.words.count
+}
+
+// registered brings one plugin to its registration, as the database had it. It
+// tells whether the config admits that.
+func (g *Gateway) registered(ctx context.Context, r publication.Registration, asOf uint64) bool {
 	l, known := g.lineOf(r)
 	if l == nil {
-		return
+		return false
 	}
-	if known != r.Hash {
-		kept, err := g.db.Generation(ctx, r.Plugin, r.Hash)
-		if err != nil {
-			return
-		}
-		kept.BaseURL = r.BaseURL
-		e, faults := g.judge(l, source.Stored(kept.Content), func() *edition { return nil })
-		g.enrol(ctx, l, r, e, faults)
-		return
+	if known == r.Hash {
+		g.enrol(ctx, l, r, nil, nil, asOf)
+		return true
 	}
-	g.enrol(ctx, l, r, nil, nil)
+	kept, err := g.db.Generation(ctx, r.Plugin, r.Hash)
+	if err != nil {
+		return true
+	}
+	kept.BaseURL = r.BaseURL
+	e, faults := g.judge(l, source.Stored(kept.Content), func() *edition { return nil })
+	g.enrol(ctx, l, r, e, faults, asOf)
+	return true
 }
 
 // lineOf is the line to a plugin that registered itself, and the hash of the
@@ -106,10 +130,13 @@ func (g *Gateway) lineOf(r publication.Registration) (l *line, hash string) {
 
 // enrol has a plugin stand as it registered itself, and serve the edition; nil:
 // the one that it serves.
-func (g *Gateway) enrol(ctx context.Context, l *line, r publication.Registration, e *edition, faults Faults) publication.State {
+func (g *Gateway) enrol(ctx context.Context, l *line, r publication.Registration, e *edition, faults Faults, asOf uint64) publication.State {
 	g.changing.Lock()
 	defer g.changing.Unlock()
 	f := g.current.feeds[r.Plugin]
+	if g.words.of[r.Plugin] > asOf { // something newer was said
+		return f.stateOf()
+	}
 	if f == nil {
 		f = &feed{line: l, plugin: l.plugin}
 		g.current.feeds = withFeed(g.current.feeds, f)
@@ -121,6 +148,8 @@ func (g *Gateway) enrol(ctx context.Context, l *line, r publication.Registration
 	switch {
 	case len(faults) > 0:
 		g.refuse(ctx, f, faults.brief())
+	case e != nil && f.serving != nil && e.hash() == f.serving.hash():
+		g.comeBack(ctx, f)
 	case e != nil:
 		g.offer(ctx, f, e.dressed(f.plugin))
 	default:
@@ -135,10 +164,10 @@ func (g *Gateway) enrol(ctx context.Context, l *line, r publication.Registration
 // fillIn has a plugin whose newest edition cannot serve go on with its last
 // good one.
 func (g *Gateway) fillIn(ctx context.Context, f *feed) {
-	reason, waiting := f.refused, f.waiting
+	refused, waiting, clashes := f.refused, f.waiting, f.clashes
 	if last := g.lastGood(ctx, f.line); last != nil && last.hash() != f.lease.hash {
 		g.offer(ctx, f, last.dressed(f.plugin))
-		f.refused, f.waiting = reason, waiting
+		f.refused, f.waiting, f.clashes = refused, waiting, clashes
 		g.stand(ctx, f)
 	}
 }
@@ -152,7 +181,8 @@ func (g *Gateway) withdraw(ctx context.Context, f *feed) {
 			feeds[name] = other
 		}
 	}
-	if _, listed := next.config.Plugins[f.name]; listed {
+	_, listed := next.config.Plugins[f.name]
+	if listed {
 		feeds[f.name] = &feed{line: f.line, plugin: f.plugin}
 	}
 	next.feeds = feeds
@@ -170,7 +200,13 @@ func (g *Gateway) withdraw(ctx context.Context, f *feed) {
 	g.take(next)
 	g.dangle(ctx, faults)
 	g.log.InfoContext(ctx, "plugin withdrew", "plugin", f.name)
+	if listed {
+		g.stand(ctx, feeds[f.name])
+	} else {
+		f.close()
+	}
 	g.tellStatuses()
+	g.reconsider(ctx)
 }
 
 func withFeed(feeds map[string]*feed, f *feed) map[string]*feed {

@@ -154,9 +154,8 @@ func (g *Gateway) take(next generation) {
 	g.metrics.Generation(now.generation, now.since)
 }
 
-// follow asks plugins for their documents at the word of other replicas, and
-// tells nobody: two replicas to which a plugin gives different documents would
-// otherwise keep each other busy for ever.
+// follow has plugins asked for their documents at the word of other replicas.
+// It waits for none of them.
 func (g *Gateway) follow(ctx context.Context) {
 	for {
 		select {
@@ -171,37 +170,18 @@ func (g *Gateway) follow(ctx context.Context) {
 		}
 		plugins, all := g.told.take()
 		g.reconcile(ctx)
-		g.askAgain(ctx, plugins, all)
+		g.changing.Lock()
+		for name, f := range g.current.feeds {
+			if all || plugins[name] {
+				f.rouse()
+			}
+		}
+		g.changing.Unlock()
 		select {
 		case <-ctx.Done():
 		case <-time.After(followEvery):
 		}
 	}
-}
-
-// askAgain asks the plugins of these names, or all, at once.
-func (g *Gateway) askAgain(ctx context.Context, plugins map[string]bool, all bool) {
-	g.changing.Lock()
-	var lines []*line
-	for name, f := range g.current.feeds {
-		if (all || plugins[name]) && f.source != nil {
-			lines = append(lines, f.line)
-		}
-	}
-	g.changing.Unlock()
-	var asking sync.WaitGroup
-	for _, l := range lines {
-		asking.Go(func() {
-			news := l.poll(ctx)
-			if ctx.Err() != nil {
-				return
-			}
-			g.note(ctx, l, news.err)
-			applied := news.publication != nil && g.publish(ctx, l, news)
-			g.metrics.Reload(telemetry.ReloadReplica, result(applied, news.err))
-		})
-	}
-	asking.Wait()
 }
 
 // tell has the other replicas ask a plugin, or all, again: they may hold a

@@ -15,6 +15,7 @@ import (
 type standing struct {
 	serving *edition // the last good one; nil: there was none yet
 	waiting *edition // in quarantine; nil: none is
+	clashes *edition // right by itself, but not together with the other plugins; nil: none
 	silent  string   // why the source gives nothing now; empty: it answers
 	refused string   // why what it gave last is not in use; empty: it is
 	lease   *lease   // of a plugin that registered itself
@@ -28,6 +29,15 @@ type lease struct {
 	hash      string // of the generation that is registered
 	until     time.Time
 	lapsed    bool
+}
+
+// anew is the lease of a plugin whose registration is to be judged again; nil
+// stays nil.
+func (l *lease) anew() *lease {
+	if l == nil {
+		return nil
+	}
+	return &lease{publisher: l.publisher, until: l.until, lapsed: l.lapsed}
 }
 
 // PluginStatus is how a plugin stands at this replica.
@@ -119,6 +129,14 @@ func (g *Gateway) tellStatuses() {
 		statuses = append(statuses, status{f.status(), f.used()})
 	}
 	g.statuses.Store(&statuses)
+}
+
+// stateOf is a feed's, nil has none.
+func (f *feed) stateOf() publication.State {
+	if f == nil {
+		return ""
+	}
+	return f.state
 }
 
 func (f *feed) status() PluginStatus {

@@ -24,11 +24,11 @@ const (
 // WatchOptions say when a source is polled.
 type WatchOptions struct {
 	// Every is the time between the polls of a source that works; they vary by a
-	// tenth, so that sources and replicas spread out. It is more than 0.
+	// tenth, so that sources and replicas spread out.
 	Every time.Duration
-	// Steady has it polled as often after errors: it is about files, and asks
-	// nobody.
-	Steady bool
+	// Longest bounds the time between polls that fail. 0: five minutes, or
+	// ten times Every where that is more.
+	Longest time.Duration
 	// First is the time before the first poll.
 	First time.Duration
 	// Wake asks for a poll soon; several wakes come to one. It should have room for
@@ -50,11 +50,11 @@ func (e *PanicError) Error() string {
 // Watch polls a source until ctx ends, and tells each outcome: what is new, a
 // nil publication where nothing is, or an error. The next poll comes after
 // deliver has returned. After errors it polls less and less often, or as a
-// busy server asks, within five minutes or ten times Every.
+// busy server asks, within Longest.
 func Watch(ctx context.Context, s Source, o WatchOptions, deliver func(context.Context, *Publication, error)) {
-	w := watch{every: o.Every, longest: max(10*o.Every, longestBackoff), wake: o.Wake}
-	if o.Steady {
-		w.longest = w.every
+	w := watch{every: o.Every, longest: max(o.Longest, o.Every), wake: o.Wake}
+	if o.Longest == 0 {
+		w.longest = max(10*w.every, longestBackoff)
 	}
 	for due := jitter(o.First); w.wait(ctx, due); {
 		w.begun = time.Now()
