@@ -2,7 +2,7 @@ package backstage_test
 
 import (
 	"bytes"
-	"encoding/base64"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -83,28 +82,22 @@ func petService(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// petSource starts a gateway where Backstage looks for the plugin pets.
-func petSource(t *testing.T) {
+// petSource starts a gateway where Backstage looks for the plugin pets, and
+// gives its URL.
+func petSource(t *testing.T) string {
 	t.Helper()
-	port := os.Getenv("STAGEDOOR_TEST_GATEWAY_PORT")
-	if port == "" {
-		t.Skip("STAGEDOOR_TEST_GATEWAY_PORT is not set; test/backstage/run.sh sets it")
-	}
+	backstage(t)
 	service := httptest.NewServer(http.HandlerFunc(petService))
 	t.Cleanup(service.Close)
 	plugin := gateway.DefaultPlugin()
 	plugin.Document, plugin.BaseURL = []byte(petDocument), service.URL
 	server := gateway.DefaultServer()
 	server.Actions.Include = []gateway.Rule{{Plugin: "pets"}}
-	cfg := gateway.DefaultConfig()
-	cfg.Database.URL = gateway.SecretValue("sqlite:" + filepath.Join(t.TempDir(), "source.db"))
-	cfg.Plugins = map[string]gateway.Plugin{"pets": plugin}
-	cfg.Servers = map[string]gateway.Server{"pets": server}
-	g, err := gateway.New(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:"+port)
+	cfg := testConfig(t)
+	cfg.Plugins["pets"], cfg.Servers["pets"] = plugin, server
+	g := start(t, cfg)
+	address := "127.0.0.1:" + os.Getenv("STAGEDOOR_TEST_GATEWAY_PORT")
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,18 +107,23 @@ func petSource(t *testing.T) {
 		if err := running.Close(); err != nil {
 			t.Error(err)
 		}
-		if err := g.Close(); err != nil {
-			t.Error(err)
-		}
 	})
+	return "http://" + address
 }
 
-// askBackstage sends a request to Backstage and gives the answer, of a stream its last
-// event.
+// askBackstage sends a request to Backstage as the gateway's service, and gives
+// the answer, of a stream its last event.
 func askBackstage(t *testing.T, method, path, body string) []byte {
 	t.Helper()
-	url, token := backstage(t)
-	req, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader(body))
+	_, token := backstage(t)
+	return askAs(t, token, method, path, body)
+}
+
+func askAs(t *testing.T, token, method, path, body string) []byte {
+	t.Helper()
+	url, _ := backstage(t)
+	ctx := context.WithoutCancel(t.Context()) // clean-ups ask, too
+	req, err := http.NewRequestWithContext(ctx, method, url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +136,7 @@ func askBackstage(t *testing.T, method, path, body string) []byte {
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
+	if err != nil || resp.StatusCode >= 300 {
 		t.Fatalf("%s %s: %s %v: %s", method, path, resp.Status, err, data)
 	}
 	if _, event, ok := bytes.Cut(data, []byte("data: ")); ok && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
@@ -211,15 +209,17 @@ func TestSourceOfMCP(t *testing.T) {
 
 // petTemplate calls an action that only reads, and hands on what another one that
 // does more gives back: in a dry run only from its schema.
-const petTemplate = `{
-  "template": {"apiVersion": "scaffolder.backstage.io/v1beta3", "kind": "Template", "metadata": {"name": "pets"},
-    "spec": {"type": "service", "owner": "guests",
-      "steps": [
-        {"id": "read", "name": "Read", "action": "pets:get-pet", "input": {"name": "${{ parameters.name }}"}},
-        {"id": "make", "name": "Make", "action": "pets:create-pet", "input": {"name": "${{ steps.read.output.name }} the second"}}],
-      "output": {"text": [{"title": "city", "content": "${{ steps.read.output.home.city }}"},
-        {"title": "made", "content": "${{ steps.make.output.name }} at ${{ steps.make.output.home.city }}"}]}}},
-  "values": {"name": "Rex"}, "directoryContents": [{"path": "template.yaml", "base64Content": "%s"}]}`
+const petTemplate = `{"apiVersion": "scaffolder.backstage.io/v1beta3", "kind": "Template", "metadata": {"name": "pets"},
+  "spec": {"type": "service", "owner": "group:depot/night-shift",
+    "steps": [
+      {"id": "list", "name": "List", "action": "pets:list-pets"},
+      {"id": "read", "name": "Read", "action": "pets:get-pet", "input": {"name": "${{ parameters.name }}"}},
+      {"id": "make", "name": "Make", "action": "pets:create-pet", "input": {"name": "${{ steps.read.output.name }} the second", "home": "${{ steps.read.output.home }}"}}],
+    "output": {"text": [{"title": "city", "content": "${{ steps.read.output.home.city }}"},
+      {"title": "first", "content": "${{ steps.list.output.result[0].name }}"},
+      {"title": "made", "content": "${{ steps.make.output.name }} at ${{ steps.make.output.home.city }}"}]}}}`
+
+type text struct{ Title, Content string }
 
 func TestSourceOfTemplates(t *testing.T) {
 	petSource(t)
@@ -243,18 +243,105 @@ func TestSourceOfTemplates(t *testing.T) {
 	if strings.Join(ids, " ") != "pets:create-pet pets:get-pet pets:list-pets" {
 		t.Error("actions of the scaffolder:", ids)
 	}
-	answer := askBackstage(t, http.MethodPost, "/api/scaffolder/v2/dry-run", fmt.Sprintf(petTemplate, base64.StdEncoding.EncodeToString([]byte("{}"))))
-	var run struct {
-		Output struct {
-			Text []struct{ Title, Content string }
-		}
-		Log []struct{ Body struct{ Message string } }
-	}
+	answer := askBackstage(t, http.MethodPost, "/api/scaffolder/v2/dry-run",
+		`{"template": `+petTemplate+`, "values": {"name": "Rex"}, "directoryContents": [{"path": "template.yaml", "base64Content": "e30="}]}`)
+	var run struct{ Output struct{ Text []text } }
 	if err := json.Unmarshal(answer, &run); err != nil {
 		t.Fatal(err)
 	}
-	want := []struct{ Title, Content string }{{"city", "Bruges"}, {"made", "<example> at <example>"}}
+	want := []text{{"city", "Bruges"}, {"first", "Rex"}, {"made", "<example> at <example>"}}
 	if diff := cmp.Diff(want, run.Output.Text); diff != "" {
 		t.Errorf("dry run (-want +got)\n%s\n%s", diff, answer)
 	}
+}
+
+// TestServersInBackstage: Backstage's catalog lists the gateway's MCP servers.
+func TestServersInBackstage(t *testing.T) {
+	registerURL(t, petSource(t)+"/catalog-info.yaml?owner=group:depot/night-shift", "api:default/pets")
+	entity := decode(t, askBackstage(t, http.MethodGet, "/api/catalog/entities/by-name/api/default/pets", ""))
+	const expression = `[.spec.type, .spec.owner, (.spec.definition | contains("pets_get-pet")), any(.relations[]; .targetRef == "group:depot/night-shift"), (.status.items // [])]`
+	if got := look(t, expression, entity); got != `["mcp-server","group:depot/night-shift",true,true,[]]` {
+		t.Errorf("got %s: %v", got, entity)
+	}
+}
+
+// TestTemplateRuns: a template of the catalog whose steps are actions of the
+// gateway is executed, as a user does it and as a service does. Of a step that
+// fails, the scaffolder keeps the status alone, whosever the action.
+func TestTemplateRuns(t *testing.T) {
+	petSource(t)
+	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, petTemplate) }))
+	t.Cleanup(files.Close)
+	registerURL(t, files.URL+"/template.json", "template:default/pets")
+	_, service := backstage(t)
+	for who, token := range map[string]string{"service": service, "user": guestToken(t)} {
+		for _, tt := range []struct {
+			name, failure string
+			output        []text
+		}{
+			{"Rex", "", []text{{"city", "Bruges"}, {"first", "Rex"}, {"made", "Rex the second at Bruges"}}},
+			{"nobody", "ResponseError: Request failed with 404 Not Found", nil},
+			{"taken", "ResponseError: Request failed with 409 Conflict", nil},
+			{"broken", "ResponseError: Request failed with 503 Service Unavailable", nil},
+		} {
+			output, failure := runTemplate(t, token, "template:default/pets", tt.name)
+			if diff := cmp.Diff(tt.output, output); diff != "" || failure != tt.failure {
+				t.Errorf("%s, %s: failed with %q, want %q; output (-want +got)\n%s", who, tt.name, failure, tt.failure, diff)
+			}
+		}
+	}
+}
+
+// runTemplate executes a template to its end.
+func runTemplate(t *testing.T, token, ref, name string) (output []text, failure string) {
+	t.Helper()
+	var task struct{ ID string }
+	body := fmt.Sprintf(`{"templateRef": %q, "values": {"name": %q}}`, ref, name)
+	if err := json.Unmarshal(askAs(t, token, http.MethodPost, "/api/scaffolder/v2/tasks", body), &task); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "completion", func() string {
+		var events []struct {
+			Type string
+			Body struct {
+				Output struct{ Text []text }
+				Error  struct{ Name, Message string }
+			}
+		}
+		answer := askAs(t, token, http.MethodGet, "/api/scaffolder/v2/tasks/"+task.ID+"/events", "")
+		if err := json.Unmarshal(answer, &events); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if e.Type == "completion" {
+				output = e.Body.Output.Text
+				if e.Body.Error.Message != "" {
+					failure = e.Body.Error.Name + ": " + e.Body.Error.Message
+				}
+				return e.Type
+			}
+		}
+		return string(answer)
+	})
+	return output, failure
+}
+
+// registerURL has Backstage's catalog read a URL until the test ends, and
+// waits for the entity that is read there.
+func registerURL(t *testing.T, url, entity string) {
+	t.Helper()
+	there := func() string {
+		refs := fmt.Sprintf(`{"entityRefs":[%q],"fields":["kind"]}`, entity)
+		return string(askBackstage(t, http.MethodPost, "/api/catalog/entities/by-refs", refs))
+	}
+	var registered struct{ Location struct{ ID string } }
+	answer := askBackstage(t, http.MethodPost, "/api/catalog/locations", fmt.Sprintf(`{"type":"url","target":%q}`, url))
+	if err := json.Unmarshal(answer, &registered); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		askBackstage(t, http.MethodDelete, "/api/catalog/locations/"+registered.Location.ID, "")
+		eventually(t, "null", there)
+	})
+	eventually(t, "kind", there)
 }

@@ -35,7 +35,8 @@ if [ -z "$dir" ]; then
 	dir=$temporary
 fi
 mkdir -p "$dir"
-cp "$here/package.json" "$here/index.js" "$here/depot.js" "$here/app-config.yaml" "$dir"
+dir=$(cd "$dir" && pwd)
+cp "$here/package.json" "$here/index.js" "$here/depot.js" "$here/client.mjs" "$here/app-config.yaml" "$dir"
 cd "$dir"
 
 if [ ! -f installed.json ] || ! cmp -s package.json installed.json; then
@@ -60,11 +61,12 @@ STAGEDOOR_TEST_PORT=$(node -e "$free")
 STAGEDOOR_TEST_GATEWAY_PORT=$(node -e "$free")
 STAGEDOOR_BACKSTAGE_TOKEN=$(node -e "$random")
 STAGEDOOR_BACKSTAGE_URL=http://127.0.0.1:$STAGEDOOR_TEST_PORT
+STAGEDOOR_BACKSTAGE_DIR=$dir
 STAGEDOOR_TEST_EXAMPLE=$root/specs/example/catalog-info.yaml
 STAGEDOOR_TEST_ENTITIES=$here/entities/corners.yaml
 export STAGEDOOR_TEST_PORT STAGEDOOR_TEST_GATEWAY_PORT
 export STAGEDOOR_TEST_EXAMPLE STAGEDOOR_TEST_ENTITIES
-export STAGEDOOR_BACKSTAGE_URL STAGEDOOR_BACKSTAGE_TOKEN
+export STAGEDOOR_BACKSTAGE_URL STAGEDOOR_BACKSTAGE_TOKEN STAGEDOOR_BACKSTAGE_DIR
 
 NODE_ENV=development node index.js --config app-config.yaml >backstage.log 2>&1 &
 backstage=$!
