@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stagedoor/stagedoor/gateway"
+	"github.com/stagedoor/stagedoor/gateway/publish"
 )
 
 // petDocument describes a service that Backstage knows only by way of the
@@ -38,12 +39,22 @@ paths:
       requestBody: {required: true, content: {application/json: {schema: {$ref: "#/components/schemas/Pet"}}}}
       responses: {"201": {description: made, content: {application/json: {schema: {$ref: "#/components/schemas/Pet"}}}}}
   /pets/{name}:
+    parameters: [{name: name, in: path, required: true, schema: {type: string}}]
     get:
       operationId: get-pet
       description: Gives a pet.
       x-action: true
-      parameters: [{name: name, in: path, required: true, schema: {type: string}}]
       responses: {"200": {description: ok, content: {application/json: {schema: {$ref: "#/components/schemas/Pet"}}}}}
+    delete:
+      operationId: release-pet
+      x-action: true
+      responses: {"204": {description: gone}}
+  /pets/{name}/picture:
+    parameters: [{name: name, in: path, required: true, schema: {type: string}}]
+    get:
+      operationId: get-picture
+      x-action: true
+      responses: {"200": {description: ok, content: {image/png: {}}}}
 components:
   schemas:
     Pet:
@@ -66,6 +77,16 @@ func petService(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost:
 		w.WriteHeader(http.StatusCreated)
 		_, _ = io.Copy(w, r.Body)
+	case r.Method == http.MethodDelete:
+		w.WriteHeader(http.StatusNoContent)
+	case strings.HasSuffix(name, "/picture"):
+		w.Header().Set("Content-Type", "image/png")
+		_, _ = io.WriteString(w, "\x89PNG")
+	case name == "odd":
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		fmt.Fprint(w, `{"message":"that is no name"}`)
+	case name == "foreign":
+		w.WriteHeader(http.StatusUnauthorized)
 	case name == "taken":
 		w.WriteHeader(http.StatusConflict)
 		fmt.Fprint(w, `{"message":"two pets have that name"}`)
@@ -82,19 +103,32 @@ func petService(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// petSource starts a gateway where Backstage looks for the plugin pets, and
-// gives its URL.
+// petSource is a gateway with the plugin pets in its config.
 func petSource(t *testing.T) string {
 	t.Helper()
 	backstage(t)
+	plugin := gateway.DefaultPlugin()
+	plugin.Document, plugin.BaseURL = []byte(petDocument), pets(t)
+	cfg := testConfig(t)
+	cfg.Plugins["pets"] = plugin
+	return serveSource(t, cfg)
+}
+
+// pets gives the base URL of a pet service.
+func pets(t *testing.T) string {
+	t.Helper()
 	service := httptest.NewServer(http.HandlerFunc(petService))
 	t.Cleanup(service.Close)
-	plugin := gateway.DefaultPlugin()
-	plugin.Document, plugin.BaseURL = []byte(petDocument), service.URL
+	return service.URL
+}
+
+// serveSource starts a gateway where Backstage looks for the plugin pets, with
+// a server of that name, and gives its URL.
+func serveSource(t *testing.T, cfg gateway.Config) string {
+	t.Helper()
 	server := gateway.DefaultServer()
 	server.Actions.Include = []gateway.Rule{{Plugin: "pets"}}
-	cfg := testConfig(t)
-	cfg.Plugins["pets"], cfg.Servers["pets"] = plugin, server
+	cfg.Servers["pets"] = server
 	g := start(t, cfg)
 	address := "127.0.0.1:" + os.Getenv("STAGEDOOR_TEST_GATEWAY_PORT")
 	listener, err := net.Listen("tcp", address)
@@ -174,22 +208,30 @@ func TestSourceOfMCP(t *testing.T) {
 	want := []backstageTool{
 		{"pets.create-pet", "Makes a pet.", hints(false, true, false, "Create pet")},
 		{"pets.get-pet", "Gives a pet.", hints(true, false, true, "Get pet")},
+		{"pets.get-picture", "Get picture", hints(true, false, true, "Get picture")},
 		{"pets.list-pets", "List pets", hints(true, false, true, "List pets")},
+		{"pets.release-pet", "Release pet", hints(false, true, true, "Release pet")},
 	}
 	if diff := cmp.Diff(want, listed.Tools); diff != "" {
 		t.Errorf("tools of Backstage (-want +got)\n%s", diff)
 	}
 	for call, want := range map[string]string{
-		`{"name":"pets.get-pet","arguments":{"name":"Rex"}}`:     `{"name":"Rex","home":{"city":"Bruges"}}`,
-		`{"name":"pets.list-pets"}`:                              `{"result":[{"name":"Rex"},{"name":"Minka"}]}`,
-		`{"name":"pets.create-pet","arguments":{"name":"Bo"}}`:   `{"name":"Bo"}`,
-		`{"name":"pets.get-pet","arguments":{"name":5}}`:         "InputError: invalid arguments: name: got number, want string",
-		`{"name":"pets.get-pet"}`:                                "InputError: invalid arguments: name is missing",
-		`{"name":"pets.get-pet","arguments":{"name":"nobody"}}`:  "NotFoundError: HTTP 404 Not Found: no such pet",
-		`{"name":"pets.get-pet","arguments":{"name":"taken"}}`:   "ConflictError: HTTP 409 Conflict: two pets have that name",
-		`{"name":"pets.get-pet","arguments":{"name":"private"}}`: "ResponseError: HTTP 403 Forbidden",
-		`{"name":"pets.get-pet","arguments":{"name":"broken"}}`:  "ServiceUnavailableError: the plugin failed (HTTP 500) (reference ",
-		`{"name":"pets.nothing","arguments":{}}`:                 "NotFoundError: Action",
+		`{"name":"pets.get-pet","arguments":{"name":"Rex"}}`:             `{"name":"Rex","home":{"city":"Bruges"}}`,
+		`{"name":"pets.list-pets"}`:                                      `{"result":[{"name":"Rex"},{"name":"Minka"}]}`,
+		`{"name":"pets.create-pet","arguments":{"name":"Bo"}}`:           `{"name":"Bo"}`,
+		`{"name":"pets.get-picture","arguments":{"name":"Bo"}}`:          `{"mediaType":"image/png","base64":"iVBORw=="}`,
+		`{"name":"pets.release-pet","arguments":{"name":"Bo"}}`:          `{}`,
+		`{"name":"pets.get-pet","arguments":{"name":"Ärger 灯 \"?#%2F"}}`: `{"name":"Ärger 灯 \"?#%2F","home":{"city":"Bruges"}}`,
+		`{"name":"pets.get-pet","arguments":{"name":"../x"}}`:            "InputError: an argument would change the path",
+		`{"name":"pets.get-pet","arguments":{"name":"odd"}}`:             "InputError: HTTP 422 Unprocessable Entity: that is no name",
+		`{"name":"pets.get-pet","arguments":{"name":"foreign"}}`:         "ServiceUnavailableError: the plugin does not accept the gateway's credentials",
+		`{"name":"pets.get-pet","arguments":{"name":5}}`:                 "InputError: invalid arguments: name: got number, want string",
+		`{"name":"pets.get-pet"}`:                                        "InputError: invalid arguments: name is missing",
+		`{"name":"pets.get-pet","arguments":{"name":"nobody"}}`:          "NotFoundError: HTTP 404 Not Found: no such pet",
+		`{"name":"pets.get-pet","arguments":{"name":"taken"}}`:           "ConflictError: HTTP 409 Conflict: two pets have that name",
+		`{"name":"pets.get-pet","arguments":{"name":"private"}}`:         "ResponseError: HTTP 403 Forbidden",
+		`{"name":"pets.get-pet","arguments":{"name":"broken"}}`:          "ServiceUnavailableError: the plugin failed (HTTP 500) (reference ",
+		`{"name":"pets.nothing","arguments":{}}`:                         "NotFoundError: Action",
 	} {
 		var result struct {
 			Content           []struct{ Text string }
@@ -240,7 +282,7 @@ func TestSourceOfTemplates(t *testing.T) {
 		}
 	}
 	slices.Sort(ids)
-	if strings.Join(ids, " ") != "pets:create-pet pets:get-pet pets:list-pets" {
+	if strings.Join(ids, " ") != "pets:create-pet pets:get-pet pets:get-picture pets:list-pets pets:release-pet" {
 		t.Error("actions of the scaffolder:", ids)
 	}
 	answer := askBackstage(t, http.MethodPost, "/api/scaffolder/v2/dry-run",
@@ -252,6 +294,64 @@ func TestSourceOfTemplates(t *testing.T) {
 	want := []text{{"city", "Bruges"}, {"first", "Rex"}, {"made", "<example> at <example>"}}
 	if diff := cmp.Diff(want, run.Output.Text); diff != "" {
 		t.Errorf("dry run (-want +got)\n%s\n%s", diff, answer)
+	}
+}
+
+// TestPluginComesAndGoes: what a plugin registers at the gateway is in
+// Backstage at once, and out of it when it is withdrawn, and all else stays.
+func TestPluginComesAndGoes(t *testing.T) {
+	backstage(t)
+	const token = "publisher-of-pets-0123456789"
+	cfg, base := testConfig(t), pets(t)
+	publisher := gateway.DefaultPublisher()
+	publisher.Token, publisher.Plugins, publisher.BaseURLs = gateway.SecretValue(token), []string{"pets"}, []string{base}
+	cfg.Publishers = map[string]gateway.Publisher{"pets": publisher}
+	gate := serveSource(t, cfg)
+	names := func() (own []string, others int) {
+		var listed struct{ Tools []backstageTool }
+		askMCP(t, "tools/list", `{}`, &listed)
+		for _, tool := range listed.Tools {
+			if strings.HasPrefix(tool.Name, "pets.") {
+				own = append(own, tool.Name)
+			} else {
+				others++
+			}
+		}
+		return own, others
+	}
+	before, others := names()
+	if len(before) > 0 || others < 17 {
+		t.Fatalf("tools of a plugin that is not there: %v; of others: %d", before, others)
+	}
+	for _, document := range []string{petDocument, strings.Replace(petDocument, "operationId: release-pet", "operationId: free-pet", 1)} {
+		eventually(t, "accepted", func() string { // not more than once a second
+			registration, err := publish.Once(t.Context(), publish.Options{Gateway: gate, Plugin: "pets", Token: token, BaseURL: base, Document: []byte(document)})
+			return fmt.Sprint(registration.State, err)
+		})
+		own, still := names()
+		if len(own) != 5 || slices.Contains(own, "pets.release-pet") != strings.Contains(document, "release-pet") || still != others {
+			t.Errorf("after registration: %v, %d of others, want %d", own, still, others)
+		}
+	}
+	var result struct{ StructuredContent any }
+	askMCP(t, "tools/call", `{"name":"pets.get-pet","arguments":{"name":"Rex"}}`, &result)
+	if got := look(t, `.home.city`, result.StructuredContent); got != `"Bruges"` {
+		t.Errorf("got %s", got)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, gate+"/registry/v1/plugins/pets", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.Body.Close(); resp.StatusCode != http.StatusNoContent {
+		t.Errorf("withdrawn: HTTP %d", resp.StatusCode)
+	}
+	if own, still := names(); len(own) > 0 || still != others {
+		t.Errorf("after withdrawal: %v, %d of others, want %d", own, still, others)
 	}
 }
 

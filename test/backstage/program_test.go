@@ -157,6 +157,9 @@ func TestProgramBesideBackstage(t *testing.T) {
 	expect("payments", "actions", "call", "software-catalog:get-catalog-entity", "--input", owner)
 	expect(`InputError: No entity found with name "nothing"`, "actions", "call", "software-catalog:get-catalog-entity", "--input", `{"name":"nothing"}`)
 	expect("software-catalog  serving", "plugins")
+	if got := p.run("actions", "call", "catalog:get-catalog-entity", "--url", "http://"+before.address+"/api/catalog", "--token-env", "BACKSTAGE_TOKEN", "--input", owner); !strings.Contains(got, "payments") {
+		t.Errorf("Backstage's own action: %s", got)
+	}
 	tools := func() []string { return slices.Sorted(maps.Keys(newOfficialClient(t, gate+"/mcp/architects").outputs)) }
 	had := tools()
 	if len(had) != 6 || slices.Contains(had, "software-catalog_unregister-entity") {
