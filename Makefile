@@ -7,7 +7,7 @@ GOLANGCI_VERSION := $(shell sed -n 's/^golangci_version=//p' .ci/run)
 GOLANGCI := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stagedoor/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance clients oracle replicas backstage replica-cost manifests clean
+.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance clients oracle replicas interop replica-cost manifests clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,7 +78,7 @@ oracle: ## compare requests with swagger-client's, and write docs/conformance.md
 replicas: ## two replicas on one Postgres, killed, stopped and cut off, at length
 	STAGEDOOR_TEST_POSTGRES=required $(GO) test -count=1 ./test/replicas -long
 
-backstage: ## compare with a real Backstage, which is installed from npm
+interop: ## the gateway and a real Backstage, which is installed from npm, both ways
 	test/backstage/run.sh
 
 replica-cost: ## what an idle replica costs, measured for a minute

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -48,25 +47,15 @@ func backstage(t *testing.T) (url, token string) {
 
 func newGateway(t *testing.T, plugins map[string]gateway.Plugin) *gateway.Gateway {
 	t.Helper()
-	cfg := gateway.DefaultConfig()
-	cfg.Database.URL = gateway.SecretValue("sqlite:" + filepath.Join(t.TempDir(), "gateway.db"))
-	cfg.Plugins, cfg.Servers = plugins, map[string]gateway.Server{}
+	cfg := testConfig(t)
+	cfg.Plugins = plugins
 	for name := range plugins {
 		server := gateway.DefaultServer()
 		server.ToolNames = "{action}"
 		server.Actions.Include = []gateway.Rule{{Plugin: name}}
 		cfg.Servers[name] = server
 	}
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	g, err := gateway.New(t.Context(), cfg, gateway.WithLogger(log))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := g.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	g := start(t, cfg)
 	for _, f := range g.Findings() {
 		if f.Code != "attribute-weaker" { // the operator's attributes say it
 			t.Log(f)

@@ -24,9 +24,16 @@ import (
 // its tool's output schema, and remembers what was called.
 type client struct {
 	t       *testing.T
-	url     string
+	send    func(tool, arguments string) toolResult
 	outputs map[string]*jsonschema.Schema // by tool
 	called  map[string]bool
+}
+
+// toolResult is what tools/call gives.
+type toolResult struct {
+	IsError           bool
+	StructuredContent any
+	Content           []struct{ Text string }
 }
 
 // result is what a tool's call comes to.
@@ -43,8 +50,13 @@ func newClient(t *testing.T, g *gateway.Gateway, server string) *client {
 	}
 	h := httptest.NewServer(g.Handler())
 	t.Cleanup(h.Close)
-	c := &client{t: t, url: h.URL + "/mcp/" + server, outputs: map[string]*jsonschema.Schema{}, called: map[string]bool{}}
-	for name, tool := range byName(t, list) {
+	return newClientOf(t, byName(t, list), func(tool, arguments string) toolResult { return callModern(t, h.URL+"/mcp/"+server, tool, arguments) })
+}
+
+func newClientOf(t *testing.T, tools map[string]any, send func(tool, arguments string) toolResult) *client {
+	t.Helper()
+	c := &client{t: t, send: send, outputs: map[string]*jsonschema.Schema{}, called: map[string]bool{}}
+	for name, tool := range tools {
 		schema := tool.(map[string]any)["outputSchema"]
 		if schema == nil {
 			t.Errorf("%s has no output schema", name)
@@ -54,9 +66,11 @@ func newClient(t *testing.T, g *gateway.Gateway, server string) *client {
 		if err := compiler.AddResource("mem:///"+name, schema); err != nil {
 			t.Fatal(err)
 		}
-		if c.outputs[name], err = compiler.Compile("mem:///" + name); err != nil {
+		compiled, err := compiler.Compile("mem:///" + name)
+		if err != nil {
 			t.Fatal(err)
 		}
+		c.outputs[name] = compiled
 	}
 	return c
 }
@@ -64,11 +78,26 @@ func newClient(t *testing.T, g *gateway.Gateway, server string) *client {
 func (c *client) call(tool, arguments string) result {
 	c.t.Helper()
 	c.called[tool] = true
+	r := c.send(tool, arguments)
+	if r.IsError {
+		return result{fault: r.Content[0].Text}
+	}
+	if schema := c.outputs[tool]; schema == nil {
+		c.t.Errorf("%s is not among the server's tools", tool)
+	} else if err := schema.Validate(r.StructuredContent); err != nil {
+		c.t.Errorf("%s %s: its result does not fit its schema: %v\n%v", tool, arguments, err, r.StructuredContent)
+	}
+	return result{value: r.StructuredContent}
+}
+
+// callModern calls a tool in revision 2026-07-28, which has no sessions.
+func callModern(t *testing.T, url, tool, arguments string) toolResult {
+	t.Helper()
 	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":%s,
 		"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`, tool, arguments)
-	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, c.url, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for k, v := range map[string]string{
 		"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
@@ -78,30 +107,15 @@ func (c *client) call(tool, arguments string) result {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var answer struct {
-		Result *struct {
-			IsError           bool
-			StructuredContent any
-			Content           []struct{ Text string }
-		}
-	}
-	text := lastMessage(c.t, resp)
+	var answer struct{ Result *toolResult }
+	text := lastMessage(t, resp)
 	if err := json.Unmarshal(text, &answer); err != nil || answer.Result == nil {
-		c.t.Fatalf("%s %s: HTTP %d: %s", tool, arguments, resp.StatusCode, text)
+		t.Fatalf("%s %s: HTTP %d: %s", tool, arguments, resp.StatusCode, text)
 	}
-	if r := answer.Result; r.IsError {
-		return result{fault: r.Content[0].Text}
-	}
-	value := answer.Result.StructuredContent
-	if schema := c.outputs[tool]; schema == nil {
-		c.t.Errorf("%s is not among the server's tools", tool)
-	} else if err := schema.Validate(value); err != nil {
-		c.t.Errorf("%s %s: its result does not fit its schema: %v\n%v", tool, arguments, err, value)
-	}
-	return result{value: value}
+	return *answer.Result
 }
 
 // lastMessage is the body, or of a stream the data of its last event.

@@ -16,17 +16,18 @@ import (
 	"github.com/stagedoor/stagedoor/specs"
 )
 
-// TestDocumentedConfig runs the config of docs/backstage.md as it stands there,
-// with the URL of the running Backstage.
-func TestDocumentedConfig(t *testing.T) {
-	url, token := backstage(t)
+// documentedConfig writes the nth config of docs/backstage.md that has plugins
+// and servers, as it stands there but for the URL of Backstage, with the
+// overlays beside it. It gives the file and the page.
+func documentedConfig(t *testing.T, n int, url string) (path string, page []byte) {
+	t.Helper()
 	page, err := os.ReadFile("../../docs/backstage.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := regexp.MustCompile("(?s)```yaml\n(plugins:\n.*?\nservers:\n.*?)```").FindSubmatch(page)
-	if block == nil {
-		t.Fatal("docs/backstage.md has no config with plugins and servers")
+	blocks := regexp.MustCompile("(?s)```yaml\n(plugins:\n.*?\nservers:\n.*?)```").FindAllSubmatch(page, -1)
+	if len(blocks) <= n {
+		t.Fatalf("docs/backstage.md has %d configs with plugins and servers", len(blocks))
 	}
 	dir := t.TempDir()
 	for _, name := range specs.Overlays() {
@@ -38,11 +39,19 @@ func TestDocumentedConfig(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	text := strings.ReplaceAll(string(block[1]), "https://backstage.example.com", url)
-	path := filepath.Join(dir, "config.yaml")
+	path = filepath.Join(dir, "config.yaml")
+	text := strings.ReplaceAll(string(blocks[n][1]), "https://backstage.example.com", url)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return path, page
+}
+
+// TestDocumentedConfig runs the config of docs/backstage.md as it stands there,
+// with the URL of the running Backstage.
+func TestDocumentedConfig(t *testing.T) {
+	url, token := backstage(t)
+	path, page := documentedConfig(t, 0, url)
 	file, err := config.Load(path, []string{"BACKSTAGE_TOKEN=" + token})
 	if err != nil {
 		t.Fatal(err)

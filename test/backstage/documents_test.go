@@ -28,13 +28,15 @@ func documents(t *testing.T) *gateway.Gateway {
 		plugins[name] = p
 	}
 	guest := plugins["notifications"]
-	guest.Auth.Bearer = gateway.SecretValue(guestToken(t, url))
+	guest.Auth.Bearer = gateway.SecretValue(guestToken(t))
 	plugins["notifications-of-guest"] = guest
 	return newGateway(t, plugins)
 }
 
-func guestToken(t *testing.T, url string) string {
+// guestToken is the token of a user.
+func guestToken(t *testing.T) string {
 	t.Helper()
+	url, _ := backstage(t)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/api/auth/guest/refresh", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,7 @@ import { createBackend } from '@backstage/backend-defaults';
 const plugins = [
   'auth', 'auth-backend-module-guest-provider',
   'catalog', 'catalog-backend-module-scaffolder-entity-model',
-  'events', 'mcp-actions', 'notifications', 'scaffolder',
+  'events', 'kubernetes', 'mcp-actions', 'notifications', 'scaffolder',
   'search', 'search-backend-module-catalog',
 ];
 

@@ -13,8 +13,8 @@ import (
 // Backstage serves, as a service and as the guest.
 func overlays(t *testing.T) *gateway.Gateway {
 	t.Helper()
-	url, token := backstage(t)
-	service, guest := gateway.SecretValue(token), gateway.SecretValue(guestToken(t, url))
+	_, token := backstage(t)
+	service, guest := gateway.SecretValue(token), gateway.SecretValue(guestToken(t))
 	return newGateway(t, map[string]gateway.Plugin{
 		"search":              withOverlay(t, "search", service),
 		"scaffolder":          withOverlay(t, "scaffolder", guest),

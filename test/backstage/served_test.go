@@ -21,10 +21,8 @@ import (
 func serving(t *testing.T, exclude ...gateway.Rule) *httptest.Server {
 	t.Helper()
 	url, token := backstage(t)
-	cfg := gateway.DefaultConfig()
-	cfg.Database.URL = gateway.SecretValue("sqlite:" + filepath.Join(t.TempDir(), "gateway.db"))
-	cfg.Plugins = map[string]gateway.Plugin{}
-	for _, name := range []string{"auth", "catalog", "depot", "notifications", "scaffolder", "search"} {
+	cfg := testConfig(t)
+	for _, name := range append([]string{"depot"}, shipped...) {
 		p := gateway.DefaultPlugin()
 		p.Backstage = gateway.BackstageSource{BaseURL: url, Plugin: name}
 		p.Auth.Bearer = gateway.SecretValue(token)
@@ -38,7 +36,23 @@ func serving(t *testing.T, exclude ...gateway.Rule) *httptest.Server {
 	readers.Actions.Include = []gateway.Rule{{ID: "*", Attributes: gateway.AttributeRule{ReadOnly: new(true)}}}
 	readers.Actions.Exclude = exclude
 	cfg.Servers = map[string]gateway.Server{"readers": readers}
-	g, err := gateway.New(t.Context(), cfg, gateway.WithLogger(slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))))
+	return serve(t, cfg)
+}
+
+// testConfig is a config with a database of its own, and nothing in it yet.
+func testConfig(t *testing.T) gateway.Config {
+	t.Helper()
+	cfg := gateway.DefaultConfig()
+	cfg.Database.URL = gateway.SecretValue("sqlite:" + filepath.Join(t.TempDir(), "gateway.db"))
+	cfg.Plugins, cfg.Servers = map[string]gateway.Plugin{}, map[string]gateway.Server{}
+	return cfg
+}
+
+// start runs a gateway until the test ends.
+func start(t *testing.T, cfg gateway.Config) *gateway.Gateway {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	g, err := gateway.New(t.Context(), cfg, gateway.WithLogger(log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +61,12 @@ func serving(t *testing.T, exclude ...gateway.Rule) *httptest.Server {
 			t.Error(err)
 		}
 	})
-	server := httptest.NewServer(g.Handler())
+	return g
+}
+
+func serve(t *testing.T, cfg gateway.Config) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(start(t, cfg).Handler())
 	t.Cleanup(server.Close)
 	return server
 }
@@ -69,7 +88,8 @@ func TestServeImportedActions(t *testing.T) {
 	slices.Sort(names)
 	want := []string{
 		"auth_who-am-i", "catalog_get-catalog-entity", "catalog_get-catalog-model-description", "catalog_query-catalog-entities", "catalog_validate-entity",
-		"depot_count-parcels", "depot_keep", "depot_leave", "depot_list-parcels", "depot_unlock", "depot_weigh", "notifications_get-notifications", "search_query",
+		"depot_count-parcels", "depot_keep", "depot_leave", "depot_list-parcels", "depot_unlock", "depot_weigh",
+		"kubernetes_get-kubernetes-clusters", "kubernetes_get-kubernetes-resources-for-entity", "notifications_get-notifications", "search_query",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("want (-), got (+):\n%s", diff)
