@@ -33,6 +33,7 @@ type front struct {
 	server *httptest.Server
 	url    string
 	client *http.Client
+	config gateway.Config
 	closed bool
 }
 
@@ -70,7 +71,7 @@ func open(t testing.TB, cfg gateway.Config, options ...gateway.Option) *front {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(g.Handler())
-	f := &front{Gateway: g, t: t, server: server, url: server.URL, client: &http.Client{Timeout: patience, Transport: &http.Transport{}}}
+	f := &front{Gateway: g, config: cfg, t: t, server: server, url: server.URL, client: &http.Client{Timeout: patience, Transport: &http.Transport{}}}
 	t.Cleanup(f.end)
 	return f
 }
