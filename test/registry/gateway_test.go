@@ -18,7 +18,13 @@ import (
 	"github.com/stagedoor/stagedoor/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+func TestMain(m *testing.M) {
+	if kind := os.Getenv(servesPlugins); kind != "" {
+		servePlugins(kind)
+		return
+	}
+	os.Exit(storetest.Main(m))
+}
 
 // patience is how long a test waits for what must happen, at worst.
 const patience = 60 * time.Second
