@@ -40,7 +40,7 @@ type StatusError struct {
 func (e *StatusError) Error() string {
 	switch e.Status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Sprintf("document %s: answered with HTTP %d; it wants credentials (specAuth), or other ones", e.Document, e.Status)
+		return fmt.Sprintf("document %s: answered with HTTP %d; it wants credentials (auth or specAuth), or other ones", e.Document, e.Status)
 	}
 	return fmt.Sprintf("document %s: answered with HTTP %d", e.Document, e.Status)
 }
@@ -49,7 +49,7 @@ func (e *StatusError) Error() string {
 type pageError struct{ document string }
 
 func (e *pageError) Error() string {
-	return fmt.Sprintf("document %s: is a web page (HTML or XML), perhaps one to log in; give the URL of the document itself, or its credentials (specAuth)", e.document)
+	return fmt.Sprintf("document %s: is a web page (HTML or XML), perhaps one to log in; give the URL of the document itself, or its credentials (auth or specAuth)", e.document)
 }
 
 // fetcher gets documents of one origin. It remembers what it got, and asks

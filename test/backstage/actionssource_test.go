@@ -254,6 +254,7 @@ func TestSourceOfMCP(t *testing.T) {
 const petTemplate = `{"apiVersion": "scaffolder.backstage.io/v1beta3", "kind": "Template", "metadata": {"name": "pets"},
   "spec": {"type": "service", "owner": "group:depot/night-shift",
     "steps": [
+      {"id": "own", "name": "Own", "if": "${{ parameters.name == 'stray' }}", "action": "catalog:get-catalog-entity", "input": {"name": "stray"}},
       {"id": "list", "name": "List", "action": "pets:list-pets"},
       {"id": "read", "name": "Read", "action": "pets:get-pet", "input": {"name": "${{ parameters.name }}"}},
       {"id": "make", "name": "Make", "action": "pets:create-pet", "input": {"name": "${{ steps.read.output.name }} the second", "home": "${{ steps.read.output.home }}"}}],
@@ -382,6 +383,7 @@ func TestTemplateRuns(t *testing.T) {
 			{"Rex", "", []text{{"city", "Bruges"}, {"first", "Rex"}, {"made", "Rex the second at Bruges"}}},
 			{"nobody", "ResponseError: Request failed with 404 Not Found", nil},
 			{"taken", "ResponseError: Request failed with 409 Conflict", nil},
+			{"stray", "ResponseError: Request failed with 400 Bad Request", nil}, // an action of Backstage's own
 			{"broken", "ResponseError: Request failed with 503 Service Unavailable", nil},
 		} {
 			output, failure := runTemplate(t, token, "template:default/pets", tt.name)
