@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -246,6 +247,26 @@ func TestSourceOfMCP(t *testing.T) {
 		if !failed && cmp.Diff(decode(t, []byte(want)), decode(t, result.StructuredContent)) != "" {
 			t.Errorf("%s: structured content %s, want %s", call, result.StructuredContent, want)
 		}
+	}
+}
+
+// TestSourceOfNamedServer: a named server of Backstage chooses among the
+// gateway's actions by their attributes, and MCP's official client uses it.
+func TestSourceOfNamedServer(t *testing.T) {
+	petSource(t)
+	url, token := backstage(t)
+	tools, call := official(t, url+"/api/mcp-actions/v1/kennel", token)
+	if diff := cmp.Diff([]string{"pets.get-pet", "pets.get-picture", "pets.list-pets"}, slices.Sorted(maps.Keys(tools))); diff != "" {
+		t.Errorf("tools (-want +got)\n%s", diff)
+	}
+	if r := call("pets.list-pets", `{}`); r.IsError || look(t, `[.result[].name]`, r.StructuredContent) != `["Rex","Minka"]` {
+		t.Errorf("got %+v", r)
+	}
+	if r := call("pets.get-pet", `{"name":"nobody"}`); !r.IsError || r.Content[0].Text != "NotFoundError: HTTP 404 Not Found: no such pet" {
+		t.Errorf("got %+v", r)
+	}
+	if r := call("pets.release-pet", `{"name":"Rex"}`); !r.IsError {
+		t.Errorf("what only reads releases: %+v", r)
 	}
 }
 
