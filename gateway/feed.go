@@ -50,7 +50,7 @@ func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
 		}
 	}
 	defer func() { a.serving, a.last = a.serving.dressed(a.plugin), a.last.dressed(a.plugin) }()
-	asked, cancel := context.WithTimeout(ctx, firstPatience)
+	asked, cancel := source.Within(ctx, firstPatience)
 	defer cancel()
 	if a.origin.atHand() {
 		a.news = l.poll(asked) // at once: the line that goes on would look twice

@@ -238,7 +238,7 @@ func TestBackstageThatDoesNotAnswer(t *testing.T) {
 		return err.Error()
 	}
 	for want, o := range map[string]source.BackstageOptions{
-		"answered with HTTP 401": {BaseURL: f.URL + "/base", Plugin: "depot", Header: bearer("wrong")},
+		"answered with HTTP 401; it wants credentials (auth or specAuth)": {BaseURL: f.URL + "/base", Plugin: "depot", Header: bearer("wrong")},
 		"answered with HTTP 404": {BaseURL: f.URL + "/base", Plugin: "other", Header: bearer(depotToken)},
 		"file is gone":           {BaseURL: f.URL, Plugin: "depot", Header: func() (http.Header, error) { return nil, errors.New("file is gone") }},
 	} {

@@ -40,7 +40,7 @@ type StatusError struct {
 func (e *StatusError) Error() string {
 	switch e.Status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Sprintf("document %s: answered with HTTP %d; it wants credentials (specAuth), or other ones", e.Document, e.Status)
+		return fmt.Sprintf("document %s: answered with HTTP %d; it wants credentials (auth or specAuth), or other ones", e.Document, e.Status)
 	}
 	return fmt.Sprintf("document %s: answered with HTTP %d", e.Document, e.Status)
 }
@@ -49,7 +49,7 @@ func (e *StatusError) Error() string {
 type pageError struct{ document string }
 
 func (e *pageError) Error() string {
-	return fmt.Sprintf("document %s: is a web page (HTML or XML), perhaps one to log in; give the URL of the document itself, or its credentials (specAuth)", e.document)
+	return fmt.Sprintf("document %s: is a web page (HTML or XML), perhaps one to log in; give the URL of the document itself, or its credentials (auth or specAuth)", e.document)
 }
 
 // fetcher gets documents of one origin. It remembers what it got, and asks
@@ -90,9 +90,15 @@ func (f *fetcher) Close() error {
 	return nil
 }
 
+// Within bounds how long a source is waited for. An error that comes of it says
+// how long that was: of nested bounds, the one that ended.
+func Within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("answer is not complete after %v", d))
+}
+
 // get gives a document, the same value as before where it has not changed.
 func (f *fetcher) get(ctx context.Context, rawURL string, header http.Header) (*fetched, error) {
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	ctx, cancel := Within(ctx, f.timeout)
 	defer cancel()
 	old := f.kept[rawURL]
 	known := old
@@ -122,7 +128,7 @@ func (f *fetcher) ask(ctx context.Context, rawURL string, header http.Header, kn
 	name := Display(rawURL)
 	resp, at, err := f.follow(ctx, rawURL, header, known)
 	if err != nil {
-		return nil, fmt.Errorf("document %s: %w", name, f.plain(err))
+		return nil, fmt.Errorf("document %s: %w", name, f.plain(ctx, err))
 	}
 	defer resp.Body.Close()
 	// after a redirect, $refs count from where the document is (RFC 3986 §5.1.3)
@@ -138,7 +144,7 @@ func (f *fetcher) ask(ctx context.Context, rawURL string, header http.Header, kn
 		return nil, &StatusError{Document: name, Status: resp.StatusCode, RetryAfter: retryAfter(resp, time.Now())}
 	}
 	if got.Data, err = f.body(resp); err != nil {
-		return nil, fmt.Errorf("document %s: %w", name, f.plain(err))
+		return nil, fmt.Errorf("document %s: %w", name, f.plain(ctx, err))
 	}
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if isPage(got.Data, mediaType) {
@@ -243,7 +249,7 @@ func (d *fetched) agrees(known *fetched) bool {
 
 // plain says what went wrong on the way in words that are the same each time,
 // without addresses of the inner network.
-func (f *fetcher) plain(err error) error {
+func (f *fetcher) plain(ctx context.Context, err error) error {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsNotFound {
 			return errors.New("host is not found")
@@ -254,8 +260,8 @@ func (f *fetcher) plain(err error) error {
 	switch text := err.Error(); {
 	case isOp && op.Op == "dial" && !errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", op.Op, op.Err)
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("answer is not complete after %v", f.timeout)
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
+		return context.Cause(ctx)
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, io.ErrUnexpectedEOF):

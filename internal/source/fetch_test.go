@@ -58,6 +58,17 @@ func gzipped(data []byte) http.HandlerFunc {
 	}
 }
 
+// TestWhoeverWaitsLess: an error says how long the document was waited for.
+func TestWhoeverWaitsLess(t *testing.T) {
+	hangs := newPlugin(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	s := fromURL(t, URLOptions{URL: hangs.URL, Timeout: 5 * time.Second})
+	ctx, cancel := Within(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := s.Poll(ctx); err == nil || !strings.Contains(err.Error(), "answer is not complete after 50ms") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestFaultsOfServers(t *testing.T) {
 	ended := make(chan struct{})
 	t.Cleanup(func() { close(ended) })

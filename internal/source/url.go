@@ -136,7 +136,7 @@ func (r *remote) Poll(ctx context.Context) (*Publication, error) {
 // look finds the document: where it was, or else at the first place that has
 // one.
 func (r *remote) look(ctx context.Context, header http.Header) (*fetched, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.fetcher.timeout)
+	ctx, cancel := Within(ctx, r.fetcher.timeout)
 	defer cancel()
 	if len(r.candidates) == 1 {
 		r.found = r.candidates[0]

@@ -247,7 +247,7 @@ func TestConventionalPaths(t *testing.T) {
 			t.Errorf("%s: got %q", name, got)
 		}
 	}
-	for code, want := range map[int]string{500: "HTTP 500", 503: "HTTP 503", 401: "wants credentials (specAuth)", 429: "HTTP 429"} {
+	for code, want := range map[int]string{500: "HTTP 500", 503: "HTTP 503", 401: "wants credentials (auth or specAuth)", 429: "HTTP 429"} {
 		p.set(status(code))
 		s := fromURL(t, URLOptions{BaseURL: p.URL})
 		expect(t, s, "error: "+want)

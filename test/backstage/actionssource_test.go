@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -249,11 +250,32 @@ func TestSourceOfMCP(t *testing.T) {
 	}
 }
 
+// TestSourceOfNamedServer: a named server of Backstage chooses among the
+// gateway's actions by their attributes, and MCP's official client uses it.
+func TestSourceOfNamedServer(t *testing.T) {
+	petSource(t)
+	url, token := backstage(t)
+	tools, call := official(t, url+"/api/mcp-actions/v1/kennel", token)
+	if diff := cmp.Diff([]string{"pets.get-pet", "pets.get-picture", "pets.list-pets"}, slices.Sorted(maps.Keys(tools))); diff != "" {
+		t.Errorf("tools (-want +got)\n%s", diff)
+	}
+	if r := call("pets.list-pets", `{}`); r.IsError || look(t, `[.result[].name]`, r.StructuredContent) != `["Rex","Minka"]` {
+		t.Errorf("got %+v", r)
+	}
+	if r := call("pets.get-pet", `{"name":"nobody"}`); !r.IsError || r.Content[0].Text != "NotFoundError: HTTP 404 Not Found: no such pet" {
+		t.Errorf("got %+v", r)
+	}
+	if r := call("pets.release-pet", `{"name":"Rex"}`); !r.IsError {
+		t.Errorf("what only reads releases: %+v", r)
+	}
+}
+
 // petTemplate calls an action that only reads, and hands on what another one that
 // does more gives back: in a dry run only from its schema.
 const petTemplate = `{"apiVersion": "scaffolder.backstage.io/v1beta3", "kind": "Template", "metadata": {"name": "pets"},
   "spec": {"type": "service", "owner": "group:depot/night-shift",
     "steps": [
+      {"id": "own", "name": "Own", "if": "${{ parameters.name == 'stray' }}", "action": "catalog:get-catalog-entity", "input": {"name": "stray"}},
       {"id": "list", "name": "List", "action": "pets:list-pets"},
       {"id": "read", "name": "Read", "action": "pets:get-pet", "input": {"name": "${{ parameters.name }}"}},
       {"id": "make", "name": "Make", "action": "pets:create-pet", "input": {"name": "${{ steps.read.output.name }} the second", "home": "${{ steps.read.output.home }}"}}],
@@ -382,6 +404,7 @@ func TestTemplateRuns(t *testing.T) {
 			{"Rex", "", []text{{"city", "Bruges"}, {"first", "Rex"}, {"made", "Rex the second at Bruges"}}},
 			{"nobody", "ResponseError: Request failed with 404 Not Found", nil},
 			{"taken", "ResponseError: Request failed with 409 Conflict", nil},
+			{"stray", "ResponseError: Request failed with 400 Bad Request", nil}, // an action of Backstage's own
 			{"broken", "ResponseError: Request failed with 503 Service Unavailable", nil},
 		} {
 			output, failure := runTemplate(t, token, "template:default/pets", tt.name)

@@ -16,9 +16,18 @@ import (
 // results to their schemas, too.
 func newOfficialClient(t *testing.T, url string) *client {
 	t.Helper()
+	tools, call := official(t, url, "")
+	return newClientOf(t, tools, call)
+}
+
+// official starts MCP's official TypeScript client: what it lists, by name, and
+// how it calls.
+func official(t *testing.T, url, token string) (tools map[string]any, call func(tool, arguments string) toolResult) {
+	t.Helper()
 	script := filepath.Join(os.Getenv("STAGEDOOR_BACKSTAGE_DIR"), "client.mjs")
 	cmd := exec.CommandContext(t.Context(), "node", script, url)
 	cmd.Stderr = t.Output()
+	cmd.Env = append(os.Environ(), "MCP_TOKEN="+token)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -46,11 +55,11 @@ func newOfficialClient(t *testing.T, url string) *client {
 	}
 	var list struct{ Tools []map[string]any }
 	read(&list)
-	tools := map[string]any{}
+	tools = map[string]any{}
 	for _, tool := range list.Tools {
 		tools[fmt.Sprint(tool["name"])] = tool
 	}
-	return newClientOf(t, tools, func(tool, arguments string) toolResult {
+	return tools, func(tool, arguments string) toolResult {
 		call, err := json.Marshal(map[string]any{"name": tool, "arguments": json.RawMessage(arguments)})
 		if err == nil {
 			_, err = in.Write(append(call, '\n'))
@@ -66,5 +75,5 @@ func newOfficialClient(t *testing.T, url string) *client {
 			t.Fatalf("%s %s: %s", tool, arguments, answer.Refused)
 		}
 		return answer.toolResult
-	})
+	}
 }

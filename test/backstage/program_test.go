@@ -60,7 +60,7 @@ func (p program) run(arguments ...string) string {
 func (p program) serve(config string) (address string, stop func()) {
 	p.t.Helper()
 	cmd := exec.CommandContext(p.t.Context(), p.path, "serve", "--config", config) // #nosec G204 -- this program
-	cmd.Env, cmd.Dir = append(p.env, "STAGEDOOR_LISTEN=127.0.0.1:0"), filepath.Dir(config)
+	cmd.Env, cmd.Dir = slices.Concat(p.env, []string{"STAGEDOOR_LISTEN=127.0.0.1:0"}), filepath.Dir(config)
 	log, err := cmd.StderrPipe()
 	if err == nil {
 		err = cmd.Start()
