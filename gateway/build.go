@@ -11,15 +11,18 @@ import (
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
 
-// build makes the next generation beside the old one. With faults it still
-// gives what was made so far, to be closed. Plugins that the known faults are
-// about are left out, and so are the faults that only follow from that.
+// build asks all plugins and makes the next generation beside the old one, which
+// is not changed by then. With faults it still gives what was made so far, to be
+// closed. Plugins that the known faults are about are left out, and so are the
+// faults that only follow from that. It returns with changing held.
 func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known Faults) (generation, []arrival, Faults) {
 	next := generation{config: cfg, feeds: map[string]*feed{}, catalogs: map[string]*runningCatalog{}}
 	var faults Faults
 	next.specs, faults = serverSpecs(cfg.Servers, known)
 	faults = append(faults, next.readLock()...)
 	arrivals := g.gather(ctx, &next, old, known)
+	g.changing.Lock()
+	arrivals = g.catchUp(&next, arrivals)
 	chosen := map[string]*edition{}
 	for name := range cfg.Plugins {
 		chosen[name] = nil
@@ -30,8 +33,45 @@ func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known F
 			next.feeds[a.name] = a.feed
 		}
 	}
+	old.snapshot = g.current.snapshot
 	faults = append(faults, g.settle(ctx, &next, old, arrivals, chosen)...)
 	return next, arrivals, faults
+}
+
+// catchUp brings the arrivals to what happened while plugins were asked: some
+// have published something newer, registered themselves or withdrawn.
+func (g *Gateway) catchUp(next *generation, arrivals []arrival) []arrival {
+	asked := map[string]bool{}
+	for i := range arrivals {
+		a := &arrivals[i]
+		if a.feed == nil {
+			continue
+		}
+		asked[a.name] = true
+		now := g.current.feeds[a.name]
+		switch {
+		case now == nil || now.line != a.line || now.standing == a.was:
+		case a.news.publication == nil || a.origin.atHand() || a.overtaken(a.news):
+			a.standing, a.last, a.fresh, a.faults = now.standing, now.serving, false, nil
+			a.serving, a.last = a.serving.dressed(a.plugin), a.last.dressed(a.plugin)
+		default:
+			a.lease = now.lease
+		}
+	}
+	for name, f := range g.current.feeds {
+		_, listed := next.config.Plugins[name]
+		if f.origin == fromPublisher && !listed && !asked[name] && len(next.config.publishersOf(name)) > 0 {
+			a := arrival{feed: &feed{line: f.line, plugin: f.plugin, standing: f.standing}, last: f.serving}
+			arrivals = append(arrivals, a)
+		}
+	}
+	return slices.DeleteFunc(arrivals, func(a arrival) bool { // those that withdrew meanwhile
+		if a.feed == nil || a.origin != fromPublisher || g.current.feeds == nil {
+			return false
+		}
+		_, listed := next.config.Plugins[a.name]
+		return !listed && g.current.feeds[a.name] == nil
+	})
 }
 
 // gather asks all plugins at once: one that hangs holds up no other.
@@ -98,7 +138,7 @@ func (g *Gateway) settle(ctx context.Context, next *generation, old generation, 
 		faults, again := g.clashes(ctx, byName, found)
 		if snapshot != nil && !again {
 			var more Faults
-			more, again = g.breaches(ctx, next, byName, snapshot)
+			more, again = g.breaches(ctx, next, old, byName, snapshot)
 			faults = append(faults, more...)
 		}
 		if !again {
@@ -182,10 +222,11 @@ func (g *Gateway) dangle(ctx context.Context, rules []registry.Fault) {
 	}
 }
 
-// breaches puts the editions in quarantine that break the contract lock, and
-// tells whether there were any. Where it is not the document that is new, the
-// config breaks the lock, which is a fault.
-func (g *Gateway) breaches(ctx context.Context, next *generation, byName map[string]*arrival, s *registry.Snapshot) (faults Faults, again bool) {
+// breaches puts the editions in quarantine that break more of the contract lock
+// than the plugin's last good one does, and tells whether there were any. What
+// that one breaks, too, is not the document's doing but the config's: a reload is
+// refused for it, and at a start the plugin has no actions.
+func (g *Gateway) breaches(ctx context.Context, next *generation, old generation, byName map[string]*arrival, s *registry.Snapshot) (faults Faults, again bool) {
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		a := byName[name]
 		changes := next.broken(s, name)
@@ -193,20 +234,44 @@ func (g *Gateway) breaches(ctx context.Context, next *generation, byName map[str
 			continue
 		}
 		newest, last := a.serving, g.lastOf(ctx, a)
-		switch {
-		case a.waiting == nil && last.hash() == newest.hash():
+		if a.fresh && last.hash() != newest.hash() && a.waiting == nil {
+			if changes = beyond(changes, g.brokenBy(next, old, byName, name, last)); len(changes) > 0 {
+				a.waiting, a.refused, a.serving, again = newest, "the document "+breaks(changes), last, true
+				continue
+			}
+			changes = next.broken(s, name)
+		}
+		if changes = remaining(changes, s); len(changes) == 0 {
+			continue
+		}
+		if old.snapshot != nil {
 			faults.add("lock", "stagedoor lock --accept takes it", "the config %s", breaks(changes))
 			continue
-		case a.waiting == nil && last != nil:
-			a.waiting, a.refused, a.serving = newest, "the document "+breaks(changes), last
-		case a.waiting == nil:
-			a.waiting, a.refused, a.serving = newest, "the document "+breaks(changes), nil
-		default: // what is last good breaks the lock, too
-			a.serving = nil
 		}
-		again = true
+		if a.waiting == nil {
+			a.waiting, a.refused = newest, "the config "+breaks(changes)
+		}
+		a.serving, again = nil, true
 	}
 	return faults, again
+}
+
+// brokenBy is what an edition of a plugin would break of the lock in the place of
+// the one that is chosen.
+func (g *Gateway) brokenBy(next *generation, old generation, byName map[string]*arrival, name string, e *edition) []contract.Change {
+	if e == nil {
+		return nil
+	}
+	chosen := map[string]*edition{}
+	for other, a := range byName {
+		chosen[other] = a.serving
+	}
+	chosen[name] = e
+	s, _ := next.assemble(chosen, old.snapshot, nil)
+	if s == nil {
+		return nil
+	}
+	return next.broken(s, name)
 }
 
 // breaks says in one line what of the lock is broken.

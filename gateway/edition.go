@@ -30,17 +30,10 @@ type edition struct {
 
 // judge reads a publication as the plugin's next edition. The faults say why it
 // cannot be one. last gives the edition before; nil: there is none.
-func (l *line) judge(pub *source.Publication, last func() *edition) (*edition, Faults) {
+func (l *line) judge(c cores, pub *source.Publication, last func() *edition) (*edition, Faults) {
 	path := "plugins." + l.name
 	e := &edition{findings: slices.Clone(pub.Findings), accepted: time.Now()}
-	for i, document := range pub.Documents {
-		read := openapi.Read(document, openapi.Options{
-			Mode: openapi.Mode(l.plugin.Actions), Overlays: l.overlays, MaxBytes: source.MaxDocument, Opener: pub.Opener(i),
-			TrustAttributes: l.origin == fromBinary || l.origin == fromBackstage, Secrets: slices.Collect(maps.Keys(l.plugin.Backstage.Secrets)), BaseURL: cmp.Or(pub.BaseURL, l.plugin.BaseURL),
-		})
-		e.findings = append(e.findings, read.Findings...)
-		e.actions = append(e.actions, read.Actions...)
-	}
+	c.work(func() { e.read(c, l, pub) })
 	if len(e.actions) == 0 {
 		return e, unusable(path, e.findings)
 	}
@@ -59,8 +52,26 @@ func (l *line) judge(pub *source.Publication, last func() *edition) (*edition, F
 		Plugin: l.name, Hash: content.Hash(), Content: content, Source: l.String(), Actions: e.names(), Time: e.accepted,
 	}
 	e.generation.Findings = e.findingsJSON()
-	faults := e.compile(l.plugin)
+	var faults []registry.Fault
+	c.work(func() { faults = e.compile(l.plugin) })
 	return e, fromRegistry(faults)
+}
+
+// read reads the documents of a publication.
+func (e *edition) read(c cores, l *line, pub *source.Publication) {
+	for i, document := range pub.Documents {
+		o := openapi.Options{
+			Mode: openapi.Mode(l.plugin.Actions), Overlays: l.overlays, MaxBytes: source.MaxDocument,
+			TrustAttributes: l.origin == fromBinary || l.origin == fromBackstage,
+			Secrets:         slices.Collect(maps.Keys(l.plugin.Backstage.Secrets)), BaseURL: cmp.Or(pub.BaseURL, l.plugin.BaseURL),
+		}
+		if opener := pub.Opener(i); opener != nil {
+			o.Opener = idling{opener, c}
+		}
+		read := openapi.Read(document, o)
+		e.findings = append(e.findings, read.Findings...)
+		e.actions = append(e.actions, read.Actions...)
+	}
 }
 
 // compile makes the plugin's part of snapshots, with the operator's word on its

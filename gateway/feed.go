@@ -27,6 +27,7 @@ type arrival struct {
 	*feed
 	news   polled
 	last   *edition // what serves where the newest edition cannot; nil: not looked up yet, or nothing
+	was    standing // on its line, when it was asked
 	fresh  bool     // what it has to serve is not what it served
 	bereft bool     // the plugin had actions on a line that is no more
 	// faults say why there is no edition at all, though there should be.
@@ -42,15 +43,13 @@ const firstPatience = 10 * time.Second
 func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
 	a.feed = &feed{line: l, plugin: l.plugin}
 	if old != nil {
-		if old.line.keeps(l) {
-			a.line, a.standing, a.last = old.line, old.standing, old.serving
-		} else {
-			a.lease, a.state, a.since = old.lease.anew(), old.state, old.since
-			a.bereft = old.serving != nil
-		}
+		g.changing.Lock()
+		was := old.standing
+		g.changing.Unlock()
+		a.follow(old.line, was)
 	}
 	defer func() { a.serving, a.last = a.serving.dressed(a.plugin), a.last.dressed(a.plugin) }()
-	asked, cancel := source.Within(ctx, firstPatience)
+	asked, cancel := context.WithTimeout(ctx, firstPatience)
 	defer cancel()
 	if a.origin.atHand() {
 		a.news = l.poll(asked) // at once: the line that goes on would look twice
@@ -58,10 +57,11 @@ func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
 		a.news = a.poll(asked)
 	}
 	a.silent = ""
-	switch {
-	case a.news.err != nil:
+	if a.news.err != nil {
 		a.silent = a.news.err.Error()
-		a.fall(ctx, g, Faults{{Path: "plugins." + a.name + a.origin.key(), Message: a.silent}})
+	}
+	gone := Faults{{Path: "plugins." + a.name + a.origin.key(), Message: a.silent}}
+	switch {
 	case a.news.publication != nil:
 		newest, faults := g.judge(a.line, a.news.publication, func() *edition { return g.lastOf(ctx, &a) })
 		a.waiting, a.clashes, a.refused, a.fresh = nil, nil, faults.brief(), true
@@ -71,14 +71,31 @@ func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
 		case newest.hash() != a.serving.hash():
 			a.serving = newest
 		}
+	case a.news.err != nil && a.origin.atHand():
+		a.faults = gone
 	case a.waiting != nil: // perhaps the lock was changed
 		a.serving, a.waiting, a.refused, a.fresh = a.waiting.dressed(a.plugin), nil, "", true
 	case a.clashes != nil: // perhaps the others were, or the servers
 		a.serving, a.clashes, a.refused, a.fresh = a.clashes.dressed(a.plugin), nil, "", true
+	case a.news.err != nil:
+		a.fall(ctx, g, gone)
 	case a.serving == nil:
-		a.fall(ctx, g, nil)
+		a.fall(ctx, g, Faults{{Path: "plugins." + a.name, Message: "what the plugin published is not in the database, or cannot be read"}})
 	}
 	return a
+}
+
+// follow has the arrival go on from how the plugin stood, on its line where
+// that does for it.
+func (a *arrival) follow(l *line, was standing) {
+	if l.keeps(a.line) {
+		a.line, a.standing, a.last, a.was = l, was, was.serving, was
+		return
+	}
+	a.state, a.since, a.bereft = was.state, was.since, was.serving != nil
+	if a.origin == fromPublisher {
+		a.lease = was.lease.anew()
+	}
 }
 
 // fall has a plugin that may be down serve its last good edition; without one
@@ -96,6 +113,9 @@ func (a *arrival) fall(ctx context.Context, g *Gateway, faults Faults) {
 	if a.serving = g.lastOf(ctx, a); a.serving == nil && a.bereft {
 		a.faults = faults
 	}
+	if waiting := g.newestOf(ctx, a.line, a.serving); waiting != nil {
+		a.serving, a.fresh = waiting, true // perhaps it was accepted meanwhile
+	}
 }
 
 // lastOf is the last good edition of a plugin: what this replica serves, or
@@ -107,18 +127,15 @@ func (g *Gateway) lastOf(ctx context.Context, a *arrival) *edition {
 	return a.last
 }
 
-// judge is [line.judge] for as many plugins at once as there are cores. One
-// whose document brings the program to its knees is at fault alone.
+// judge is [line.judge]. A plugin whose document brings the program to its knees is at fault alone.
 func (g *Gateway) judge(l *line, pub *source.Publication, last func() *edition) (e *edition, faults Faults) {
-	g.reading <- struct{}{}
 	defer func() {
-		<-g.reading
 		if v := recover(); v != nil {
 			g.log.Error("document brings out an error of the program", "plugin", l.name, "error", v, "stack", string(debug.Stack()))
 			e, faults = &edition{}, Faults{{Path: "plugins." + l.name, Message: "document brings out an error of the program, which the log has"}}
 		}
 	}()
-	return l.judge(pub, last)
+	return l.judge(g.cores, pub, last)
 }
 
 // missedAgain is how soon a plugin is asked again that did not answer in time for
@@ -256,7 +273,7 @@ func (g *Gateway) offer(ctx context.Context, f *feed, e *edition) publication.St
 		return f.state
 	}
 	g.dangle(ctx, faults)
-	if changes := g.current.broken(snapshot, f.name); len(changes) > 0 {
+	if changes := beyond(g.current.broken(snapshot, f.name), g.current.broken(g.current.snapshot, f.name)); len(changes) > 0 {
 		g.quarantine(ctx, f, e, changes)
 		return f.state
 	}

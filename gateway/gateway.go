@@ -18,7 +18,6 @@ import (
 
 	"github.com/stagedoor/stagedoor/internal/actionsapi"
 	"github.com/stagedoor/stagedoor/internal/mcpserver"
-	"github.com/stagedoor/stagedoor/internal/publication"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/session"
 	"github.com/stagedoor/stagedoor/internal/store"
@@ -50,14 +49,16 @@ type Gateway struct {
 	actionsAPI *actionsapi.Handler
 	publicURL  string // where clients find the gateway
 
-	changing sync.Mutex // held by whoever changes what is below, or how a feed of it stands
-	current  generation
-	dangling map[string]bool // rules about actions that are no more, by place
-	serving  atomic.Pointer[serving]
-	statuses atomic.Pointer[[]status]
-	reading  chan struct{} // a place for each document that is read at once
-	unkept   unkept
-	words    words
+	reloading sync.Mutex // held while a config is taken, plugins being asked included; before changing
+	changing  sync.Mutex // held by whoever changes what is below, or how a feed of it stands; nobody is asked meanwhile
+	current   generation
+	closed    bool
+	dangling  map[string]bool // rules about actions that are no more, by place
+	serving   atomic.Pointer[serving]
+	statuses  atomic.Pointer[[]status]
+	cores     cores
+	unkept    unkept
+	words     words
 	// registering are the publishers of the config that is in use.
 	registering atomic.Pointer[map[string]Publisher]
 
@@ -99,8 +100,8 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 		log:      slog.New(slog.DiscardHandler),
 		progress: func(int, int, string) {},
 		metrics:  telemetry.NewMetrics(),
-		reading:  make(chan struct{}, runtime.GOMAXPROCS(0)),
-		unkept:   unkept{generations: map[string]publication.Generation{}, more: make(chan struct{}, 1)},
+		cores:    make(cores, runtime.GOMAXPROCS(0)),
+		unkept:   unkept{more: make(chan struct{}, 1)},
 		words:    words{of: map[string]uint64{}},
 		told:     hearsay{plugins: map[string]bool{}, more: make(chan struct{}, 1)},
 		replica:  session.Replica{ID: rand.Text(), Started: time.Now()},
@@ -122,6 +123,7 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 		g.listen(background) // before anything is read, so that no news of it is missed
 	}
 	next, arrivals, faults := g.build(ctx, cfg, generation{}, nil)
+	g.changing.Unlock()
 	var err error = faults
 	if len(faults) == 0 {
 		err = g.serve(ctx, cfg, next)
@@ -169,12 +171,13 @@ func (g *Gateway) open(ctx context.Context, cfg Config) Faults {
 // inspect finds what else is wrong with a config that has faults: whoever
 // mends it learns of everything in one go.
 func inspect(ctx context.Context, cfg Config, known Faults) Faults {
-	g := &Gateway{log: slog.New(slog.DiscardHandler), progress: func(int, int, string) {}, offline: true, reading: make(chan struct{}, 1)}
+	g := &Gateway{log: slog.New(slog.DiscardHandler), progress: func(int, int, string) {}, offline: true, cores: make(cores, runtime.GOMAXPROCS(0))}
 	if faults := g.open(ctx, cfg); len(faults) > 0 {
 		return nil
 	}
 	defer func() { _ = g.db.Close() }() // it was in memory
 	next, _, more := g.build(ctx, cfg, generation{}, known)
+	g.changing.Unlock()
 	next.close(generation{})
 	return more
 }
@@ -269,6 +272,7 @@ func (g *Gateway) Handler() http.Handler { return g.handler }
 func (g *Gateway) Close() error {
 	g.stop()
 	g.changing.Lock()
+	g.closed = true
 	g.current.close(generation{})
 	g.changing.Unlock() // who works in the background may be waiting for it
 	g.running.Wait()

@@ -93,7 +93,7 @@ func (c Config) reread(name string, g Generation) (actions []Action, err error) 
 		return nil, faults
 	}
 	defer l.close()
-	e, faults := l.judge(source.Stored(g.contents), func() *edition { return nil })
+	e, faults := l.judge(make(cores, 1), source.Stored(g.contents), func() *edition { return nil })
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("generation %.12s of %s cannot be read any more: %s", g.Hash, name, faults.brief())
 	}

@@ -14,12 +14,48 @@ import (
 	"github.com/stagedoor/stagedoor/internal/source"
 )
 
-// unkept are generations that the database does not have yet, the newest of each
-// plugin.
+// unkept are generations that the database does not have yet, in the order in
+// which they were judged: of each plugin one of each verdict.
 type unkept struct {
 	sync.Mutex
-	generations map[string]publication.Generation
+	generations []publication.Generation
 	more        chan struct{}
+}
+
+// add has a generation wait; of one that waits already only the verdict counts.
+func (u *unkept) add(g publication.Generation) {
+	u.Lock()
+	defer u.Unlock()
+	u.generations = slices.DeleteFunc(u.generations, func(other publication.Generation) bool {
+		switch {
+		case other.Plugin != g.Plugin:
+			return false
+		case other.Hash == g.Hash:
+			g.Content = other.Content
+			return true
+		}
+		return other.Verdict == g.Verdict
+	})
+	u.generations = append(u.generations, g)
+	select {
+	case u.more <- struct{}{}:
+	default:
+	}
+}
+
+// done ends the waiting of a generation that is kept with that verdict.
+func (u *unkept) done(g publication.Generation) {
+	u.Lock()
+	defer u.Unlock()
+	u.generations = slices.DeleteFunc(u.generations, func(other publication.Generation) bool {
+		return other.Plugin == g.Plugin && other.Hash == g.Hash && other.Verdict == g.Verdict
+	})
+}
+
+func (u *unkept) all() []publication.Generation {
+	u.Lock()
+	defer u.Unlock()
+	return slices.Clone(u.generations)
 }
 
 // keepAgain is how long a database that was away is left alone before what it
@@ -60,16 +96,9 @@ func (g *Gateway) keep(f *feed, e *edition, verdict publication.Verdict) {
 	}
 	kept := e.generation
 	kept.Verdict = verdict
-	g.unkept.Lock()
-	if before := g.unkept.generations[kept.Plugin]; before.Hash == kept.Hash {
-		kept.Content = before.Content
-	}
-	g.unkept.generations[kept.Plugin] = kept
-	g.unkept.Unlock()
-	e.generation.Content = publication.Content{} // documents may be large
-	select {
-	case g.unkept.more <- struct{}{}:
-	default:
+	g.unkept.add(kept)
+	if verdict == publication.Accepted {
+		e.generation.Content = publication.Content{} // documents may be large
 	}
 }
 
@@ -97,30 +126,18 @@ func (g *Gateway) keepAll(ctx context.Context) {
 // keepOnce tries once to write what is not kept yet. What fails stays to be
 // kept, unless something newer came meanwhile.
 func (g *Gateway) keepOnce(ctx context.Context) (failed error) {
-	for _, kept := range g.takeUnkept() {
+	for _, kept := range g.unkept.all() {
 		err := g.db.KeepGeneration(ctx, kept)
 		if err == nil {
+			g.unkept.done(kept)
 			continue
 		}
-		g.unkept.Lock()
-		if _, newer := g.unkept.generations[kept.Plugin]; !newer {
-			g.unkept.generations[kept.Plugin] = kept
-		}
-		g.unkept.Unlock()
 		if failed == nil && ctx.Err() == nil {
 			g.log.WarnContext(ctx, "generation is not kept yet", "plugin", kept.Plugin, "error", err)
 		}
 		failed = err
 	}
 	return failed
-}
-
-func (g *Gateway) takeUnkept() []publication.Generation {
-	g.unkept.Lock()
-	defer g.unkept.Unlock()
-	all := slices.Collect(maps.Values(g.unkept.generations))
-	clear(g.unkept.generations)
-	return all
 }
 
 // lastGood reads the last good edition of a plugin from the database, if it
@@ -136,10 +153,42 @@ func (g *Gateway) lastGood(ctx context.Context, l *line) *edition {
 		}
 		return nil
 	}
-	if kept.Source != l.String() {
+	if !g.fits(l, kept) {
 		return nil
 	}
 	return g.again(ctx, l, kept)
+}
+
+// newestOf reads the edition of a plugin that was in quarantine last, where it
+// was judged after the last good one; nil: none was.
+func (g *Gateway) newestOf(ctx context.Context, l *line, last *edition) *edition {
+	if g.offline || l.origin == fromBinary || l.origin == fromGo {
+		return nil
+	}
+	all, err := g.db.Generations(ctx, l.name)
+	if err != nil || len(all) == 0 || all[0].Verdict != publication.Quarantined || all[0].Hash == last.hash() {
+		return nil
+	}
+	kept, err := g.db.Generation(ctx, l.name, all[0].Hash)
+	if err != nil || !g.fits(l, kept) {
+		return nil
+	}
+	return g.again(ctx, l, kept)
+}
+
+// fits tells whether a generation came from where the config says now, and may
+// be served from where it says the plugin is.
+func (g *Gateway) fits(l *line, kept publication.Generation) bool {
+	if kept.Source != l.String() {
+		return false
+	}
+	if l.origin != fromPublisher {
+		return true
+	}
+	publishers := g.registering.Load()
+	return publishers != nil && slices.ContainsFunc(slices.Collect(maps.Values(*publishers)), func(p Publisher) bool {
+		return p.mayRegister(l.name) && p.admits(kept.BaseURL)
+	})
 }
 
 // again makes an edition of a generation that was kept; nil: the plugin's
@@ -150,7 +199,7 @@ func (g *Gateway) again(ctx context.Context, l *line, kept publication.Generatio
 		g.log.WarnContext(ctx, "last good generation cannot be used", "plugin", l.name, "reason", faults.brief())
 		return nil
 	}
-	e.accepted, e.stored = kept.Time, true
+	e.accepted, e.stored, e.generation.Content = kept.Time, true, publication.Content{}
 	return e
 }
 

@@ -48,11 +48,7 @@ type line struct {
 		done int    // turn of what was settled last
 	}
 
-	client struct {
-		sync.Mutex
-		*invoke.Client
-		baseURL string
-	}
+	client atomic.Pointer[invoke.Client] // that serves; nil: none does
 }
 
 // settings are what a line depends on; a change of any makes another line.
@@ -238,23 +234,23 @@ func (l *line) reach(baseURL string) (*invoke.Client, error) {
 	case o.BaseURL == "":
 		return nil, errors.New("is needed: the document came from a file, which does not say where the API is")
 	}
-	l.client.Lock()
-	defer l.client.Unlock()
-	if l.client.Client != nil && l.client.baseURL == o.BaseURL {
-		return l.client.Client, nil
+	if client := l.used(); client != nil && client.BaseURL() == o.BaseURL {
+		return client, nil
 	}
-	client, err := invoke.New(o)
-	if err == nil {
-		l.client.Client, l.client.baseURL = client, o.BaseURL
+	return invoke.New(o)
+}
+
+// use notes which client serves. The one before is no longer needed, save by
+// calls that have begun.
+func (l *line) use(client *invoke.Client) {
+	if before := l.client.Swap(client); before != nil && before != client {
+		before.Close()
 	}
-	return client, err
 }
 
 // used is the plugin's client, nil where none was needed yet.
 func (l *line) used() *invoke.Client {
-	l.client.Lock()
-	defer l.client.Unlock()
-	return l.client.Client
+	return l.client.Load()
 }
 
 // close ends what the line does in the background, and its connections when
@@ -266,10 +262,8 @@ func (l *line) close() {
 	if c, ok := l.source.(io.Closer); ok {
 		_ = c.Close() // of idle connections
 	}
-	l.client.Lock()
-	defer l.client.Unlock()
-	if l.client.Client != nil {
-		l.client.Close()
+	if client := l.used(); client != nil {
+		client.Close()
 	}
 }
 

@@ -67,7 +67,7 @@ func TestDocumentThatBringsOutAnError(t *testing.T) {
 		t.Fatal(faults)
 	}
 	var said bytes.Buffer
-	g := &Gateway{log: slog.New(slog.NewTextHandler(&said, nil)), reading: make(chan struct{}, 1)}
+	g := &Gateway{log: slog.New(slog.NewTextHandler(&said, nil)), cores: make(cores, 1)}
 	for range 2 { // the place is given back
 		e, faults := g.judge(l, nil, func() *edition { return nil })
 		if len(faults) != 1 || e == nil || strings.Contains(faults[0].Message, "nil pointer") {

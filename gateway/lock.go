@@ -20,8 +20,7 @@ func (n *generation) readLock() (faults Faults) {
 }
 
 // broken is what a plugin's actions, as the snapshot has them, break of the
-// contract lock. That an action is there, and no tool of a server any more, is
-// the operator's doing and breaks nothing.
+// contract lock.
 func (n *generation) broken(s *registry.Snapshot, plugin string) []contract.Change {
 	if n.lock == nil {
 		return nil
@@ -34,7 +33,18 @@ func (n *generation) broken(s *registry.Snapshot, plugin string) []contract.Chan
 			}
 		}
 	}
-	return slices.DeleteFunc(n.lock.Broken(plugin, tools), func(c contract.Change) bool {
+	return n.lock.Broken(plugin, tools)
+}
+
+// beyond are the changes that are not among those that there are anyway.
+func beyond(changes, anyway []contract.Change) []contract.Change {
+	return slices.DeleteFunc(changes, func(c contract.Change) bool { return slices.Contains(anyway, c) })
+}
+
+// remaining leaves out what the operator's allowlists took away: the action is
+// there, and no tool of that server any more.
+func remaining(changes []contract.Change, s *registry.Snapshot) []contract.Change {
+	return slices.DeleteFunc(changes, func(c contract.Change) bool {
 		_, err := s.Action(c.Action)
 		return c.Code == contract.ToolRemoved && err == nil
 	})

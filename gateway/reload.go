@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"reflect"
 	"sync"
@@ -66,8 +67,8 @@ func result(applied bool, err error) string {
 // reloadFrom also gives the catalogs that were taken over as they are: their
 // locations are still to be read again.
 func (g *Gateway) reloadFrom(ctx context.Context, read func(context.Context) (Config, error)) (applied bool, kept []*runningCatalog, err error) {
-	g.changing.Lock()
-	defer g.changing.Unlock()
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
 	cfg, err := read(ctx)
 	if err != nil {
 		return false, nil, err
@@ -76,42 +77,47 @@ func (g *Gateway) reloadFrom(ctx context.Context, read func(context.Context) (Co
 	if faults := cfg.Validate(); len(faults) > 0 {
 		return false, nil, append(faults, inspect(ctx, cfg, faults)...)
 	}
-	if faults := g.current.config.fixedParts(cfg); len(faults) > 0 {
+	g.changing.Lock()
+	old := g.current
+	g.changing.Unlock()
+	if faults := old.config.fixedParts(cfg); len(faults) > 0 {
 		return false, nil, faults
 	}
-	before := g.current.catalogs
-	if applied, err = g.replace(ctx, cfg); err != nil {
+	next, arrivals, faults := g.build(ctx, cfg, old, nil)
+	defer g.changing.Unlock()
+	if len(faults) > 0 {
+		next.close(g.current)
+		return false, nil, faults
+	}
+	if applied, err = g.replace(ctx, next, arrivals); err != nil {
+		next.close(g.current)
 		return false, nil, err
 	}
-	for name, c := range g.current.catalogs {
-		if c == before[name] { // a new one has just been filled
+	for name, c := range next.catalogs {
+		if c == old.catalogs[name] { // a new one has just been filled
 			kept = append(kept, c)
 		}
 	}
 	return applied, kept, nil
 }
 
-// replace builds the next generation of a config beside the current one and
-// swaps them. It tells whether anything is new.
-func (g *Gateway) replace(ctx context.Context, cfg Config) (applied bool, err error) {
+// replace puts a generation in the place of the current one, and tells whether
+// anything is new. It needs changing.
+func (g *Gateway) replace(ctx context.Context, next generation, arrivals []arrival) (applied bool, err error) {
 	old := g.current
-	next, arrivals, faults := g.build(ctx, cfg, old, nil)
-	if len(faults) > 0 {
-		next.close(old)
-		return false, faults
+	if g.closed {
+		return false, errors.New("the gateway is closed")
 	}
-	if err := g.mcp.SetAllowedOrigins(cfg.origins()); err != nil {
-		next.close(old)
+	if err := g.mcp.SetAllowedOrigins(next.config.origins()); err != nil {
 		return false, err
 	}
 	if err := g.mcp.SetServers(next.snapshot.Servers()); err != nil {
 		_ = g.mcp.SetAllowedOrigins(old.config.origins()) // they were good before
-		next.close(old)
 		return false, err
 	}
 	g.registry.Swap(next.snapshot)
-	if !reflect.DeepEqual(old.config.ActionsAPI, cfg.ActionsAPI) {
-		g.actionsAPI.Offer(cfg.ActionsAPI.offer())
+	if !reflect.DeepEqual(old.config.ActionsAPI, next.config.ActionsAPI) {
+		g.actionsAPI.Offer(next.config.ActionsAPI.offer())
 	}
 	g.take(next)
 	g.arrived(ctx, arrivals, old)
@@ -126,10 +132,10 @@ func (g *Gateway) arrived(ctx context.Context, arrivals []arrival, old generatio
 		if a.feed == nil {
 			continue
 		}
-		if a.news.publication != nil && !a.origin.atHand() { // those find it themselves, too
+		was := old.feeds[a.name]
+		if a.news.publication != nil && (!a.origin.atHand() || was == nil || was.line != a.line) { // a line that goes on looks at files itself
 			a.settled(a.news)
 		}
-		was := old.feeds[a.name]
 		switch {
 		case a.serving == nil || was != nil && was.serving.hash() == a.serving.hash():
 			g.stand(ctx, a.feed)

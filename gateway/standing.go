@@ -87,19 +87,22 @@ func (s *standing) reason() string {
 }
 
 // stand notes in the log, the metrics and for /readyz how a feed stands, when
-// that is news. Whoever calls
-// it holds changing.
+// that is news. Whoever calls it holds changing.
 func (g *Gateway) stand(ctx context.Context, f *feed) {
+	if f.serving != nil {
+		f.use(f.serving.client)
+	}
 	before := f.state
-	changed := f.look(time.Now()) && (before != "" || f.state != publication.Serving)
+	changed := f.look(time.Now())
 	if client := f.used(); client != nil {
-		if f.state == publication.Unreachable || f.state == publication.Lapsed {
+		switch down := f.state.Down(); {
+		case down:
 			client.Down(f.since, f.reason())
-		} else {
+		case before.Down(): // calls find out for themselves otherwise
 			client.Up()
 		}
 	}
-	if changed && !g.offline {
+	if changed && !g.offline && (before != "" || f.state != publication.Serving) {
 		g.tellState(ctx, f)
 	}
 	g.tellStatuses()

@@ -53,6 +53,7 @@ type Options struct {
 type Client struct {
 	name, plugin string // as messages name it, and as the config does
 	log          *slog.Logger
+	baseURL      string
 	base         *url.URL
 	transport    http.RoundTripper
 	timeout      time.Duration
@@ -82,7 +83,7 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		name: "the plugin", plugin: o.Name, log: o.Logger, places: newPlaces(o.Concurrency), standing: standing{breaks: o.Breaker}, retries: o.Retry,
-		base: base, transport: o.Transport, timeout: o.Timeout, maxResponse: o.MaxResponse,
+		baseURL: o.BaseURL, base: base, transport: o.Transport, timeout: o.Timeout, maxResponse: o.MaxResponse,
 		credentials: o.Credentials, reveal: o.Secrets, userAgent: o.UserAgent, inner: innerName(base),
 	}
 	c.budget.tenths.Store(fullBudget)
@@ -125,6 +126,9 @@ func newPool() *http.Transport {
 		MaxResponseHeaderBytes: 64 << 10,
 	}
 }
+
+// BaseURL is what the client was made with.
+func (c *Client) BaseURL() string { return c.baseURL }
 
 // Close releases idle connections.
 func (c *Client) Close() {

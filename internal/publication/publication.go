@@ -93,6 +93,9 @@ const (
 	Lapsed       State = "lapsed"      // the registration was not renewed in time
 )
 
+// Down tells whether the plugin itself seems to be away.
+func (s State) Down() bool { return s == Unreachable || s == Lapsed }
+
 // Status is how a plugin stands, for people and probes.
 type Status struct {
 	Name       string     `json:"name"`
