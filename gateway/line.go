@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -262,8 +263,8 @@ func (l *line) close() {
 	if l.stop != nil {
 		l.stop()
 	}
-	if c, ok := l.source.(interface{ Close() }); ok {
-		c.Close()
+	if c, ok := l.source.(io.Closer); ok {
+		_ = c.Close() // idle connections end without a word
 	}
 	l.client.Lock()
 	defer l.client.Unlock()
