@@ -260,7 +260,7 @@ func (l *line) close() {
 		l.stop()
 	}
 	if c, ok := l.source.(io.Closer); ok {
-		_ = c.Close() // of idle connections
+		_ = c.Close() // idle connections end without a word
 	}
 	if client := l.used(); client != nil {
 		client.Close()
