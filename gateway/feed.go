@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -205,15 +206,23 @@ func (g *Gateway) publish(ctx context.Context, l *line, news polled) bool {
 		g.refuse(ctx, f, faults.brief())
 		return false
 	case e.hash() == f.serving.hash():
-		g.comeBack(ctx, f)
+		g.comeBack(ctx, f, e)
 		return false
 	}
 	return g.offer(ctx, f, e.dressed(f.plugin)) == publication.Serving
 }
 
-// comeBack notes that a plugin publishes again what it serves anyway.
-func (g *Gateway) comeBack(ctx context.Context, f *feed) {
+// comeBack notes that a plugin publishes again what it serves anyway. The
+// findings may be others: they are also of what was left out on the way.
+func (g *Gateway) comeBack(ctx context.Context, f *feed, e *edition) {
 	f.waiting, f.clashes, f.refused = nil, nil, ""
+	if !bytes.Equal(f.serving.generation.Findings, e.generation.Findings) {
+		next := *f.serving
+		next.findings, next.generation.Findings, next.stored = e.findings, e.generation.Findings, false
+		f.serving = &next
+		g.keep(f, f.serving, publication.Accepted)
+		g.tellStatuses()
+	}
 	g.stand(ctx, f)
 }
 

@@ -149,7 +149,7 @@ func (g *Gateway) enrol(ctx context.Context, l *line, r publication.Registration
 	case len(faults) > 0:
 		g.refuse(ctx, f, faults.brief())
 	case e != nil && f.serving != nil && e.hash() == f.serving.hash():
-		g.comeBack(ctx, f)
+		g.comeBack(ctx, f, e)
 	case e != nil:
 		g.offer(ctx, f, e.dressed(f.plugin))
 	default:

@@ -18,7 +18,13 @@ import (
 	"github.com/stagedoor/stagedoor/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+func TestMain(m *testing.M) {
+	if kind := os.Getenv(servesPlugins); kind != "" {
+		servePlugins(kind)
+		return
+	}
+	os.Exit(storetest.Main(m))
+}
 
 // patience is how long a test waits for what must happen, at worst.
 const patience = 60 * time.Second
@@ -33,6 +39,7 @@ type front struct {
 	server *httptest.Server
 	url    string
 	client *http.Client
+	config gateway.Config
 	closed bool
 }
 
@@ -70,7 +77,7 @@ func open(t testing.TB, cfg gateway.Config, options ...gateway.Option) *front {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(g.Handler())
-	f := &front{Gateway: g, t: t, server: server, url: server.URL, client: &http.Client{Timeout: patience, Transport: &http.Transport{}}}
+	f := &front{Gateway: g, config: cfg, t: t, server: server, url: server.URL, client: &http.Client{Timeout: patience, Transport: &http.Transport{}}}
 	t.Cleanup(f.end)
 	return f
 }

@@ -3,17 +3,21 @@
 package registry_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // plugin is a service on a socket: its document at /openapi.json, its API below
-// /api. Both can be made to misbehave.
+// /api. Both can be made to misbehave. It is also a Backstage backend whose plugin
+// of that name has an action that looks, and those that the text says.
 type plugin struct {
 	*httptest.Server
 	name     string
@@ -29,7 +33,7 @@ func newPlugin(t testing.TB, name string, operations ...string) *plugin {
 	p := &plugin{name: name}
 	p.publish(operations...)
 	p.Server = httptest.NewServer(p)
-	t.Cleanup(p.end)
+	t.Cleanup(func() { p.end() })
 	return p
 }
 
@@ -39,9 +43,26 @@ func (p *plugin) end() {
 	p.Close()
 }
 
+// stop has the plugin be down, at once and for all that is under way.
+func (p *plugin) stop() { p.end() }
+
+// start has it come back at the same address.
+func (p *plugin) start(t testing.TB) {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", p.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}}
+	p.Start()
+}
+
 // ServeHTTP implements [http.Handler].
 func (p *plugin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch handler := p.document.Load(); {
+	case r.URL.Path == "/api/"+p.name+"/.backstage/actions/v1/actions":
+		_, _ = fmt.Fprintf(w, `{"actions":[{"id":"%[1]s:%[1]s-look","name":"%[1]s-look","title":"Look","description":"Looks.",
+			"attributes":{"readOnly":true,"destructive":false,"idempotent":true},"schema":{"input":{"type":"object"},"output":{"type":"object"}}}%[2]s]}`, p.name, *p.text.Load())
 	case strings.HasPrefix(r.URL.Path, "/api/"):
 		p.called.Add(1)
 		if api := p.api.Load(); api != nil {
