@@ -65,6 +65,7 @@ type Client struct {
 	known        atomic.Pointer[secrets] // of the credentials and secrets last used
 
 	retries                  bool
+	repeats                  atomic.Bool // the transport does so by itself, see [once]
 	places                   *places
 	standing                 standing
 	budget                   budget
@@ -87,6 +88,8 @@ func New(o Options) (*Client, error) {
 		credentials: o.Credentials, reveal: o.Secrets, userAgent: o.UserAgent, inner: innerName(base),
 	}
 	c.budget.tenths.Store(fullBudget)
+	_, local := o.Transport.(*inProcess)
+	c.repeats.Store(base.Scheme == "http" && !local)
 	if o.Name != "" {
 		c.name = "plugin " + o.Name
 	}
@@ -166,6 +169,9 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 	if err != nil {
 		return nil, err
 	}
+	if c.repeats.Load() && !c.repeatable(a) {
+		once(req)
+	}
 	result, e := c.persist(ctx, a, req, func(req *http.Request) (*Result, *Error) {
 		return c.try(ctx, a, arguments, req, hidden, timeout)
 	})
@@ -184,9 +190,13 @@ func (c *Client) try(
 	if err != nil {
 		e := c.unanswered(ctx, timeout, err)
 		e.passing = e.verdict == down && isConnection(err)
+		e.lost = e.Kind == Unavailable && e.reason != unreadable
 		return nil, e
 	}
 	defer resp.Body.Close()
+	if resp.ProtoMajor == 1 && resp.TLS != nil && !c.repeats.Load() {
+		c.repeats.Store(true)
+	}
 	result, err := c.answer(ctx, a, arguments, resp, hidden)
 	var known *Error
 	switch {
@@ -255,7 +265,7 @@ func (c *Client) unanswered(ctx context.Context, timeout time.Duration, err erro
 	switch spent := errors.Is(context.Cause(ctx), errSpent); {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		e := &Error{Kind: Timeout, Message: fmt.Sprintf("%s did not answer within %v", c.name, timeout), Err: err, verdict: unknown}
-		if spent {
+		if spent && timeout >= c.timeout { // an action's own patience that is shorter says nothing of the plugin
 			e.verdict, e.reason = down, "it did not answer in time"
 		}
 		return e

@@ -7,9 +7,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/stagedoor/stagedoor/openapi"
 )
 
 // Health is how a plugin does, as its calls saw it.
@@ -64,23 +67,31 @@ func (c *Client) Up() { c.standing.up() }
 // leftAlone is the error of a call that is not made.
 func (c *Client) leftAlone(r *refusal) *Error {
 	c.refusedOpen.Add(1)
-	wait := max(r.wait.Round(time.Second), time.Second)
-	return &Error{Kind: Unavailable, Message: fmt.Sprintf("%s has been down since %s (%s); it is tried again in %v", c.name, stamp(r.since), r.reason, wait)}
+	wait := (r.wait + time.Second - 1).Truncate(time.Second)
+	return &Error{
+		Kind: Unavailable, Headers: later(wait),
+		Message: fmt.Sprintf("%s has been down since %s (%s); it is tried again in %v", c.name, stamp(r.since), r.reason, wait),
+	}
+}
+
+// later says when to try again, in full seconds.
+func later(wait time.Duration) []Header {
+	return []Header{{"retry-after", strconv.Itoa(int(wait / time.Second))}}
 }
 
 // stamp writes a time for people and models.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// judge tells the standing what a try came to, and completes what its error
+// judge tells the standing what a call came to, and completes what its error
 // says by what was known before.
-func (c *Client) judge(e *Error, began time.Time, probe bool) {
+func (c *Client) judge(a *openapi.Action, e *Error, began time.Time, probe bool) {
 	switch {
 	case e == nil || e.verdict == there:
 		if c.standing.answered() {
 			c.log.Info("plugin answers again", "plugin", c.plugin)
 		}
 	case e.verdict == down:
-		since, opened := c.standing.failed(e.reason, began, probe)
+		since, opened := c.standing.failed(failure{a.Operation, e.reason, e.lost, began, probe})
 		if opened {
 			c.log.Warn("plugin is left alone for a while: it keeps failing", "plugin", c.plugin, "since", stamp(since), "reason", e.reason)
 		}
@@ -99,6 +110,9 @@ func downBy(status int) string {
 	}
 	return ""
 }
+
+// unreadable is the reason where there is an answer of some kind.
+const unreadable = "its answer cannot be read"
 
 // reasonOf words why there was no answer, without addresses.
 func reasonOf(err error) string {
@@ -124,5 +138,5 @@ func reasonOf(err error) string {
 	case errors.As(err, &slow) && slow.Timeout():
 		return "no connection in time"
 	}
-	return "its answer cannot be read"
+	return unreadable
 }

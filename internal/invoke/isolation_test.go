@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -124,7 +125,9 @@ func TestBreaker(t *testing.T) {
 			Timeout: 10 * time.Second, Breaker: true, Logger: slog.New(slog.NewTextHandler(&logged, nil)),
 		})
 		call := func() string {
-			_, err := c.Invoke(t.Context(), plain("x"), nil)
+			a := plain("x")
+			a.Operation = []string{"GET /x", "GET /y"}[calls%2]
+			_, err := c.Invoke(t.Context(), a, nil)
 			synctest.Wait() // for the handler
 			return messageOf(err)
 		}
@@ -165,6 +168,85 @@ time=\S+ level=INFO msg="plugin answers again" plugin=billing
 $`
 		if !regexp.MustCompile(want).MatchString(logged.String()) {
 			t.Errorf("logged %s", logged.String())
+		}
+	})
+}
+
+// TestOneOperation: one that fails, however often and however it is called, has
+// no other pay for it, unless it is the connection that there is none of.
+func TestOneOperation(t *testing.T) {
+	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	refuse := func() error {
+		return &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	}
+	for name, tt := range map[string]struct {
+		handler    http.HandlerFunc // nil: no connection
+		operations []string
+		patience   time.Duration // of the actions
+		calls      int
+		open       bool
+	}{
+		"503 of one":             {reply(503, "", ""), []string{"GET /x"}, 0, 20, false},
+		"504 of one":             {reply(504, "", ""), []string{"GET /x"}, 0, 20, false},
+		"one hangs":              {hang, []string{"GET /x"}, 0, 20, false},
+		"503 of two":             {reply(503, "", ""), []string{"GET /x", "GET /y"}, 0, 5, true},
+		"two hang":               {hang, []string{"GET /x", "GET /y"}, 0, 5, true},
+		"four calls of two":      {reply(503, "", ""), []string{"GET /x", "GET /y"}, 0, 4, false}, // each tried three times
+		"no connection":          {nil, []string{"GET /x"}, 0, 5, true},
+		"no connection, at once": {nil, []string{"GET /x"}, 0, 4, false},
+		"little patience":        {hang, []string{"GET /x", "GET /y"}, 5 * time.Second, 20, false},
+		"much patience":          {hang, []string{"GET /x", "GET /y"}, 15 * time.Second, 5, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := Options{BaseURL: "http://plugin.invalid", Timeout: 10 * time.Second, Breaker: true, Retry: true}
+				if o.Transport = InProcess(tt.handler, 1000); tt.handler == nil {
+					o.Transport = unconnected(refuse)
+				}
+				c := newClient(t, o)
+				for i := range tt.calls {
+					a := plain("x")
+					a.Operation, a.Timeout, a.Attributes.Idempotent = tt.operations[i%len(tt.operations)], tt.patience, true
+					if _, err := c.Invoke(t.Context(), a, nil); err == nil {
+						t.Error("no error")
+					}
+					time.Sleep(time.Second)
+				}
+				if h := c.Health(); h.Open != tt.open {
+					t.Errorf("%+v", h)
+				}
+			})
+		})
+	}
+}
+
+// unconnected is a transport that only fails.
+type unconnected func() error
+
+func (f unconnected) RoundTrip(*http.Request) (*http.Response, error) { return nil, f() }
+
+// TestSaysWhenToTryAgain: of calls that are not made, in a form for programs.
+func TestSaysWhenToTryAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+		c := newClient(t, Options{BaseURL: "http://plugin.invalid", Transport: InProcess(http.HandlerFunc(hang), 1000), Concurrency: 1, Breaker: true})
+		ctx, end := context.WithCancel(t.Context())
+		go func() { _, _ = c.Invoke(ctx, plain("x"), nil) }()
+		synctest.Wait()
+		_, err := c.Invoke(t.Context(), plain("x"), nil)
+		if got := faultOf(err); !slices.Equal(got.Headers, []Header{{"retry-after", "1"}}) || !strings.Contains(got.Message, "1 call under way") {
+			t.Errorf("busy: %v, %v", got, got.Headers)
+		}
+		end()
+		synctest.Wait()
+		fail(&c.standing, 5, time.Minute)
+		for _, want := range []string{"5", "2", "1"} {
+			_, err = c.Invoke(t.Context(), plain("x"), nil)
+			if got := faultOf(err); !slices.Equal(got.Headers, []Header{{"retry-after", want}}) || !strings.HasSuffix(got.Message, "tried again in "+want+"s") {
+				t.Errorf("left alone: %v, %v, want %s", got, got.Headers, want)
+			}
+			r := c.standing.refuses()
+			time.Sleep(r.wait - map[string]time.Duration{"5": 1500 * time.Millisecond, "2": time.Nanosecond}[want])
 		}
 	})
 }
@@ -290,9 +372,11 @@ func TestHangingPluginHarmsNoOther(t *testing.T) {
 	alone := median(t, good)
 	var callers sync.WaitGroup
 	kinds := map[string]int{}
-	for range 40 {
+	for i := range 40 {
 		callers.Go(func() {
-			_, err := bad.Invoke(t.Context(), plain("x"), nil)
+			a := plain("x")
+			a.Operation = "GET /" + strconv.Itoa(i)
+			_, err := bad.Invoke(t.Context(), a, nil)
 			mu.Lock()
 			defer mu.Unlock()
 			switch message := messageOf(err); {
@@ -384,7 +468,7 @@ func BenchmarkInvoke(b *testing.B) {
 
 // BenchmarkGuard is what isolation costs a call of a plugin that does well.
 func BenchmarkGuard(b *testing.B) {
-	c := newClient(b, Options{Retry: true, Breaker: true})
+	c, a := newClient(b, Options{Retry: true, Breaker: true}), plain("x")
 	b.ReportAllocs()
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
@@ -393,7 +477,7 @@ func BenchmarkGuard(b *testing.B) {
 				b.Error(e)
 			}
 			probe, _ := c.standing.admit()
-			c.judge(nil, time.Now(), probe)
+			c.judge(a, nil, time.Now(), probe)
 			c.places.leave()
 		}
 	})

@@ -72,5 +72,8 @@ func (c *Client) enter(ctx context.Context, moment time.Duration) *Error {
 	if n == 1 {
 		calls = "call"
 	}
-	return &Error{Kind: Unavailable, Message: fmt.Sprintf("%s has %d %s under way, which is all it may have; try again in a moment", c.name, n, calls)}
+	return &Error{
+		Kind: Unavailable, Headers: later(time.Second),
+		Message: fmt.Sprintf("%s has %d %s under way, which is all it may have; try again in a moment", c.name, n, calls),
+	}
 }

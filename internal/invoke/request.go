@@ -31,15 +31,11 @@ func (c *Client) request(ctx context.Context, a *openapi.Action, arguments map[s
 	if b.err != nil {
 		return nil, b.err
 	}
-	u := *c.base
-	u.RawPath = strings.TrimSuffix(c.base.EscapedPath(), "/") + path
-	decoded, err := url.PathUnescape(u.RawPath)
+	raw := strings.TrimSuffix(c.base.EscapedPath(), "/") + path
+	decoded, err := url.PathUnescape(raw)
 	if err != nil {
 		return nil, internal(fmt.Errorf("path template %q: %w", a.Operation, err))
 	}
-	u.Path = decoded
-	u.RawQuery = strings.Join(query, "&")
-
 	var reader io.Reader
 	if body != nil {
 		reader = bytes.NewReader(body)
@@ -48,7 +44,9 @@ func (c *Client) request(ctx context.Context, a *openapi.Action, arguments map[s
 	if err != nil {
 		return nil, internal(err)
 	}
-	req.URL, req.Host, req.Header = &u, u.Host, header
+	*req.URL = *c.base
+	req.URL.Path, req.URL.RawPath, req.URL.RawQuery = decoded, raw, strings.Join(query, "&")
+	req.Host, req.Header = c.base.Host, header
 	if header.Get("User-Agent") == "" {
 		header.Set("User-Agent", c.userAgent)
 	}

@@ -68,11 +68,14 @@ type Error struct {
 	Kind    Kind
 	Status  int // the plugin's HTTP status, 0 when there was none
 	Message string
-	Headers []Header // of the answer, as in [Result]
+	// Headers are those of the answer, as in [Result]; of a call that was not made,
+	// retry-after alone.
+	Headers []Header
 	Err     error
 
 	verdict verdict       // on the plugin
 	reason  string        // of a verdict that it is down
+	lost    bool          // it was the connection, which no other operation would have got either
 	passing bool          // the same call may have better luck,
 	wait    time.Duration // not before that
 }

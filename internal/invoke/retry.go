@@ -46,44 +46,46 @@ func (b *budget) spend() bool {
 }
 
 // persist tries a request, again where that is allowed and of use, until its
-// plugin is left alone.
-func (c *Client) persist(ctx context.Context, a *openapi.Action, req *http.Request, try func(*http.Request) (*Result, *Error)) (*Result, *Error) {
-	var last *Error
-	for tries := 1; ; tries++ {
+// plugin is left alone. However often it is tried, it is one call that went well
+// or did not.
+func (c *Client) persist(
+	ctx context.Context, a *openapi.Action, req *http.Request, try func(*http.Request) (*Result, *Error),
+) (result *Result, e *Error) {
+	began, isProbe := time.Now(), false
+	for tries := 1; req != nil; tries++ {
 		probe, refused := c.standing.admit()
-		if refused != nil && last == nil {
-			return nil, c.leftAlone(refused)
-		}
 		if refused != nil {
-			return nil, last
+			if tries == 1 {
+				return nil, c.leftAlone(refused)
+			}
+			break
 		}
-		began := time.Now()
-		result, e := try(req)
-		c.judge(e, began, probe)
+		isProbe = isProbe || probe
+		result, e = try(req)
 		if tries > 1 {
 			c.retried.count(e)
+			if e != nil {
+				e.Message += fmt.Sprintf("; it was tried %d times", tries)
+			}
 		}
-		if e == nil {
-			return result, nil
+		if e == nil || !c.again(ctx, a, tries, e) {
+			break
 		}
-		if tries > 1 {
-			e.Message += fmt.Sprintf("; it was tried %d times", tries)
-		}
-		if !c.again(ctx, a, tries, e) {
-			return nil, e
-		}
-		var err error
-		if req, err = anew(req); err != nil {
-			return nil, e
-		}
-		last = e
+		req = anew(req)
 	}
+	c.judge(a, e, began, isProbe)
+	return result, e
+}
+
+// repeatable says whether calls of an action may be made more than once.
+func (c *Client) repeatable(a *openapi.Action) bool {
+	return c.retries && (a.Attributes.Idempotent || a.Attributes.ReadOnly)
 }
 
 // again says whether a call that failed is tried once more, and waits until
 // then. Only what may be repeated is, within the call's own time.
 func (c *Client) again(ctx context.Context, a *openapi.Action, tries int, e *Error) bool {
-	if !c.retries || !e.passing || tries == maxTries || !a.Attributes.Idempotent && !a.Attributes.ReadOnly {
+	if !c.repeatable(a) || !e.passing || tries == maxTries {
 		return false
 	}
 	wait := e.wait + rand.N(firstBackoff<<(2*(tries-1))) //nolint:gosec // no secret
@@ -107,17 +109,17 @@ func (c *Client) again(ctx context.Context, a *openapi.Action, tries int, e *Err
 	}
 }
 
-// anew is the request, to be sent once more.
-func anew(req *http.Request) (*http.Request, error) {
+// anew is the request, to be sent once more; nil where its body cannot be.
+func anew(req *http.Request) *http.Request {
 	next := *req
 	if req.GetBody != nil {
 		body, err := req.GetBody()
 		if err != nil {
-			return nil, err
+			return nil
 		}
 		next.Body = body
 	}
-	return &next, nil
+	return &next
 }
 
 // isConnection tells whether a request failed because there was no connection,

@@ -9,7 +9,7 @@ import (
 
 // When a plugin is left alone, and for how long.
 const (
-	failuresInRow = 5                // so many calls, one after the other,
+	failuresInRow = 5                // so many calls, one after the other, and of more than one operation,
 	failingFor    = time.Second      // and nothing else for so long: a burst is no outage
 	shortestPause = 5 * time.Second  // after that the first pause, and twice as long each time,
 	longestPause  = 30 * time.Second // up to this
@@ -29,7 +29,10 @@ type standing struct {
 	mu     sync.Mutex
 	since  time.Time // of the first failure that no answer followed, or when the source said so
 	reason string    // of the last
-	row    int       // failures since the last answer
+	row    int       // failures since the last answer,
+	lost   int       // those of them that were the connection's,
+	first  string    // the operation of the first of them,
+	many   bool      // and whether there are others
 	pause  time.Duration
 	until  time.Time // no call before
 	last   time.Time // answer after a failure
@@ -89,28 +92,46 @@ func (s *standing) answered() (closed bool) {
 }
 
 func (s *standing) clear() {
-	s.since, s.reason, s.row, s.pause, s.until = time.Time{}, "", 0, 0, time.Time{}
+	s.since, s.reason, s.pause, s.until = time.Time{}, "", 0, time.Time{}
+	s.row, s.lost, s.first, s.many = 0, 0, "", false
 	s.open.Store(false)
 	s.troubled.Store(false)
 }
 
-// failed notes a call that says the plugin is down, and gives since when that
-// was known before; zero: it is news. Opened: it is left alone from now on.
-func (s *standing) failed(reason string, began time.Time, probe bool) (since time.Time, opened bool) {
+// failure is a call that says the plugin is down.
+type failure struct {
+	operation, reason string
+	lost              bool // there was no connection, or none any more: any operation would have failed
+	began             time.Time
+	probe             bool
+}
+
+// failed notes a failure, and gives since when the plugin was known to be down
+// before; zero: it is news. Opened: it is left alone from now on. One operation
+// that fails, while nobody calls another, may be all that is wrong.
+func (s *standing) failed(f failure) (since time.Time, opened bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	if since = s.since; since.IsZero() {
 		s.since = now
 	}
-	s.reason = reason
+	s.reason = f.reason
+	if s.row == 0 {
+		s.first = f.operation
+	}
 	s.row++
+	s.many = s.many || f.operation != s.first
+	if f.lost {
+		s.lost++
+	}
 	s.troubled.Store(true)
-	long := now.Sub(s.since) >= failingFor || now.Sub(began) >= failingFor
+	long := now.Sub(s.since) >= failingFor || now.Sub(f.began) >= failingFor
+	enough := s.row >= failuresInRow && s.many || s.lost >= failuresInRow
 	switch {
-	case probe && s.pause > 0:
+	case f.probe && s.pause > 0:
 		s.pause = min(2*s.pause, longestPause)
-	case s.breaks && s.pause == 0 && s.row >= failuresInRow && long:
+	case s.breaks && s.pause == 0 && enough && long:
 		s.pause, opened = shortestPause, true
 	default: // what began before the pause says nothing new
 		return since, false

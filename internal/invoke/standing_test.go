@@ -13,7 +13,7 @@ func fail(s *standing, n int, took time.Duration) {
 	for range n {
 		probe, refused := s.admit()
 		if refused == nil {
-			s.failed("connection refused", time.Now().Add(-took), probe)
+			s.failed(failure{reason: "connection refused", lost: true, began: time.Now().Add(-took), probe: probe})
 		}
 	}
 }
@@ -70,7 +70,7 @@ func TestStandingProbes(t *testing.T) {
 			if r == nil || r.wait > pause || r.wait < pause*4/5 || r.reason != "connection refused" {
 				t.Fatalf("refused %+v, want a pause of about %v", r, pause)
 			}
-			s.failed("late", time.Now().Add(-time.Minute), false) // of a call that began before the pause
+			s.failed(failure{reason: "late", lost: true, began: time.Now().Add(-time.Minute)}) // of a call that began before the pause
 			time.Sleep(r.wait - time.Nanosecond)
 			if !isOpen(s) {
 				t.Fatal("open before its time")
@@ -84,7 +84,7 @@ func TestStandingProbes(t *testing.T) {
 					t.Fatal("two probes at once")
 				}
 			}
-			s.failed("connection refused", time.Now(), true)
+			s.failed(failure{reason: "connection refused", lost: true, began: time.Now(), probe: true})
 		}
 		time.Sleep(longestPause)
 		s.admit() // hangs
@@ -119,7 +119,7 @@ func TestStandingSince(t *testing.T) {
 		s.down(begin.Add(-time.Hour), "HTTP 404")
 		s.down(begin.Add(-time.Minute), "HTTP 500")
 		expect(begin.Add(-time.Hour), "HTTP 500")
-		if since, _ := s.failed("connection refused", begin, false); !since.Equal(begin.Add(-time.Hour)) {
+		if since, _ := s.failed(failure{reason: "connection refused", lost: true, began: begin}); !since.Equal(begin.Add(-time.Hour)) {
 			t.Errorf("known since %v", since)
 		}
 		s.up() // calls do not come through all the same
@@ -216,7 +216,7 @@ func TestStandingAtOnce(t *testing.T) {
 					}
 				default:
 					if probe, refused := s.admit(); refused == nil {
-						s.failed("connection refused", time.Now().Add(-time.Minute), probe)
+						s.failed(failure{reason: "connection refused", lost: true, began: time.Now().Add(-time.Minute), probe: probe})
 					} else if refused.wait <= 0 || refused.since.IsZero() || refused.reason == "" {
 						t.Errorf("refused %+v", refused)
 					}
