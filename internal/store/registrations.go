@@ -67,11 +67,15 @@ func (d *DB) Register(ctx context.Context, r publication.Registration, lease tim
 // Renew begins the lease anew, also one that has lapsed but was not forgotten.
 // [publication.ErrNotFound] where the plugin is not registered by the publisher
 // with that generation; what it is registered with instead comes with the error.
+// Without a hash, it only tells that.
 func (d *DB) Renew(ctx context.Context, plugin, publisher, hash string, lease time.Duration) (publication.Registration, error) {
-	n, err := d.exec(ctx, "lease of "+plugin, callBound, fmt.Sprintf(`UPDATE registrations SET until = %s + ?
-		WHERE plugin = ? AND publisher = ? AND hash = ?`, d.now()), lease.Milliseconds(), plugin, publisher, hash)
-	if err != nil {
-		return publication.Registration{}, err
+	n := 0
+	if hash != "" {
+		var err error
+		if n, err = d.exec(ctx, "lease of "+plugin, callBound, fmt.Sprintf(`UPDATE registrations SET until = %s + ?
+			WHERE plugin = ? AND publisher = ? AND hash = ?`, d.now()), lease.Milliseconds(), plugin, publisher, hash); err != nil {
+			return publication.Registration{}, err
+		}
 	}
 	there, err := d.registrations(ctx, ` WHERE plugin = ?`, plugin)
 	if err != nil {
