@@ -58,7 +58,9 @@ func TestLargeDocuments(t *testing.T) {
 			var kept int64
 			var doc *Document
 			total := allocated(func() {
-				kept, doc = retained(func() *Document { return Read(Source{"openapi.json", []byte(text)}, Options{Mode: All}) })
+				kept, doc = retained(func() *Document {
+					return Read(Source{"openapi.json", []byte(text)}, Options{Mode: All, MaxActions: 10_000})
+				})
 			})
 			t.Logf("%d bytes: %v, %d times its bytes allocated, %d kept", len(text), time.Since(start), total/uint64(len(text)), kept/int64(len(text)))
 			if took := time.Since(start); took > slower*15*time.Second || len(doc.Actions) != 10_000 || doc.Errors() {
@@ -94,6 +96,65 @@ func TestHostileMemory(t *testing.T) {
 				t.Errorf("%s, %d overlays: %d bytes in %v", name, len(overlays), total, took)
 			}
 			t.Logf("%s, %d overlays: %d MB in %v", name, len(overlays), total>>20, time.Since(start))
+		}
+	}
+}
+
+// TestManyActions: a small document may ask for more actions than any gateway
+// has memory for.
+func TestManyActions(t *testing.T) {
+	var short, list strings.Builder
+	short.WriteString("openapi: 3.1.0\npaths:\n")
+	for i := range 400 {
+		fmt.Fprintf(&short, "  /p%d: %s\n", i, map[bool]string{true: "&all {get: {}, put: {}, post: {}, delete: {}, options: {}, patch: {}, trace: {}, head: {}}", false: "*all"}[i == 0])
+	}
+	list.WriteString("openapi: 3.1.0\npaths: {/a: {get: {x-action: [")
+	for i := range 50 {
+		fmt.Fprintf(&list, "{name: a%d}, ", i)
+	}
+	list.WriteString("]}, put: {x-action: true}, post: {x-action: [{name: b}, {name: c}]}, delete: {}}}")
+	for name, tt := range map[string]struct {
+		text          string
+		mode          Mode
+		max           int
+		actions, more int
+		operations    int
+	}{
+		"aliases":         {short.String(), All, 1000, 1000, 2200, 3200},
+		"exactly as many": {short.String(), All, 3200, 3200, 0, 3200},
+		"one more":        {short.String(), All, 3199, 3199, 1, 3200},
+		"default":         {short.String(), All, 0, 3200, 0, 3200},
+		"list is cut":     {list.String(), Annotated, 20, 20, 33, 4},
+		"list fits":       {list.String(), Annotated, 50, 50, 3, 4},
+		"second list":     {list.String(), Annotated, 52, 52, 1, 4},
+		"unasked is free": {list.String(), Annotated, 53, 53, 0, 4},
+		"unannotated":     {short.String(), Annotated, 10, 0, 0, 3200},
+	} {
+		doc := Read(Source{"x", []byte(tt.text)}, Options{Mode: tt.mode, MaxActions: tt.max})
+		var found []string
+		for _, f := range doc.Findings {
+			if f.Severity == SeverityError {
+				found = append(found, f.Code+": "+f.Message)
+			}
+		}
+		want := ""
+		if tt.more > 0 {
+			want = fmt.Sprintf("actions-many: document has more than %d actions; %d are left out", tt.max, tt.more)
+		}
+		if len(doc.Actions) != tt.actions || doc.Operations != tt.operations || strings.Join(found, "\n") != want {
+			t.Errorf("%s: %d actions of %d operations, %.500q", name, len(doc.Actions), doc.Operations, found)
+		}
+	}
+}
+
+// TestOperationsWithoutEnd: those that are left out cost next to nothing, and
+// neither do those that cannot be read.
+func TestOperationsWithoutEnd(t *testing.T) {
+	text := largeDocument(30_000, `{"openapi": "3.1.0", "paths": {`, `"schema": {"type": "integer"}`)
+	bad := strings.ReplaceAll(text, `"operationId"`, `"x-action": {"nam": 1}, "operationId"`)
+	for _, doc := range []*Document{readSoon(t, text, 15*time.Second), readSoon(t, bad, 15*time.Second)} {
+		if len(doc.Actions) > 5000 || len(doc.Findings) > 5001 || !doc.Errors() {
+			t.Errorf("%d actions, %d findings", len(doc.Actions), len(doc.Findings))
 		}
 	}
 }

@@ -112,7 +112,7 @@ paths: {/a: {post: {operationId: a, summary: A, requestBody: {content: {applicat
 	for i := range maxFiles + 5 {
 		fmt.Fprintf(&entry, "  /p%d: {$ref: 'f%d'}\n", i, i)
 	}
-	doc := Read(Source{"openapi.yaml", []byte(entry.String())}, Options{Mode: All, Opener: endless{text: func(string) string {
+	doc := Read(Source{"openapi.yaml", []byte(entry.String())}, Options{Mode: All, MaxActions: maxFiles, Opener: endless{text: func(string) string {
 		return "get: {summary: A, responses: {}}"
 	}}})
 	if len(doc.Actions) != maxFiles-1 || !strings.Contains(fmt.Sprint(doc.Findings), "more than 10000 files") {

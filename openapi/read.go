@@ -44,6 +44,19 @@ type Options struct {
 	Opener Opener
 	// MaxBytes bounds the document, with its files; 0 means 32 MiB.
 	MaxBytes int
+	// MaxActions bounds the actions that a document asks for, those included that
+	// an error finding leaves out: of more, the first ones stay. 0 means 5,000.
+	MaxActions int
+}
+
+// defaultMaxActions is several times as many as the largest APIs have.
+const defaultMaxActions = 5000
+
+func (o Options) maxActions() int {
+	if o.MaxActions <= 0 {
+		return defaultMaxActions
+	}
+	return o.MaxActions
 }
 
 func (o Options) maxBytes() int {
@@ -119,6 +132,7 @@ type reader struct {
 	steps    int              // of the regular expressions in them
 	patterns map[string]error // why each of them is not checked
 	numbers  map[string]int   // last number given to names that were taken
+	asked    int              // actions that the document asks for, so far
 
 	// answers has the schemas of each response that was read, by media type.
 	answers map[*yaml.Node]map[string]*yaml.Node

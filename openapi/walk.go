@@ -26,6 +26,7 @@ func (r *reader) read(doc *Document) {
 	for _, route := range routes {
 		r.pathItem(doc, route)
 	}
+	r.reportTooMany(paths)
 	for _, m := range r.lost[paths] {
 		r.lostPath(doc, m.key, m.value)
 	}
@@ -163,6 +164,9 @@ func (r *reader) pathItem(doc *Document, at route) {
 			r.report(SeverityWarning, "method-misplaced", e.key,
 				fmt.Sprintf("method %q stands in additionalOperations, as it is sent; the path item has the field %q for it", e.method, lower), "write it there")
 		}
+		if r.full(e.op) {
+			continue
+		}
 		actions, annotated := r.operation(e, at.path, at.item)
 		if !annotated {
 			doc.Unannotated++
@@ -170,6 +174,25 @@ func (r *reader) pathItem(doc *Document, at route) {
 		doc.Actions = append(doc.Actions, actions...)
 	}
 	r.lostOperations(doc, at)
+}
+
+// full counts the actions that an operation asks for, and tells whether the
+// document asked for as many as it may before. Such an operation is not read.
+func (r *reader) full(op *yaml.Node) bool {
+	before := r.asked
+	if r.wanted(op) {
+		r.asked += max(1, len(items(get(op, "x-action"))))
+	}
+	return before >= r.opts.maxActions()
+}
+
+// reportTooMany tells how many actions are left out because there are too many.
+func (r *reader) reportTooMany(paths *yaml.Node) {
+	if over := r.asked - r.opts.maxActions(); over > 0 {
+		r.op = ""
+		r.report(SeverityError, "actions-many", paths, fmt.Sprintf("document has more than %d actions; %d are left out", r.opts.maxActions(), over),
+			"annotate those that agents need with x-action, or cut the document into several plugins")
+	}
 }
 
 // refused counts an operation that cannot be read; true when it was to become
@@ -248,7 +271,8 @@ func (r *reader) operation(e pathOperation, path, item *yaml.Node) (actions []Ac
 	if !ok {
 		return nil, true
 	}
-	for _, x := range specs {
+	first := r.asked - len(specs) // of this operation
+	for _, x := range specs[:min(len(specs), r.opts.maxActions()-first)] {
 		if a, ok := r.action(o, x); ok {
 			actions = append(actions, a)
 		}

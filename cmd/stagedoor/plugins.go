@@ -72,8 +72,8 @@ func (p *program) printPlugins(plugins []publication.Status) error {
 			age = (time.Duration(s.Age) * time.Second).String()
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\n", printable(s.Name), printable(string(s.State)), printable(cmp.Or(s.Generation, "-")), age, s.Actions, s.Errors, s.Warnings)
-		if s.Reason != "" {
-			fmt.Fprintf(table, "  %s\n", printable(s.Reason))
+		if why := cmp.Or(s.Reason, s.Cause); why != "" {
+			fmt.Fprintf(table, "  %s\n", printable(why))
 		}
 	}
 	return table.Flush()

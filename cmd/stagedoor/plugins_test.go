@@ -20,13 +20,13 @@ func TestPlugins(t *testing.T) {
 			http.NotFound(w, r)
 			return
 		}
-		_, _ = w.Write([]byte(`{"plugins":[{"name":"billing","state":"quarantined","reason":"argument \u001b[2Jid is gone","generation":"0123456789ab","accepted":"2026-01-02T03:04:05Z","age":125,"actions":7,"errors":1,"warnings":2},{"name":"new","state":"waiting","actions":0}]}`))
+		_, _ = w.Write([]byte(`{"plugins":[{"name":"billing","state":"quarantined","cause":"it breaks the lock","reason":"argument \u001b[2Jid is gone","generation":"0123456789ab","accepted":"2026-01-02T03:04:05Z","age":125,"actions":7,"errors":1,"warnings":2},{"name":"new","state":"waiting","cause":"it is \u001b[2Jgone","actions":0}]}`))
 	}))
 	defer server.Close()
 	code, out, stderr := run(t, "plugins", "--url", server.URL)
-	want := []string{"billing quarantined 0123456789ab 2m5s 7 1 2", "argument \uFFFD[2Jid is gone", "new waiting - - 0 0 0"}
+	want := []string{"billing quarantined 0123456789ab 2m5s 7 1 2", "argument \uFFFD[2Jid is gone", "new waiting - - 0 0 0", "it is \uFFFD[2Jgone"}
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if code != 0 || len(lines) != 4 {
+	if code != 0 || len(lines) != 5 {
 		t.Fatalf("%d %s %s", code, out, stderr)
 	}
 	for i, line := range lines[1:] {

@@ -18,6 +18,9 @@ var ErrNotFound = errors.New("publication not found")
 // ErrHeld says that another publisher has registered the plugin.
 var ErrHeld = errors.New("another publisher holds the plugin's lease")
 
+// ErrTooMany says that the publisher has registered as many plugins as it may.
+var ErrTooMany = errors.New("publisher has too many plugins registered")
+
 // Document is a document, or a file that one refers to.
 type Document struct {
 	Name string `json:"name"` // where it came from, fit to be shown: no credentials, no query
@@ -101,7 +104,8 @@ type Status struct {
 	Name       string     `json:"name"`
 	State      State      `json:"state"`
 	Since      time.Time  `json:"since"`                // of the state
-	Reason     string     `json:"reason,omitempty"`     // why it is not Serving
+	Cause      string     `json:"cause,omitempty"`      // why it is not Serving, in words fit for everybody: no hosts
+	Reason     string     `json:"reason,omitempty"`     // the same in full, for those who may register the plugin
 	Source     string     `json:"source,omitempty"`     // where its documents come from
 	Generation string     `json:"generation,omitempty"` // that serves: the first 12 digits of its hash
 	Accepted   *time.Time `json:"accepted,omitempty"`   // when that generation was accepted

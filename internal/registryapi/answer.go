@@ -14,10 +14,18 @@ import (
 // failure is an answer that is no success.
 type failure struct {
 	status        int
+	code          string // tells apart what shares a status: codeHeld and so on
 	message, hint string
 	header        http.Header
 	findings      json.RawMessage
 }
+
+// Codes of refusals that a publisher's program tells apart.
+const (
+	codeHeld       = "held"       // 409: it may end
+	codeConfigured = "configured" // 409: as long as the config stays
+	codeTooMany    = "too-many"   // 429: until another plugin of the publisher is withdrawn
+)
 
 func (f *failure) Error() string { return f.message }
 
@@ -45,13 +53,14 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, plugin string, 
 	}
 	maps.Copy(w.Header(), f.header)
 	type shown struct {
+		Code    string `json:"code,omitempty"`
 		Message string `json:"message"`
 		Hint    string `json:"hint,omitempty"`
 	}
 	write(w, f.status, struct {
 		Error    shown           `json:"error"`
 		Findings json.RawMessage `json:"findings,omitempty"`
-	}{shown{f.message, f.hint}, f.findings})
+	}{shown{f.code, f.message, f.hint}, f.findings})
 }
 
 // failureOf makes an answer of the registrar's errors.
@@ -65,11 +74,16 @@ func (h *Handler) failureOf(r *http.Request, plugin string, err error) *failure 
 		}
 	case errors.Is(err, ErrConfigured):
 		return &failure{
-			status: http.StatusConflict, message: "plugin " + plugin + " does not register itself: the gateway's config says where its documents come from",
+			status: http.StatusConflict, code: codeConfigured, message: "plugin " + plugin + " does not register itself: the gateway's config says where its documents come from",
 			hint: "leave spec, backstage, embedded and baseURL out of plugins." + plugin + " in the gateway's config",
 		}
 	case errors.Is(err, publication.ErrHeld):
 		return held(plugin)
+	case errors.Is(err, publication.ErrTooMany):
+		return &failure{
+			status: http.StatusTooManyRequests, code: codeTooMany, message: "publisher has as many plugins registered as it may",
+			hint: "withdraw some; one whose lease has lapsed counts until it is withdrawn", header: http.Header{"Retry-After": {"60"}},
+		}
 	case errors.Is(err, session.ErrAway):
 		return &failure{
 			status: http.StatusServiceUnavailable, message: "the gateway's database does not answer", hint: "try again",
@@ -85,7 +99,7 @@ func (h *Handler) failureOf(r *http.Request, plugin string, err error) *failure 
 
 func held(plugin string) *failure {
 	return &failure{
-		status: http.StatusConflict, message: "plugin " + plugin + " is registered by another publisher",
+		status: http.StatusConflict, code: codeHeld, message: "plugin " + plugin + " is registered by another publisher",
 		hint: "it has to withdraw the plugin, or let its lease lapse, first",
 	}
 }

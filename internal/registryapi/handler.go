@@ -25,6 +25,7 @@ type Registrar interface {
 	// Renew begins the lease of a registration anew.
 	// publication.ErrNotFound where the plugin is not registered by that publisher
 	// with that hash; the registration that is there instead, if any, comes with it.
+	// With no hash, that is all that happens.
 	Renew(ctx context.Context, plugin, publisher, hash string, lease time.Duration) (Registered, error)
 	// Withdraw ends the registration; with a hash, only one of that generation.
 	// publication.ErrNotFound where there is none of the publisher.
@@ -80,7 +81,7 @@ type Handler struct {
 
 // New makes a handler.
 func New(o Options) *Handler {
-	return &Handler{registrar: o.Registrar, publishers: o.Publishers, log: o.Logger, turns: turns{plugins: map[string]*turn{}}}
+	return &Handler{registrar: o.Registrar, publishers: o.Publishers, log: o.Logger, turns: newTurns()}
 }
 
 // isName tells whether a text is [a-z0-9][a-z0-9-]*, as names of plugins are.

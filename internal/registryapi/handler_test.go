@@ -145,7 +145,7 @@ type answer struct {
 		Until               time.Time
 		Seconds, RenewAfter int
 	}
-	Error struct{ Message, Hint string }
+	Error struct{ Code, Message, Hint string }
 }
 
 func (f *fixture) send(req *http.Request) (a answer) {
@@ -400,11 +400,18 @@ func TestRefusedKeepsWhatWasRegistered(t *testing.T) {
 func TestAnotherBaseURLNeedsTheDocument(t *testing.T) {
 	f := newFixture(t)
 	first := f.put(doc)
-	moved := query("baseURL=" + url.QueryEscape("https://billing.internal/v2"))
+	before, err := f.Registrations(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := query("lease=1h&baseURL=" + url.QueryEscape("https://billing.internal/v2"))
 	a := f.put("", header("If-None-Match", first.header.Get("Etag")), moved)
 	f.wants("renewal", a, http.StatusPreconditionFailed)
 	if a.header.Get("Etag") != "" {
 		t.Error("another document is said to be registered")
+	}
+	if after, err := f.Registrations(t.Context()); err != nil || len(after) != 1 || after[0].Until != before[0].Until {
+		t.Errorf("the lease was renewed: %+v became %+v, %v", before, after, err)
 	}
 	second := f.put(doc, moved)
 	f.wants("document", second, http.StatusOK)
@@ -420,7 +427,9 @@ func TestAnotherPublisher(t *testing.T) {
 	for what, a := range map[string]answer{
 		"same document": f.put(doc, other), "document": f.put(doc+" ", other), "renewal": f.put("", other, header("If-None-Match", first.header.Get("Etag"))),
 	} {
-		f.wants(what, a, http.StatusConflict)
+		if f.wants(what, a, http.StatusConflict); a.Error.Code != "held" {
+			t.Errorf("%s: %s", what, a.text)
+		}
 	}
 	if len(f.judged) != 1 {
 		t.Error("the document was judged")
@@ -438,15 +447,17 @@ func TestRegistrarsErrors(t *testing.T) {
 		err    error
 		status int
 		retry  string
+		code   string
 	}{
-		{registryapi.ErrConfigured, 409, ""},
-		{session.ErrAway, 503, "2"},
-		{io.ErrUnexpectedEOF, 500, ""},
+		{registryapi.ErrConfigured, 409, "", "configured"},
+		{publication.ErrTooMany, 429, "60", "too-many"},
+		{session.ErrAway, 503, "2", ""},
+		{io.ErrUnexpectedEOF, 500, "", ""},
 	} {
 		f.away = test.err
-		a := f.put(doc)
+		a := f.send(f.request(http.MethodPut, "/billing", strings.NewReader(doc)))
 		f.wants(test.err.Error(), a, test.status)
-		if a.header.Get("Retry-After") != test.retry || strings.Contains(a.text, "EOF") || test.status == 500 && !strings.Contains(f.log.String(), "EOF") {
+		if a.Error.Code != test.code || a.header.Get("Retry-After") != test.retry || strings.Contains(a.text, "EOF") || test.status == 500 && !strings.Contains(f.log.String(), "EOF") {
 			t.Errorf("%v: %s", test.err, a.text)
 		}
 	}
@@ -470,7 +481,7 @@ func TestRegistrationThatIsNotAdmitted(t *testing.T) {
 func TestShow(t *testing.T) {
 	f := newFixture(t)
 	f.statuses = []publication.Status{
-		{Name: "auth", State: publication.Unreachable, Source: "https://auth.internal/openapi.json", Reason: "dial tcp 10.0.0.7:443: connection refused"},
+		{Name: "auth", State: publication.Unreachable, Source: "https://auth.internal/openapi.json", Cause: "its server cannot be reached", Reason: "dial tcp 10.0.0.7:443: connection refused"},
 		{Name: "billing", State: publication.Serving, Source: "registered", Reason: "none"},
 	}
 	f.put(doc)
@@ -484,8 +495,13 @@ func TestShow(t *testing.T) {
 	for _, path := range []string{"", "/", "/auth", "/billing"} {
 		a := get(path, "")
 		f.wants(path, a, http.StatusOK)
-		if strings.Contains(a.text, ".internal") || strings.Contains(a.text, "10.0.0.7") || strings.Contains(a.text, "severity") {
-			t.Errorf("anybody learns %s", a.text)
+		for _, secret := range []string{".internal", "10.0.0.7", "severity", "history", "verdict", `"pay"`} {
+			if strings.Contains(a.text, secret) {
+				t.Errorf("anybody learns %s", a.text)
+			}
+		}
+		if strings.Contains(a.text, `"auth"`) != strings.Contains(a.text, "its server cannot be reached") {
+			t.Errorf("nobody learns why: %s", a.text)
 		}
 		f.wants(path, get(path, "Bearer wrong"), http.StatusUnauthorized)
 	}
@@ -498,6 +514,9 @@ func TestShow(t *testing.T) {
 	a := get("/billing", "Bearer "+token)
 	if !strings.Contains(a.text, `"history":[{"generation":"`) || !strings.Contains(a.text, `"verdict":"accepted"`) || !strings.Contains(a.text, "severity") {
 		t.Errorf("the publisher learns %s", a.text)
+	}
+	if a := get("/auth", "Bearer "+token); strings.Contains(a.text, "history") || strings.Contains(a.text, "10.0.0.7") {
+		t.Errorf("another publisher learns %s", a.text)
 	}
 	f.wants("unknown", get("/shop", ""), http.StatusNotFound)
 }

@@ -3,6 +3,7 @@ package registryapi
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -27,9 +28,9 @@ func (h *Handler) put(w http.ResponseWriter, r *http.Request, plugin string) err
 	}
 	var document []byte
 	if r.ContentLength != 0 {
-		end, ok := h.turns.take(plugin)
+		end, ok := h.turns.take(publisher.Name, plugin)
 		if !ok {
-			return tooBusy(http.StatusTooManyRequests, "1", "another document of the plugin is being read")
+			return tooBusy(http.StatusTooManyRequests, "1", fmt.Sprintf("another document of the plugin is being read, or %d of the publisher's", maxInHand))
 		}
 		defer end()
 		if document, err = read(w, r); err != nil {
@@ -47,14 +48,16 @@ func (h *Handler) put(w http.ResponseWriter, r *http.Request, plugin string) err
 
 // renew is a PUT without a document.
 func (h *Handler) renew(w http.ResponseWriter, r *http.Request, plugin string, p Publisher, t terms) error {
+	there, err := h.registrar.Renew(r.Context(), plugin, p.Name, "", t.lease)
+	if errors.Is(err, publication.ErrNotFound) && there.Hash == t.tag && !heldByOther(there.Registration, p) && there.BaseURL != t.baseURL {
+		return needed("plugin is registered with another base URL")
+	}
 	got, err := h.registrar.Renew(r.Context(), plugin, p.Name, t.tag, t.lease)
 	switch {
-	case err == nil && got.BaseURL == t.baseURL:
+	case err == nil:
 		got.Findings = nil // renewals are small
 		answer(w, http.StatusOK, plugin, t.tag, t.lease, got)
 		return nil
-	case err == nil:
-		return needed("plugin is registered with another base URL")
 	case !errors.Is(err, publication.ErrNotFound):
 		return err
 	case heldByOther(got.Registration, p):
@@ -94,7 +97,13 @@ func (h *Handler) register(w http.ResponseWriter, r *http.Request, plugin string
 		return held(plugin)
 	case t.tag != "" && there.Hash == t.tag && there.Publisher == p.Name:
 		return needed("If-None-Match names the document that is registered, and the body is another")
-	case !h.turns.judge(plugin):
+	}
+	end, ok := h.turns.wait(r.Context(), p.Name)
+	if !ok {
+		return tooBusy(http.StatusTooManyRequests, "5", "other documents of the publisher are being read")
+	}
+	defer end()
+	if !h.turns.judge(plugin) {
 		return tooBusy(http.StatusTooManyRequests, "1", "plugin changes its document more than once a second")
 	}
 	status := http.StatusOK

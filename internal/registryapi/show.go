@@ -32,7 +32,8 @@ type generation struct {
 	Findings   json.RawMessage     `json:"findings,omitempty"`
 }
 
-// get shows how one stands, and its generations, the newest first.
+// get shows how one stands, and to who may register it its generations, the
+// newest first: what never served is nobody else's business.
 func (h *Handler) get(w http.ResponseWriter, r *http.Request, plugin string) error {
 	knows, err := h.knows(r)
 	if err != nil {
@@ -43,27 +44,28 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request, plugin string) err
 	if i < 0 {
 		return &failure{status: http.StatusNotFound, message: "there is no such plugin", hint: "all are at " + Path}
 	}
+	if !knows(plugin) {
+		write(w, http.StatusOK, shown(statuses[i], false))
+		return nil
+	}
 	kept, err := h.registrar.Generations(r.Context(), plugin)
 	if err != nil {
 		return err
 	}
 	history := []generation{}
 	for _, g := range kept {
-		line := generation{Generation: short(g.Hash), Verdict: g.Verdict, Time: g.Time.UTC(), Actions: append([]string{}, g.Actions...)}
-		if knows(plugin) {
-			line.Findings = g.Findings
-		}
-		history = append(history, line)
+		history = append(history, generation{short(g.Hash), g.Verdict, g.Time.UTC(), append([]string{}, g.Actions...), g.Findings})
 	}
 	write(w, http.StatusOK, struct {
 		publication.Status
 		History []generation `json:"history"`
-	}{shown(statuses[i], knows(plugin)), history})
+	}{statuses[i], history})
 	return nil
 }
 
 // knows tells of which plugins the request may learn all: of those that its
-// token may register. Sources, reasons and findings can name hosts inside.
+// token may register. Sources, reasons and
+// findings can name hosts inside; the cause of a state is for everybody.
 func (h *Handler) knows(r *http.Request) (func(plugin string) bool, error) {
 	if r.Header.Get("Authorization") == "" {
 		return func(string) bool { return false }, nil

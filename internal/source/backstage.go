@@ -56,7 +56,7 @@ func (s *backstageSource) Poll(ctx context.Context) (*Publication, error) {
 	if s.Header != nil {
 		var err error
 		if header, err = s.Header(); err != nil {
-			return nil, err
+			return nil, because(noProof, err)
 		}
 	}
 	got, err := s.fetcher.get(ctx, s.list, header)
@@ -68,7 +68,7 @@ func (s *backstageSource) Poll(ctx context.Context) (*Publication, error) {
 	}
 	document, findings, err := backstage.Document(got.Data, backstage.Options{Plugin: s.Plugin, Source: s.String(), Secrets: s.Secrets})
 	if err != nil {
-		return nil, fmt.Errorf("document %s: %w", s, err)
+		return nil, because(noList, fmt.Errorf("document %s: %w", s, err))
 	}
 	s.last = got
 	p := Given(openapi.Source{Name: s.String(), Data: document})

@@ -158,7 +158,7 @@ func (f *fetcher) ask(ctx context.Context, rawURL string, header http.Header, kn
 func (f *fetcher) follow(ctx context.Context, rawURL string, header http.Header, known *fetched) (*http.Response, *url.URL, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, http.NoBody)
 	if err != nil || req.URL.Host == "" {
-		return nil, nil, errors.New("is at no URL that makes sense")
+		return nil, nil, because(unreachable, errors.New("is at no URL that makes sense"))
 	}
 	req.Header.Set("User-Agent", "stagedoor")
 	maps.Copy(req.Header, header)
@@ -188,21 +188,21 @@ func (f *fetcher) follow(ctx context.Context, rawURL string, header http.Header,
 		to, err := req.URL.Parse(location)
 		switch {
 		case err != nil:
-			return nil, nil, errors.New("redirects to what is no URL")
+			return nil, nil, because(redirected, errors.New("redirects to what is no URL"))
 		case to.Scheme != req.URL.Scheme || address(to) != address(req.URL):
-			return nil, nil, errors.New("redirects to another host, which is not followed")
+			return nil, nil, because(redirected, errors.New("redirects to another host, which is not followed"))
 		}
 		req = req.Clone(ctx)
 		to.User, to.Fragment = nil, ""
 		req.URL = to
 	}
-	return nil, nil, errors.New("redirects too often")
+	return nil, nil, because(redirected, errors.New("redirects too often"))
 }
 
 // body reads an answer, decoded.
 func (f *fetcher) body(resp *http.Response) ([]byte, error) {
 	if resp.ContentLength > int64(f.maxBytes) {
-		return nil, fmt.Errorf("is larger than %d bytes", f.maxBytes)
+		return nil, because(tooLarge, fmt.Errorf("is larger than %d bytes", f.maxBytes))
 	}
 	switch encoding := strings.ToLower(resp.Header.Get("Content-Encoding")); encoding {
 	case "", "identity":
@@ -217,11 +217,11 @@ func (f *fetcher) body(resp *http.Response) ([]byte, error) {
 			}
 		}
 		if _, corrupt := errors.AsType[flate.CorruptInputError](err); corrupt || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) {
-			return nil, errors.New("is not the gzip that it says it is")
+			return nil, because(misencoded, errors.New("is not the gzip that it says it is"))
 		}
 		return nil, err
 	default:
-		return nil, fmt.Errorf("is encoded as %.40q, which was not asked for", encoding)
+		return nil, because(misencoded, fmt.Errorf("is encoded as %.40q, which was not asked for", encoding))
 	}
 }
 
@@ -250,30 +250,33 @@ func (d *fetched) agrees(known *fetched) bool {
 // plain says what went wrong on the way in words that are the same each time,
 // without addresses of the inner network.
 func (f *fetcher) plain(ctx context.Context, err error) error {
+	if _, known := errors.AsType[*causedError](err); known {
+		return err
+	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsNotFound {
-			return errors.New("host is not found")
+			return because(unreachable, errors.New("host is not found"))
 		}
-		return errors.New("host cannot be looked up now")
+		return because(unreachable, errors.New("host cannot be looked up now"))
 	}
 	op, isOp := errors.AsType[*net.OpError](err)
 	switch text := err.Error(); {
 	case isOp && op.Op == "dial" && !errors.Is(err, context.Canceled):
-		return fmt.Errorf("%s: %w", op.Op, op.Err)
+		return because(unreachable, fmt.Errorf("%s: %w", op.Op, op.Err))
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
-		return context.Cause(ctx)
+		return because(late, context.Cause(ctx))
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("answer is cut short")
+		return because(cutShort, errors.New("answer is cut short"))
 	case errors.Is(err, io.EOF):
-		return errors.New("connection ended before the answer")
+		return because(cutShort, errors.New("connection ended before the answer"))
 	case isOp:
-		return fmt.Errorf("%s: %w", op.Op, op.Err)
+		return because(unreachable, fmt.Errorf("%s: %w", op.Op, op.Err))
 	case len(text) > 200:
-		return errors.New(strings.ToValidUTF8(text[:200], "") + "…")
+		return because(unreachable, errors.New(strings.ToValidUTF8(text[:200], "")+"…"))
 	}
-	return err
+	return because(unreachable, err)
 }
 
 // retryAfter is how long a server that is busy wants to be left alone (RFC 9110

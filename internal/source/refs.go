@@ -241,11 +241,11 @@ func (f folder) Open(name string) ([]byte, error) {
 	info, err := root.Stat(within)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("file %s does not exist", name)
+		return nil, because(lostFile, fmt.Errorf("file %s does not exist", name))
 	case err != nil:
 		return nil, fmt.Errorf("file %s: %w", name, errors.Unwrap(err))
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a regular file", name)
+		return nil, because(lostFile, fmt.Errorf("%s is not a regular file", name))
 	}
 	file, err := root.Open(within)
 	if err != nil {

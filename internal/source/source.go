@@ -78,7 +78,7 @@ func list(spec string) ([]string, error) {
 			return nil, fmt.Errorf("glob %s: %w", spec, err)
 		}
 		if len(paths) == 0 {
-			return nil, fmt.Errorf("glob %s matches no file", spec)
+			return nil, because(gone, fmt.Errorf("glob %s matches no file", spec))
 		}
 	case isFolder(spec):
 		entries, err := os.ReadDir(spec)
@@ -91,7 +91,7 @@ func list(spec string) ([]string, error) {
 			}
 		}
 		if len(paths) == 0 {
-			return nil, fmt.Errorf("folder %s has no file *.json, *.yaml or *.yml", spec)
+			return nil, because(gone, fmt.Errorf("folder %s has no file *.json, *.yaml or *.yml", spec))
 		}
 	default:
 		return []string{spec}, nil
@@ -128,7 +128,7 @@ func readFiles(spec string, paths []string) ([]openapi.Source, error) {
 		}
 	}
 	if len(docs) == 0 {
-		return nil, fmt.Errorf("folder %s has no OpenAPI document: none of its %d files has openapi or swagger at the top", spec, len(paths))
+		return nil, because(gone, fmt.Errorf("folder %s has no OpenAPI document: none of its %d files has openapi or swagger at the top", spec, len(paths)))
 	}
 	return docs, nil
 }
@@ -138,15 +138,15 @@ func File(path string) (openapi.Source, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return openapi.Source{}, fmt.Errorf("document %s does not exist", path)
+		return openapi.Source{}, because(gone, fmt.Errorf("document %s does not exist", path))
 	case err != nil:
 		return openapi.Source{}, fmt.Errorf("document %s: %w", path, errors.Unwrap(err))
 	case info.IsDir():
-		return openapi.Source{}, fmt.Errorf("document %s is a folder; name a file in it", path)
+		return openapi.Source{}, because(noFile, fmt.Errorf("document %s is a folder; name a file in it", path))
 	case !info.Mode().IsRegular():
-		return openapi.Source{}, fmt.Errorf("document %s is not a regular file", path)
+		return openapi.Source{}, because(noFile, fmt.Errorf("document %s is not a regular file", path))
 	case info.Size() > MaxDocument:
-		return openapi.Source{}, fmt.Errorf("document %s has %d bytes, more than the limit of %d", path, info.Size(), MaxDocument)
+		return openapi.Source{}, because(tooLarge, fmt.Errorf("document %s has %d bytes, more than the limit of %d", path, info.Size(), MaxDocument))
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -174,7 +174,7 @@ func readAll(r io.Reader, expected int64, limit int) ([]byte, error) {
 		total += n
 		switch {
 		case total > limit:
-			return nil, fmt.Errorf("is larger than %d bytes", limit)
+			return nil, because(tooLarge, fmt.Errorf("is larger than %d bytes", limit))
 		case errors.Is(err, io.EOF) && full == nil:
 			return slices.Clip(chunk), nil
 		case errors.Is(err, io.EOF):

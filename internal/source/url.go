@@ -115,7 +115,7 @@ func (r *remote) Poll(ctx context.Context) (*Publication, error) {
 	if r.header != nil {
 		var err error
 		if header, err = r.header(); err != nil {
-			return nil, fmt.Errorf("document %s: credentials: %w", r.name, err)
+			return nil, because(noProof, fmt.Errorf("document %s: credentials: %w", r.name, err))
 		}
 	}
 	r.forget()
@@ -160,7 +160,7 @@ func (r *remote) look(ctx context.Context, header http.Header) (*fetched, error)
 			paths = append(paths, u.Path)
 		}
 	}
-	return nil, fmt.Errorf("plugin %s has no OpenAPI document at %s; say with spec where it is", r.name, strings.Join(paths, ", "))
+	return nil, because(noDocument, fmt.Errorf("plugin %s has no OpenAPI document at %s; say with spec where it is", r.name, strings.Join(paths, ", ")))
 }
 
 // try gives the document of a place; nil: there is none. Any other trouble

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/gob"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -24,6 +25,8 @@ type generationRow struct {
 	Plugin, Hash, Source, Verdict string
 	Judged                        int64 `db:"judged_at"`
 	Actions, Findings, Content    []byte
+
+	empty bool // no document is in the content
 }
 
 const (
@@ -31,10 +34,15 @@ const (
 	generationColumns = generationHead + `, content`
 )
 
+// errEmpty is about a generation that nothing could be made of again.
+var errEmpty = errors.New("generation has no documents, and is not kept yet")
+
 // KeepGeneration keeps what was judged, or judges anew what is kept already: its
-// time is then now, by the database's clock, whatever g says. Of each plugin the
-// ten newest accepted generations stay, the newest one in quarantine, and the
-// one that is registered.
+// time is then now, by the database's clock, whatever g says. A generation that
+// was accepted once stays as it is when it is put in quarantine: a replica with
+// an older lock does not take from the others what serves. Without documents, g
+// only judges anew. Of each plugin the ten newest accepted generations stay, the
+// newest one in quarantine, and the one that is registered.
 func (d *DB) KeepGeneration(ctx context.Context, g publication.Generation) error {
 	row, err := rowOfGeneration(g)
 	if err != nil {
@@ -48,11 +56,32 @@ func (d *DB) KeepGeneration(ctx context.Context, g publication.Generation) error
 func (d *DB) keepGeneration(ctx context.Context, tx *sqlx.Tx, row generationRow) error {
 	// Time never stands still, or what is newest would be left to chance.
 	judged := fmt.Sprintf(`(SELECT CASE WHEN MAX(judged_at) >= %[1]s THEN MAX(judged_at) + 1 ELSE %[1]s END FROM generations WHERE plugin = :plugin)`, d.now())
+	if row.empty {
+		return judgeGeneration(ctx, tx, row, judged)
+	}
 	_, err := tx.NamedExecContext(ctx, `INSERT INTO generations (`+generationColumns+`) VALUES (:plugin, :hash, :source, :verdict,
 		`+judged+`, :actions, :findings, :content) ON CONFLICT (plugin, hash) DO UPDATE SET source = excluded.source,
-		verdict = excluded.verdict, actions = excluded.actions, findings = excluded.findings, judged_at = excluded.judged_at`, row)
+		verdict = excluded.verdict, actions = excluded.actions, findings = excluded.findings, judged_at = excluded.judged_at
+		WHERE generations.verdict <> 'accepted' OR excluded.verdict = 'accepted'`, row)
 	if err != nil {
 		return err
+	}
+	return pruneGenerations(ctx, tx, row.Plugin)
+}
+
+// judgeGeneration judges anew one that is kept, or else gives errEmpty.
+func judgeGeneration(ctx context.Context, tx *sqlx.Tx, row generationRow, judged string) error {
+	_, err := tx.NamedExecContext(ctx, `UPDATE generations SET verdict = :verdict, judged_at = `+judged+`
+		WHERE plugin = :plugin AND hash = :hash AND (verdict <> 'accepted' OR :verdict = 'accepted')`, row)
+	if err != nil {
+		return err
+	}
+	kept := 0
+	if err := tx.GetContext(ctx, &kept, tx.Rebind(`SELECT COUNT(*) FROM generations WHERE plugin = ? AND hash = ?`), row.Plugin, row.Hash); err != nil {
+		return err
+	}
+	if kept == 0 {
+		return errEmpty
 	}
 	return pruneGenerations(ctx, tx, row.Plugin)
 }
@@ -65,10 +94,32 @@ func pruneGenerations(ctx context.Context, tx *sqlx.Tx, plugin string) error {
 	return err
 }
 
+// purgeGenerations removes those of plugins that nobody has any more.
+func (d *DB) purgeGenerations(ctx context.Context, after time.Duration, keep []string) (int, error) {
+	kept, err := json.Marshal(append([]string{}, keep...))
+	if err != nil {
+		return 0, err
+	}
+	names := `SELECT value FROM json_each(?)`
+	if d.postgres != nil {
+		names = `SELECT jsonb_array_elements_text(?::jsonb)`
+	}
+	return d.exec(ctx, "purge of generations", bulkBound, fmt.Sprintf(`DELETE FROM generations WHERE plugin IN (
+		SELECT plugin FROM generations GROUP BY plugin HAVING MAX(judged_at) < %[1]s - ?) AND judged_at < %[1]s - ?
+		AND plugin NOT IN (SELECT plugin FROM registrations) AND plugin NOT IN (%[2]s)`, d.now(), names), after.Milliseconds(), after.Milliseconds(), string(kept))
+}
+
 // LastGood gives the newest accepted generation of the plugin, or
 // [publication.ErrNotFound].
 func (d *DB) LastGood(ctx context.Context, plugin string) (publication.Generation, error) {
 	return d.generation(ctx, plugin, `verdict = ? ORDER BY judged_at DESC, hash LIMIT 1`, publication.Accepted)
+}
+
+// Newest gives the plugin's generation that was judged last, whatever came of
+// it, or [publication.ErrNotFound]. One that was accepted before and is put in
+// quarantine now does not count as judged.
+func (d *DB) Newest(ctx context.Context, plugin string) (publication.Generation, error) {
+	return d.generation(ctx, plugin, `TRUE ORDER BY judged_at DESC, hash LIMIT 1`)
 }
 
 // LastGoodAll gives the newest accepted generation of each plugin that has one,
@@ -152,7 +203,7 @@ func rowOfGeneration(g publication.Generation) (generationRow, error) {
 	content, err := pack(g.Content)
 	return generationRow{
 		Plugin: g.Plugin, Hash: g.Hash, Source: strings.ToValidUTF8(g.Source, "�"), Verdict: string(g.Verdict),
-		Actions: actions, Findings: g.Findings, Content: content,
+		Actions: actions, Findings: g.Findings, Content: content, empty: len(g.Documents) == 0,
 	}, err
 }
 

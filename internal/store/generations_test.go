@@ -104,12 +104,102 @@ func TestLastGood(t *testing.T) {
 		broken.Verdict = publication.Accepted
 		keep(t, db, broken) // and then the lock was accepted
 		good(broken)
-		first.Verdict = publication.Quarantined
-		keep(t, db, first)
+		worse := first
+		worse.Verdict = publication.Quarantined
+		keep(t, db, worse) // by a replica with an older lock: nothing changes, LastGood least of all
 		good(broken)
-		if diff := cmp.Diff([]string{first.Hash, broken.Hash, second.Hash}, hashes(t, db, "billing")); diff != "" {
+		worse = broken
+		worse.Verdict = publication.Quarantined
+		keep(t, db, worse)
+		if err := db.Register(t.Context(), publication.Registration{Plugin: "billing", Publisher: "p"}, time.Minute, worse); err != nil {
+			t.Fatal(err)
+		}
+		good(broken)
+		if diff := cmp.Diff([]string{broken.Hash, first.Hash, second.Hash}, hashes(t, db, "billing")); diff != "" {
 			t.Error(diff)
 		}
+	})
+}
+
+// What has no documents says how the one that is kept is to be judged, and is
+// never kept instead.
+func TestGenerationWithoutDocuments(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		db := open()
+		good, bad := newGeneration("billing", "1", publication.Accepted), newGeneration("billing", "2", publication.Quarantined)
+		bare := bad
+		bare.Content, bare.Verdict, bare.Actions, bare.Findings = publication.Content{}, publication.Accepted, nil, nil
+		if err := db.KeepGeneration(t.Context(), bare); err == nil {
+			t.Error("kept without documents")
+		}
+		if err := db.Register(t.Context(), publication.Registration{Plugin: "billing", Publisher: "p"}, time.Minute, bare); err == nil {
+			t.Error("registered without documents")
+		}
+		if all, err := db.Registrations(t.Context()); len(all) > 0 || len(hashes(t, db, "billing")) > 0 || err != nil {
+			t.Error(all, err)
+		}
+		keep(t, db, bad, good, bare)
+		want := bad
+		want.Verdict = publication.Accepted
+		got, err := db.LastGood(t.Context(), "billing")
+		if diff := cmp.Diff(want, got, exceptTime); diff != "" || err != nil {
+			t.Error(err, diff)
+		}
+		bare.Verdict = publication.Quarantined
+		keep(t, db, good, bare)
+		if got := hashes(t, db, "billing"); got[0] != good.Hash {
+			t.Error("quarantine of what was accepted counts")
+		}
+	})
+}
+
+func TestNewest(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		db := open()
+		good, bad := newGeneration("billing", "1", publication.Accepted), newGeneration("billing", "2", publication.Quarantined)
+		for _, g := range []publication.Generation{good, bad, good} {
+			if _, err := db.Newest(t.Context(), "auth"); !errors.Is(err, publication.ErrNotFound) {
+				t.Errorf("error %v", err)
+			}
+			keep(t, db, g)
+			got, err := db.Newest(t.Context(), "billing")
+			if diff := cmp.Diff(g, got, exceptTime); diff != "" || err != nil {
+				t.Error(err, diff)
+			}
+		}
+	})
+}
+
+// Names that come and go leave nothing for ever.
+func TestGenerationsOfNobodyArePurged(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		db := open()
+		for i := range 5 {
+			g := newGeneration(fmt.Sprint("a-", i), "x", publication.Accepted)
+			register(t, db, "p", time.Minute, g)
+			if err := db.Withdraw(t.Context(), g.Plugin, "p", ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		keep(t, db, newGeneration("it's-named", "x", publication.Accepted))
+		register(t, db, "p", time.Minute, newGeneration("registered", "x", publication.Accepted))
+		purge := func(after time.Duration, want int, keep ...string) {
+			t.Helper()
+			n, err := db.Purge(t.Context(), store.PurgeAfter{Expired: time.Hour, Mail: time.Hour, Replicas: time.Hour, Generations: after, Keep: keep})
+			if n != want || err != nil {
+				t.Errorf("%v: purged %d, want %d, %v", after, n, want, err)
+			}
+		}
+		purge(0, 0)
+		purge(time.Hour, 0)
+		purge(-time.Hour, 4, "it's-named", "a-3", "never-seen")
+		purge(-time.Hour, 0, "it's-named", "a-3")
+		for _, plugin := range []string{"it's-named", "a-3", "registered"} {
+			if len(hashes(t, db, plugin)) != 1 {
+				t.Errorf("%s is gone", plugin)
+			}
+		}
+		purge(-time.Hour, 2)
 	})
 }
 

@@ -25,16 +25,28 @@ func (r registrationRow) registration() publication.Registration {
 	}
 }
 
+// maxRegistered is how many plugins a publisher may have registered at once,
+// those whose lease has lapsed included.
+const maxRegistered = 200
+
 // Register keeps the generation and notes that the plugin is registered with it
 // for the time of the lease, both or nothing. The registration's hash and times
 // are not used: they are those of g and of the database's clock.
-// [publication.ErrHeld] while another publisher's lease of the plugin lasts.
+// [publication.ErrHeld] while another publisher's lease of the plugin lasts,
+// [publication.ErrTooMany] when the publisher has 200 others.
 func (d *DB) Register(ctx context.Context, r publication.Registration, lease time.Duration, g publication.Generation) error {
 	row, err := rowOfGeneration(g)
 	if err != nil {
 		return err
 	}
 	return d.tx(ctx, "registration of "+r.Plugin, callBound, func(ctx context.Context, tx *sqlx.Tx) error {
+		others := 0
+		if err := tx.GetContext(ctx, &others, tx.Rebind(`SELECT COUNT(*) FROM registrations WHERE publisher = ? AND plugin <> ?`), r.Publisher, r.Plugin); err != nil {
+			return err
+		}
+		if others >= maxRegistered {
+			return publication.ErrTooMany
+		}
 		statement := fmt.Sprintf(`INSERT INTO registrations (plugin, publisher, base_url, hash, created_at, until) VALUES (?, ?, ?, ?, %[1]s, %[1]s + ?)
 			ON CONFLICT (plugin) DO UPDATE SET publisher = excluded.publisher, base_url = excluded.base_url, hash = excluded.hash, until = excluded.until,
 				created_at = CASE WHEN registrations.publisher = excluded.publisher THEN registrations.created_at ELSE excluded.created_at END
@@ -55,11 +67,15 @@ func (d *DB) Register(ctx context.Context, r publication.Registration, lease tim
 // Renew begins the lease anew, also one that has lapsed but was not forgotten.
 // [publication.ErrNotFound] where the plugin is not registered by the publisher
 // with that generation; what it is registered with instead comes with the error.
+// Without a hash, it only tells that.
 func (d *DB) Renew(ctx context.Context, plugin, publisher, hash string, lease time.Duration) (publication.Registration, error) {
-	n, err := d.exec(ctx, "lease of "+plugin, callBound, fmt.Sprintf(`UPDATE registrations SET until = %s + ?
-		WHERE plugin = ? AND publisher = ? AND hash = ?`, d.now()), lease.Milliseconds(), plugin, publisher, hash)
-	if err != nil {
-		return publication.Registration{}, err
+	n := 0
+	if hash != "" {
+		var err error
+		if n, err = d.exec(ctx, "lease of "+plugin, callBound, fmt.Sprintf(`UPDATE registrations SET until = %s + ?
+			WHERE plugin = ? AND publisher = ? AND hash = ?`, d.now()), lease.Milliseconds(), plugin, publisher, hash); err != nil {
+			return publication.Registration{}, err
+		}
 	}
 	there, err := d.registrations(ctx, ` WHERE plugin = ?`, plugin)
 	if err != nil {

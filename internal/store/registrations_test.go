@@ -158,3 +158,25 @@ func TestRegisterTogether(t *testing.T) {
 		}
 	})
 }
+
+// A publisher cannot fill the database with names; those that it has go on.
+func TestTooManyRegistrations(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		db := open()
+		name := func(i int) publication.Generation {
+			return newGeneration(fmt.Sprint("a-", i), "x", publication.Accepted)
+		}
+		for i := range 200 {
+			register(t, db, "p", time.Minute, name(i))
+		}
+		if err := db.Register(t.Context(), publication.Registration{Plugin: "a-200", Publisher: "p"}, time.Minute, name(200)); !errors.Is(err, publication.ErrTooMany) {
+			t.Errorf("error %v", err)
+		}
+		register(t, db, "p", time.Minute, name(7))
+		register(t, db, "other", time.Minute, name(200))
+		if err := db.Withdraw(t.Context(), "a-8", "p", ""); err != nil {
+			t.Fatal(err)
+		}
+		register(t, db, "p", time.Minute, name(201))
+	})
+}

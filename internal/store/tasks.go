@@ -110,6 +110,11 @@ type PurgeAfter struct {
 	Expired  time.Duration // of nonces and tasks: after they expired
 	Mail     time.Duration // after it was left
 	Replicas time.Duration // after they were last seen
+
+	// Generations is for those of plugins that are neither registered nor among
+	// Keep: after the last of the plugin's was judged. 0: all stay.
+	Generations time.Duration
+	Keep        []string // names of plugins
 }
 
 // Purge removes what nobody will ask for again, by the database's clock, and
@@ -131,5 +136,9 @@ func (d *DB) Purge(ctx context.Context, after PurgeAfter) (removed int, err erro
 		}
 		removed += n
 	}
-	return removed, nil
+	if after.Generations == 0 {
+		return removed, nil
+	}
+	n, err := d.purgeGenerations(ctx, after.Generations, after.Keep)
+	return removed + n, err
 }

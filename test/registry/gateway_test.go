@@ -139,7 +139,8 @@ func (f *front) list(server string) string {
 	return f.rpc(server, "tools/list", "")
 }
 
-// stands is how a plugin stands by /readyz.
+// stands is how a plugin stands. /readyz says so, too, but for what may name
+// hosts.
 func (f *front) stands(plugin string) gateway.PluginStatus {
 	f.t.Helper()
 	var ready struct{ Plugins []gateway.PluginStatus }
@@ -147,6 +148,11 @@ func (f *front) stands(plugin string) gateway.PluginStatus {
 		f.t.Fatal(err)
 	}
 	for _, p := range ready.Plugins {
+		if p.Reason != "" || p.Source != "" {
+			f.t.Errorf("/readyz tells everybody %q of %q", p.Reason, p.Source)
+		}
+	}
+	for _, p := range f.Plugins() {
 		if p.Name == plugin {
 			return p
 		}
