@@ -56,9 +56,9 @@ func (g *Gateway) arrive(ctx context.Context, l *line, old *feed) (a arrival) {
 	} else {
 		a.news = a.poll(asked)
 	}
-	a.silent = ""
+	a.silent, a.cause = "", ""
 	if a.news.err != nil {
-		a.silent = a.news.err.Error()
+		a.silent, a.cause = a.news.err.Error(), source.Cause(a.news.err)
 	}
 	gone := Faults{{Path: "plugins." + a.name + a.origin.key(), Message: a.silent}}
 	switch {
@@ -197,12 +197,12 @@ func (g *Gateway) note(ctx context.Context, l *line, err error) {
 	if f == nil || f.line != l {
 		return
 	}
-	silent := ""
+	silent, cause := "", ""
 	if err != nil {
-		silent = err.Error()
+		silent, cause = err.Error(), source.Cause(err)
 	}
 	if f.silent != silent {
-		f.silent = silent
+		f.silent, f.cause = silent, cause
 		g.stand(ctx, f)
 	}
 }

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +27,9 @@ const (
 	// rowLife is how long replicas that died without a word, and what has expired,
 	// stay: clocks differ, and a nonce must not go before what carries it expires.
 	rowLife = time.Hour
+	// generationLife is how long what plugins published stays that nobody names any
+	// more; longer than a config is away that other replicas have.
+	generationLife = 7 * 24 * time.Hour
 	// databaseBound is how long the database may take to answer in the background.
 	databaseBound = 3 * time.Second
 )
@@ -121,7 +126,8 @@ func (g *Gateway) purge(ctx context.Context) {
 	ticker := time.NewTicker(purgeEvery)
 	defer ticker.Stop()
 	for {
-		_, err := g.db.Purge(ctx, store.PurgeAfter{Expired: rowLife, Mail: mailLife, Replicas: rowLife})
+		after := store.PurgeAfter{Expired: rowLife, Mail: mailLife, Replicas: rowLife, Generations: generationLife, Keep: g.listed()}
+		_, err := g.db.Purge(ctx, after)
 		if err != nil && ctx.Err() == nil {
 			g.log.WarnContext(ctx, "purge of the database", "error", err)
 		}
@@ -131,6 +137,13 @@ func (g *Gateway) purge(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// listed are the plugins that the config names.
+func (g *Gateway) listed() []string {
+	g.changing.Lock()
+	defer g.changing.Unlock()
+	return slices.Collect(maps.Keys(g.current.config.Plugins))
 }
 
 // answers notes whether the database does, and logs when that changes.

@@ -17,6 +17,7 @@ type standing struct {
 	waiting *edition // in quarantine; nil: none is
 	clashes *edition // right by itself, but not together with the other plugins; nil: none
 	silent  string   // why the source gives nothing now; empty: it answers
+	cause   string   // of that, in words for everybody
 	refused string   // why what it gave last is not in use; empty: it is
 	lease   *lease   // of a plugin that registered itself
 	state   publication.State
@@ -86,6 +87,19 @@ func (s *standing) reason() string {
 	return ""
 }
 
+// publicReason is the reason in words for everybody: without hosts.
+func (s *standing) publicReason() string {
+	switch s.state {
+	case publication.Serving:
+		return ""
+	case publication.Unreachable:
+		return s.cause
+	case publication.Refused:
+		return "what it publishes cannot be used"
+	}
+	return s.reason() // of the lock, actions and arguments are told, which its tools show anyway
+}
+
 // stand notes in the log, the metrics and for /readyz how a feed stands, when
 // that is news. Whoever calls it holds changing.
 func (g *Gateway) stand(ctx context.Context, f *feed) {
@@ -143,7 +157,7 @@ func (f *feed) stateOf() publication.State {
 }
 
 func (f *feed) status() PluginStatus {
-	s := PluginStatus{Name: f.name, State: f.state, Since: f.since.UTC(), Reason: f.reason(), Source: f.String()}
+	s := PluginStatus{Name: f.name, State: f.state, Since: f.since.UTC(), Reason: f.reason(), Cause: f.publicReason(), Source: f.String()}
 	if e := f.serving; e != nil {
 		s.Generation, s.Accepted, s.Actions = e.short(), new(e.accepted.UTC()), len(e.actions)
 		for _, finding := range e.findings {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -170,6 +171,16 @@ func isOrigin(s string) bool {
 		strings.TrimSuffix(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
 }
 
+// isHTTP tells whether a text is a URL that can be asked.
+func isHTTP(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return false
+	}
+	port, err := strconv.ParseUint(cmp.Or(u.Port(), "1"), 10, 16)
+	return err == nil && port > 0
+}
+
 func oneOf(fs *Faults, path, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
 		fs.add(path, "", "expected one of %s, got %q", strings.Join(allowed, ", "), value)
@@ -196,6 +207,11 @@ func (p Plugin) validate(fs *Faults, plugin string, from origin) {
 	}
 	if from == fromBackstage {
 		p.Backstage.validate(fs, path+".backstage")
+	}
+	for _, place := range []struct{ key, url string }{{".spec", p.Spec}, {".baseURL", p.BaseURL}} {
+		if from == fromURL && place.url != "" && !isHTTP(place.url) {
+			fs.add(path+place.key, "for example https://billing.internal/openapi.json", "expected an absolute http or https URL")
+		}
 	}
 	if p.BaseURL != "" && from == fromBackstage {
 		fs.add(path+".baseURL", "give it under backstage", "actions of Backstage are where they come from")
