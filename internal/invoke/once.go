@@ -6,15 +6,13 @@ import (
 	"strings"
 )
 
-var (
-	// nothing is a body that is empty, and that net/http does not know to be so.
-	nothing io.ReadCloser = struct {
+// nothing is a body that is empty, and that net/http does not know to be so.
+func nothing() io.ReadCloser {
+	return struct {
 		io.ReadCloser
 		io.WriterTo // without it, the connection makes a buffer to copy it
 	}{http.NoBody, http.NoBody}
-	// unframed has it sent without Content-Length and without chunks.
-	unframed = []string{"identity"}
-)
+}
 
 // once keeps net/http from sending a request a second time by itself. It does
 // that where a connection that was used before breaks before the answer, with
@@ -27,7 +25,7 @@ func once(req *http.Request) {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		req.GetBody = nil
 		if req.Body == nil || req.Body == http.NoBody {
-			req.Body, req.TransferEncoding = nothing, unframed
+			req.Body, req.TransferEncoding = nothing(), []string{"identity"} // neither Content-Length nor chunks
 		}
 		return
 	}

@@ -263,7 +263,7 @@ func (f *fetcher) plain(ctx context.Context, err error) error {
 	switch text := err.Error(); {
 	case isOp && op.Op == "dial" && !errors.Is(err, context.Canceled):
 		return because(unreachable, fmt.Errorf("%s: %w", op.Op, op.Err))
-	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return because(late, context.Cause(ctx))
 	case errors.Is(err, context.Canceled):
 		return err

@@ -56,7 +56,7 @@ func servePlugins(kind string) {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println("http://" + listener.Addr().String())
+	_, _ = io.WriteString(os.Stdout, "http://"+listener.Addr().String()+"\n")
 	go func() {
 		server := http.Server{Handler: routes, ReadHeaderTimeout: time.Minute}
 		_ = server.Serve(listener) // until the process ends
