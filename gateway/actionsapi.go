@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"slices"
+
 	"github.com/stagedoor/stagedoor/internal/actionsapi"
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
@@ -13,6 +15,10 @@ func (g *Gateway) newActionsAPI(cfg Config) *actionsapi.Handler {
 		Observe:  g.metrics.ActionCall,
 		MaxBody:  int64(cfg.Limits.RequestBody),
 		Calls:    cfg.Limits.Calls,
+		Knows: func(plugin string) bool {
+			all := g.statuses.Load()
+			return all != nil && slices.ContainsFunc(*all, func(s status) bool { return s.Name == plugin })
+		},
 	})
 	h.Offer(cfg.ActionsAPI.offer())
 	return h

@@ -315,11 +315,12 @@ func TestPluginFaults(t *testing.T) {
 		400: {400, "InputError"}, 422: {400, "InputError"}, 418: {400, "InputError"},
 		404: {404, "NotFoundError"}, 410: {404, "NotFoundError"},
 		409: {409, "ConflictError"}, 412: {409, "ConflictError"},
-		401: {503, "ServiceUnavailableError"}, // the gateway's credentials
-		403: {502, "ResponseError"}, 405: {502, "ResponseError"},
-		429: {503, "ServiceUnavailableError"}, 500: {503, "ServiceUnavailableError"}, 503: {503, "ServiceUnavailableError"},
-		302: {503, "ServiceUnavailableError"},
-		0:   {503, "ServiceUnavailableError"}, // hangs
+		401: {500, "ResponseError"}, // the gateway's credentials
+		403: {500, "ResponseError"}, 405: {500, "ResponseError"},
+		429: {503, "ServiceUnavailableError"}, 502: {503, "ServiceUnavailableError"}, 503: {503, "ServiceUnavailableError"},
+		// of one operation; another gateway is not to take it for an outage
+		500: {500, "ResponseError"}, 501: {500, "ResponseError"}, 302: {500, "ResponseError"},
+		504: {504, "ResponseError"}, 0: {504, "ResponseError"}, // hangs
 	} {
 		resp := post(t, address, root+"/pets:fail/invoke", fmt.Sprintf(`{"status":%d}`, plugin))
 		body := bodyOf(t, resp)
@@ -337,7 +338,7 @@ func TestPluginFaults(t *testing.T) {
 			t.Errorf("plugin's %d: %s", plugin, body)
 		}
 		ref := resp.Header.Get("X-Request-Id")
-		if want.status == 503 && plugin != 429 && (ref == "" || !strings.Contains(got.Error.Message, ref)) {
+		if want.status >= 500 && plugin != 429 && plugin != 403 && plugin != 405 && (ref == "" || !strings.Contains(got.Error.Message, ref)) {
 			t.Errorf("plugin's %d: no reference %q in %q", plugin, ref, got.Error.Message)
 		}
 		if plugin == 429 && resp.Header.Get("Retry-After") != "7" {
@@ -354,6 +355,11 @@ func TestStrangers(t *testing.T) {
 		"GET " + root + " HTTP/1.1\nOrigin: https://evil.example":                                                                                         403,
 		"GET " + root + " HTTP/1.1\nHost: evil.example":                                                                                                   403,
 		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: text/plain\n\n{\"id\":\"1\"}":                                                      415,
+		"POST " + root + "/pets:list-pets/invoke HTTP/1.1":                                                                                                200,
+		"POST /.backstage/actions/v2/actions/pets:list-pets/invoke HTTP/1.1":                                                                              200,
+		"POST " + root + "/pets:list-pets/invoke HTTP/1.1\nContent-Type: application/json":                                                                200,
+		"POST " + root + "/pets:list-pets/invoke HTTP/1.1\nContent-Type: text/plain":                                                                      415,
+		"POST " + root + "/pets:list-pets/invoke HTTP/1.1\nOrigin: https://evil.example":                                                                  403,
 		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\n\n{\"id\":\"1\"}":                                                                                415,
 		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\n\nid=1":                                         415,
 		"POST " + root + "/pets:get-pet/invoke HTTP/1.1\nContent-Type: application/json; charset=latin1\n\n{\"id\":\"1\"}":                                415,
@@ -407,6 +413,74 @@ func TestManyCalls(t *testing.T) {
 	calls.Wait()
 	if resp := post(t, address, root+"/shop:get-pet/invoke", `{"id":"5"}`); resp.StatusCode != http.StatusOK {
 		t.Errorf("afterwards: %s", resp.Status)
+	}
+}
+
+// TestSlowSenders: bodies that do not arrive take nobody's place.
+func TestSlowSenders(t *testing.T) {
+	cfg := config(t)
+	cfg.Limits.Calls = 1
+	_, address := start(t, cfg)
+	for range 3 {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		head := "POST " + root + "/pets:get-pet/invoke HTTP/1.1\r\nHost: " + address + "\r\nContent-Type: application/json\r\n"
+		if _, err := io.WriteString(conn, head+"Expect: 100-continue\r\nContent-Length: 10\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		// that it is asked for shows that the body is being read
+		if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+			t.Fatal(line, err)
+		}
+	}
+	if resp := post(t, address, root+"/pets:get-pet/invoke", `{"id":"1"}`); resp.StatusCode != http.StatusOK {
+		t.Errorf("%s: %s", resp.Status, bodyOf(t, resp))
+	}
+}
+
+// TestLeftAlone: a plugin that is down says when to try again, as it does where
+// its places are taken.
+func TestLeftAlone(t *testing.T) {
+	cfg := config(t)
+	plugin := cfg.Plugins["pets"]
+	entered := make(chan struct{})
+	plugin.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { entered <- struct{}{}; <-r.Context().Done() })
+	plugin.Concurrency = 1
+	cfg.Plugins["pets"] = plugin
+	_, address := start(t, cfg)
+	go func() {
+		r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+root+"/pets:get-pet/invoke", strings.NewReader(`{"id":"1"}`))
+		r.Header.Set("Content-Type", "application/json")
+		if resp, err := http.DefaultClient.Do(r); err == nil {
+			resp.Body.Close()
+		}
+	}()
+	<-entered
+	resp := post(t, address, root+"/pets:get-pet/invoke", `{"id":"1"}`)
+	if body := bodyOf(t, resp); resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "1" || !strings.Contains(body, "ServiceUnavailableError") {
+		t.Errorf("busy: %s %v %s", resp.Status, resp.Header, body)
+	}
+}
+
+// TestWithoutActions: of a plugin that has none now, there is an empty list, as
+// Backstage has it; of one that nobody knows, there is none.
+func TestWithoutActions(t *testing.T) {
+	cfg := config(t)
+	away := httptest.NewServer(http.NotFoundHandler())
+	away.Close()
+	idle := gateway.DefaultPlugin()
+	idle.Spec = away.URL + "/openapi.yaml" // it did not come up yet
+	cfg.Plugins["idle"] = idle
+	_, address := start(t, cfg)
+	resp := send(t, address, "GET /api/idle"+root+" HTTP/1.1")
+	if body := bodyOf(t, resp); resp.StatusCode != http.StatusOK || body != `{"actions":[]}` || resp.Header.Get("ETag") == "" {
+		t.Errorf("%s %s", resp.Status, body)
+	}
+	if resp := send(t, address, "GET /api/nobody"+root+" HTTP/1.1"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("unknown: %s", resp.Status)
 	}
 }
 

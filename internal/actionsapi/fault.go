@@ -68,7 +68,8 @@ func faultOf(err error, ref string) *fault {
 	return f
 }
 
-// meaningOf gives status and name of a call's error.
+// meaningOf gives status and name of a call's error. Only of what a plugin as a
+// whole is to blame for is it 503, for another gateway takes that for an outage.
 func meaningOf(e *invoke.Error) (status int, name string) {
 	switch e.Kind {
 	case invoke.InvalidArguments, invoke.TooLarge: // it says how to ask for less
@@ -77,10 +78,26 @@ func meaningOf(e *invoke.Error) (status int, name string) {
 		return http.StatusForbidden, notAllowedError
 	case invoke.Rejected:
 		return meaningOfStatus(e.Status)
-	case invoke.Unavailable, invoke.Timeout, invoke.Cancelled:
-		return http.StatusServiceUnavailable, unavailableError
+	case invoke.Unavailable:
+		return meaningOfFailure(e.Status)
+	case invoke.Timeout:
+		return http.StatusGatewayTimeout, upstreamError
+	case invoke.Cancelled:
+		return http.StatusInternalServerError, upstreamError
 	}
 	return http.StatusInternalServerError, gatewayError
+}
+
+// meaningOfFailure is about a plugin that is down, or busy, or has somebody
+// before it say so; and about one that answers, but not well.
+func meaningOfFailure(plugin int) (status int, name string) {
+	switch plugin {
+	case 0, http.StatusBadGateway, http.StatusServiceUnavailable:
+		return http.StatusServiceUnavailable, unavailableError
+	case http.StatusGatewayTimeout:
+		return http.StatusGatewayTimeout, upstreamError
+	}
+	return http.StatusInternalServerError, upstreamError
 }
 
 // meaningOfStatus is about the plugin's own 4xx. What it says of the gateway's
@@ -94,7 +111,7 @@ func meaningOfStatus(plugin int) (status int, name string) {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return http.StatusServiceUnavailable, unavailableError
 	case http.StatusPaymentRequired, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusUnavailableForLegalReasons:
-		return http.StatusBadGateway, upstreamError
+		return http.StatusInternalServerError, upstreamError
 	}
 	return http.StatusBadRequest, inputError
 }

@@ -31,6 +31,9 @@ type Registry interface {
 // Options are what a [Handler] is made of.
 type Options struct {
 	Registry Registry
+	// Knows tells of plugins without actions whether they are there at all; nil:
+	// they are not.
+	Knows func(plugin string) bool
 	// Principal tells who sends a request; nil makes everybody anonymous.
 	Principal func(*http.Request) (registry.Principal, error)
 	Logger    *slog.Logger

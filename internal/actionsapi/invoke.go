@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -26,6 +27,9 @@ const (
 	outcomeInvalid = "invalid_request"
 )
 
+// readTimeout is how long a body may take to arrive.
+const readTimeout = 10 * time.Second
+
 // invoke calls an action and answers with its output.
 func (x *exchange) invoke(l *listing) *fault {
 	e := l.byID[x.route.id]
@@ -33,6 +37,11 @@ func (x *exchange) invoke(l *listing) *fault {
 		!x.handler.options.Registry.Visible(x.principal, e.action) {
 		x.observe(nil, outcomeUnknown, 0, nil)
 		return unknownAction(x.route.id)
+	}
+	arguments, f := x.arguments() // before the place: who sends slowly is to keep nobody from his
+	if f != nil {
+		x.observe(e, outcomeInvalid, 0, nil)
+		return f
 	}
 	select {
 	case x.handler.places <- struct{}{}:
@@ -43,11 +52,6 @@ func (x *exchange) invoke(l *listing) *fault {
 			status: http.StatusServiceUnavailable, name: unavailableError, message: "too many calls at once: try again later",
 			header: [2]string{retryAfter, "1"},
 		}
-	}
-	arguments, f := x.arguments()
-	if f != nil {
-		x.observe(e, outcomeInvalid, 0, nil)
-		return f
 	}
 	start := time.Now()
 	result, err := x.call(e, arguments)
@@ -85,21 +89,25 @@ func outcomeOf(err error) string {
 }
 
 // arguments reads the body: in v1 it is the arguments, in v2 they are its input.
-// Backstage sends no body for a tool that was called without arguments.
+// Backstage sends no body for a tool that was called without arguments; without
+// a body there need be no type either.
 func (x *exchange) arguments() (json.RawMessage, *fault) {
-	mediaType, parameters, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
-	charset, given := parameters["charset"]
-	if err != nil || mediaType != "application/json" || given && !strings.EqualFold(charset, "utf-8") || x.r.Header.Get("Content-Encoding") != "" {
-		return nil, &fault{status: http.StatusUnsupportedMediaType, name: mediaTypeError, message: "Content-Type must be application/json, not encoded"}
+	typed, isJSON := x.typed()
+	if typed && !isJSON {
+		return nil, wrongType()
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, x.handler.options.MaxBody))
+	body, err := x.read()
 	switch over := new(http.MaxBytesError); {
 	case errors.As(err, &over):
 		return nil, &fault{status: http.StatusRequestEntityTooLarge, name: tooLargeError, message: "body is too large"}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &fault{status: http.StatusRequestTimeout, name: inputError, message: fmt.Sprintf("body did not arrive within %v", readTimeout)}
 	case err != nil:
 		return nil, badInput("body ended early")
 	case len(bytes.TrimSpace(body)) == 0:
 		return json.RawMessage(`{}`), nil
+	case !typed:
+		return nil, wrongType()
 	case !utf8.Valid(body) || !json.Valid(body):
 		return nil, badInput("body is not JSON")
 	case !isObject(body):
@@ -108,6 +116,35 @@ func (x *exchange) arguments() (json.RawMessage, *fault) {
 		return body, nil
 	}
 	return x.wrapped(body)
+}
+
+// typed tells whether the request says what its body is, and whether that is
+// JSON as it stands.
+func (x *exchange) typed() (given, isJSON bool) {
+	header := x.r.Header
+	mediaType, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
+	charset, hasCharset := parameters["charset"]
+	given = len(header["Content-Type"]) > 0 || header.Get("Content-Encoding") != ""
+	isJSON = err == nil && mediaType == "application/json" && (!hasCharset || strings.EqualFold(charset, "utf-8"))
+	return given, isJSON && header.Get("Content-Encoding") == ""
+}
+
+func wrongType() *fault {
+	return &fault{status: http.StatusUnsupportedMediaType, name: mediaTypeError, message: "Content-Type must be application/json, not encoded"}
+}
+
+// read gives the body, within the bounds of size and time.
+func (x *exchange) read() ([]byte, error) {
+	if x.r.ContentLength == 0 {
+		return nil, nil
+	}
+	control := http.NewResponseController(x.w)
+	_ = control.SetReadDeadline(time.Now().Add(readTimeout)) // where it cannot be set, the server's own holds
+	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, x.handler.options.MaxBody))
+	if err == nil {
+		_ = control.SetReadDeadline(time.Time{}) // else it would end the call
+	}
+	return body, err
 }
 
 // wrapped reads the body of v2. The secrets that it may bring are for actions

@@ -91,7 +91,7 @@ func (x *exchange) seen(l *listing) []*entry {
 // list answers with the actions.
 func (x *exchange) list(l *listing) *fault {
 	entries := x.seen(l)
-	if x.route.plugin != "" && len(entries) == 0 {
+	if x.route.plugin != "" && len(entries) == 0 && !x.isEmpty(l) {
 		return notFound(fmt.Sprintf("plugin %q has no actions here", short(x.route.plugin)))
 	}
 	if x.r.URL.RawQuery != "" {
@@ -114,6 +114,15 @@ func (x *exchange) list(l *listing) *fault {
 	}
 	x.writeList(entries)
 	return nil
+}
+
+// isEmpty tells whether the path leads to a plugin that has no actions now, as
+// against one whose actions are not offered, or not to everybody.
+func (x *exchange) isEmpty(l *listing) bool {
+	knows := x.handler.options.Knows
+	return knows != nil && knows(x.route.plugin) && !slices.ContainsFunc(l.snapshot.Actions(), func(a *registry.Action) bool {
+		return a.Plugin == x.route.plugin
+	})
 }
 
 // writeList writes the entries' bytes as they are.

@@ -131,7 +131,10 @@ func TestFaultOf(t *testing.T) {
 		{&invoke.Error{Kind: invoke.Internal, Message: "hush-hush"}, 500, "Error", "internal error (reference "},
 		{&invoke.Error{Kind: invoke.Denied, Message: "you may not"}, 403, "NotAllowedError", "you may not"},
 		{&invoke.Error{Kind: invoke.TooLarge, Message: "ask for less", Err: errors.New("hush-hush")}, 400, "InputError", "ask for less"},
-		{&invoke.Error{Kind: invoke.Cancelled, Message: "gone"}, 503, "ServiceUnavailableError", "gone"},
+		{&invoke.Error{Kind: invoke.Cancelled, Message: "gone"}, 500, "ResponseError", "gone"},
+		{&invoke.Error{Kind: invoke.Timeout, Message: "slow"}, 504, "ResponseError", "slow (reference "},
+		{&invoke.Error{Kind: invoke.Unavailable, Message: "down"}, 503, "ServiceUnavailableError", "down (reference "},
+		{&invoke.Error{Kind: invoke.Unavailable, Status: 200, Message: "nonsense"}, 500, "ResponseError", "nonsense (reference "},
 		{&invoke.Error{Kind: "new", Message: "what?"}, 500, "Error", "what?"},
 	} {
 		w := ask(serve(broken{r, tt.err}), http.MethodPost, "/.backstage/actions/v1/actions/pets:get-pet/invoke", "ada", `{"id":"1"}`)

@@ -225,13 +225,13 @@ func TestSourceOfMCP(t *testing.T) {
 		`{"name":"pets.get-pet","arguments":{"name":"Ärger 灯 \"?#%2F"}}`: `{"name":"Ärger 灯 \"?#%2F","home":{"city":"Bruges"}}`,
 		`{"name":"pets.get-pet","arguments":{"name":"../x"}}`:            "InputError: an argument would change the path",
 		`{"name":"pets.get-pet","arguments":{"name":"odd"}}`:             "InputError: HTTP 422 Unprocessable Entity: that is no name",
-		`{"name":"pets.get-pet","arguments":{"name":"foreign"}}`:         "ServiceUnavailableError: the plugin does not accept the gateway's credentials",
+		`{"name":"pets.get-pet","arguments":{"name":"foreign"}}`:         "ResponseError: the plugin does not accept the gateway's credentials",
 		`{"name":"pets.get-pet","arguments":{"name":5}}`:                 "InputError: invalid arguments: name: got number, want string",
 		`{"name":"pets.get-pet"}`:                                        "InputError: invalid arguments: name is missing",
 		`{"name":"pets.get-pet","arguments":{"name":"nobody"}}`:          "NotFoundError: HTTP 404 Not Found: no such pet",
 		`{"name":"pets.get-pet","arguments":{"name":"taken"}}`:           "ConflictError: HTTP 409 Conflict: two pets have that name",
 		`{"name":"pets.get-pet","arguments":{"name":"private"}}`:         "ResponseError: HTTP 403 Forbidden",
-		`{"name":"pets.get-pet","arguments":{"name":"broken"}}`:          "ServiceUnavailableError: the plugin failed (HTTP 500) (reference ",
+		`{"name":"pets.get-pet","arguments":{"name":"broken"}}`:          "ResponseError: the plugin failed (HTTP 500) (reference ",
 		`{"name":"pets.nothing","arguments":{}}`:                         "NotFoundError: Action",
 	} {
 		var result struct {
@@ -405,7 +405,7 @@ func TestTemplateRuns(t *testing.T) {
 			{"nobody", "ResponseError: Request failed with 404 Not Found", nil},
 			{"taken", "ResponseError: Request failed with 409 Conflict", nil},
 			{"stray", "ResponseError: Request failed with 400 Bad Request", nil}, // an action of Backstage's own
-			{"broken", "ResponseError: Request failed with 503 Service Unavailable", nil},
+			{"broken", "ResponseError: Request failed with 500 Internal Server Error", nil},
 		} {
 			output, failure := runTemplate(t, token, "template:default/pets", tt.name)
 			if diff := cmp.Diff(tt.output, output); diff != "" || failure != tt.failure {
