@@ -23,7 +23,7 @@ func TestCauseOfURL(t *testing.T) {
 	mux.HandleFunc("/large", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("x", 2000)) })
 	mux.HandleFunc("/chunks", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "x")
-		http.NewResponseController(w).Flush()
+		_ = http.NewResponseController(w).Flush()
 		fmt.Fprint(w, strings.Repeat("x", 2000))
 	})
 	mux.HandleFunc("/cut", func(w http.ResponseWriter, _ *http.Request) {
