@@ -1,17 +1,19 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/stagedoor/stagedoor/internal/source"
+	"github.com/stagedoor/stagedoor/openapi"
 )
 
 // origin is the way in which a plugin's documents arrive.
@@ -92,19 +94,49 @@ func (p Publisher) mayRegister(plugin string) bool {
 // admits tells whether a base URL is one that the publisher may register, or
 // below one.
 func (p Publisher) admits(baseURL string) bool {
-	u, err := url.Parse(baseURL)
-	if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" {
-		return false
-	}
-	return slices.ContainsFunc(p.BaseURLs, func(prefix string) bool {
-		above, err := url.Parse(prefix)
-		return err == nil && strings.EqualFold(u.Scheme, above.Scheme) && strings.EqualFold(u.Host, above.Host) &&
-			strings.HasPrefix(asFolder(u.Path), asFolder(above.Path))
+	at, ok := placeOf(baseURL)
+	return ok && slices.ContainsFunc(p.BaseURLs, func(prefix string) bool {
+		above, ok := placeOf(prefix)
+		return ok && at.scheme == above.scheme && at.host == above.host && at.port == above.port &&
+			len(at.segments) >= len(above.segments) && slices.Equal(at.segments[:len(above.segments)], above.segments)
 	})
 }
 
-// asFolder ends a path with a slash, without dot segments.
-func asFolder(p string) string { return strings.TrimSuffix(path.Clean("/"+p), "/") + "/" }
+// place is where a base URL leads, in a form that can be compared.
+type place struct {
+	scheme, host, port string
+	segments           []string // of the path, decoded
+}
+
+// placeOf reads a base URL. Of all that two programs on the way could read in
+// two ways, ok is false.
+func placeOf(baseURL string) (at place, ok bool) {
+	u, err := url.Parse(baseURL)
+	if err != nil || u.User != nil || u.Opaque != "" || strings.ContainsAny(baseURL, `?#\`) || u.Hostname() == "" ||
+		strings.Trim(strings.ToLower(u.Hostname()), "abcdefghijklmnopqrstuvwxyz0123456789.-_:") != "" {
+		return place{}, false
+	}
+	defaults := map[string]string{"http": "80", "https": "443"}
+	at = place{scheme: u.Scheme, host: strings.ToLower(u.Hostname()), port: cmp.Or(u.Port(), defaults[u.Scheme])}
+	below := strings.TrimSuffix(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
+	if below == "" {
+		return at, defaults[u.Scheme] != "" && len(u.Path) <= 1
+	}
+	for escaped := range strings.SplitSeq(below, "/") {
+		segment, err := url.PathUnescape(escaped)
+		if err != nil || segment == "" || openapi.Climbs(escaped) || strings.ContainsFunc(segment, notInPlace) {
+			return place{}, false
+		}
+		at.segments = append(at.segments, segment)
+	}
+	return at, defaults[u.Scheme] != ""
+}
+
+// notInPlace are characters that cut a path anew once it is decoded again, or
+// that nobody sees.
+func notInPlace(c rune) bool {
+	return c == '/' || c == '%' || c == unicode.ReplacementChar || unicode.IsSpace(c) || !unicode.IsGraphic(c)
+}
 
 func (b BackstageSource) validate(fs *Faults, path string) {
 	if b.BaseURL == "" || b.Plugin == "" {
@@ -153,10 +185,35 @@ func (p Publisher) validate(fs *Faults, name string) {
 	}
 	for i, base := range p.BaseURLs {
 		if !p.admits(base) || !source.IsURL(base) {
-			fs.add(fmt.Sprintf("%s.baseURLs[%d]", path, i), "for example https://billing.internal/api", "expected an absolute http or https URL without credentials and query")
+			fs.add(fmt.Sprintf("%s.baseURLs[%d]", path, i), "for example https://billing.internal/api", "expected an absolute http or https URL without credentials, query, and segments of the path that are empty or lead out of it")
 		}
 	}
 	if p.Keep < 0 {
 		fs.add(path+".keep", "", "cannot be negative")
+	}
+}
+
+// validatePublishers finds what is wrong with publishers beside each other: who
+// sends a token or is sent credentials must be one of them for certain.
+func (c Config) validatePublishers(fs *Faults) {
+	holders := map[string]string{} // by token
+	for _, name := range slices.Sorted(maps.Keys(c.Publishers)) {
+		p := c.Publishers[name]
+		p.validate(fs, name)
+		token, err := p.Token.Reveal()
+		if err != nil || token == "" {
+			continue
+		}
+		if other, taken := holders[token]; taken {
+			fs.add("publishers."+name+".token", "give each its own", "is the token of publisher %s, too", other)
+			continue
+		}
+		holders[token] = name
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Plugins)) {
+		p, publishers := c.Plugins[name], c.publishersOf(name)
+		if (p.Auth != PluginAuth{} || p.SpecAuth != PluginAuth{}) && len(publishers) > 1 && c.origin(name) == fromPublisher {
+			fs.add("plugins."+name, "let one of them register it", "has credentials, which would go to whichever of the publishers %s registers it", strings.Join(publishers, ", "))
+		}
 	}
 }

@@ -107,9 +107,7 @@ func (c Config) Validate() Faults {
 			fs.add(wait.path, "", "cannot be negative")
 		}
 	}
-	for _, n := range slices.Sorted(maps.Keys(c.Publishers)) {
-		c.Publishers[n].validate(&fs, n)
-	}
+	c.validatePublishers(&fs)
 	for _, n := range slices.Sorted(maps.Keys(c.Plugins)) {
 		c.Plugins[n].validate(&fs, n, c.origin(n))
 	}

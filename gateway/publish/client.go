@@ -148,7 +148,7 @@ func (c *client) send(ctx context.Context, method, address string, header http.H
 // but a proxy's, has the status alone.
 func refusal(resp *http.Response, text []byte) *Error {
 	var body struct {
-		Error    struct{ Message, Hint string }
+		Error    struct{ Code, Message, Hint string }
 		Findings []Finding
 	}
 	if json.Unmarshal(text, &body) != nil || body.Error.Message == "" {
@@ -159,7 +159,7 @@ func refusal(resp *http.Response, text []byte) *Error {
 		seconds = 0
 	}
 	return &Error{
-		Status: resp.StatusCode, Message: body.Error.Message, Hint: body.Error.Hint, Findings: body.Findings,
+		Status: resp.StatusCode, Code: body.Error.Code, Message: body.Error.Message, Hint: body.Error.Hint, Findings: body.Findings,
 		retryAfter: min(time.Duration(min(seconds, 3600))*time.Second, longestAsked), registered: resp.Header.Get("Etag"),
 	}
 }

@@ -77,7 +77,8 @@ type Location struct {
 
 // Error is the gateway's answer when it did not do what was asked.
 type Error struct {
-	Status        int // of the HTTP answer
+	Status        int    // of the HTTP answer
+	Code          string // tells apart what shares a status, for example held; often empty
 	Message, Hint string
 	Findings      []Finding // about a document that cannot be used (422)
 
@@ -94,15 +95,25 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Permanent tells whether the same request would be refused again.
+// codeHeld is of a 409 that ends with another publisher's lease.
+const codeHeld = "held"
+
+// Permanent tells whether the same request would be refused again. A token that
+// the gateway does not know (401) may be one that is being rotated, and what
+// another publisher holds ends with its lease.
 func (e *Error) Permanent() bool {
 	switch e.Status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusConflict,
+	case http.StatusConflict:
+		return e.Code != codeHeld
+	case http.StatusBadRequest, http.StatusForbidden,
 		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
 		return true
 	}
 	return false
 }
+
+// slow tells whether it takes somebody else to mend it.
+func (e *Error) slow() bool { return e.Status == http.StatusUnauthorized || e.Code == codeHeld }
 
 const (
 	firstRetry    = 500 * time.Millisecond
@@ -122,7 +133,8 @@ func Once(ctx context.Context, o Options) (Registration, error) {
 
 // Run registers the plugin and keeps it registered until ctx ends; then it
 // withdraws it and returns nil. A gateway that is away or busy is tried again,
-// less and less often. An error means that trying again is of no use: it is
+// less and less often, and every half minute one that does not know the token,
+// or where another publisher holds the plugin. An error means that trying again is of no use: it is
 // about the options, or an [*Error] that is [Error.Permanent].
 //
 // Of several instances of a plugin the one that registered last is the one whose
@@ -209,6 +221,9 @@ func (c *client) pause() time.Duration { return c.renewAfter*9/10 + rand.N(c.ren
 func (c *client) retry(failures int, refused *Error) time.Duration {
 	wait := min(firstRetry<<min(failures, 10), longestRetry, c.renewAfter)
 	wait = wait/2 + rand.N(wait/2) // #nosec G404 -- no secret
+	if refused != nil && refused.slow() {
+		wait = longestRetry/2 + rand.N(longestRetry/2) // #nosec G404 -- no secret
+	}
 	if refused != nil {
 		wait = max(wait, refused.retryAfter)
 	}

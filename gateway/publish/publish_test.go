@@ -320,7 +320,6 @@ func TestPermanent(t *testing.T) {
 			status int
 			change func(*publish.Options)
 		}{
-			{401, func(o *publish.Options) { o.Token = "wrong" }},
 			{422, func(o *publish.Options) { o.Document = []byte("broken") }},
 			{400, func(o *publish.Options) { o.BaseURL = "ftp://x" }},
 		} {
@@ -340,6 +339,50 @@ func TestPermanent(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What somebody else can mend is tried again, but not often.
+func TestRunOutlivesOthers(t *testing.T) {
+	for name, test := range map[string]struct {
+		status int
+		code   string
+		ends   bool
+	}{
+		"held":       {409, "held", false},
+		"token":      {401, "", false},
+		"too many":   {429, "too-many", false},
+		"configured": {409, "configured", true},
+		"a proxy's":  {409, "", true},
+		"forbidden":  {403, "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newRegistry()
+				stop := run(t, f.options("{}"))
+				f.breaks(func(*http.Request) *http.Response {
+					return answered(test.status, nil, fmt.Sprintf(`{"error":{"code":%q,"message":"no"}}`, test.code))
+				})
+				f.requests()
+				time.Sleep(10 * time.Minute)
+				n := len(strings.Fields(f.requests()))
+				f.breaks(nil)
+				time.Sleep(31 * time.Second)
+				_, live := f.registered()
+				err := stop()
+				refused, ok := errors.AsType[*publish.Error](err)
+				if test.ends {
+					// the last one is the withdrawal
+					if n != 2 || live || !ok || refused.Code != test.code || !refused.Permanent() {
+						t.Errorf("%d requests, live %t, %v", n, live, err)
+					}
+					return
+				}
+				if most := 45; test.code != "too-many" && n > most || n < 19 || !live || err != nil {
+					t.Errorf("%d requests, live %t, %v", n, live, err)
+				}
+			})
+		})
+	}
 }
 
 func TestOptions(t *testing.T) {

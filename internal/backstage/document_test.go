@@ -209,3 +209,31 @@ func FuzzDocument(f *testing.F) {
 		}
 	})
 }
+
+// A list that is wrong in all its entries says so a few times, whatever else it
+// has to say.
+func TestFindingsAreBounded(t *testing.T) {
+	const good = `{"id":"depot:%[2]s%[1]d","schema":{"input":{"type":"object"},"secrets":{"type":"object","properties":{"key":{"type":"string"}}%[3]s}}}`
+	var entries []string
+	for i := range 1000 {
+		entries = append(entries, fmt.Sprintf(`{"id":"other:%d"}`, i), fmt.Sprintf(good, i, "needs", `,"required":["key"]`))
+	}
+	for i := range 20 {
+		entries = append(entries, fmt.Sprintf(good, i, "takes", ""))
+	}
+	_, findings, err := backstage.Document([]byte(`{"actions":[`+strings.Join(entries, ",")+`]}`), backstage.Options{Plugin: "depot", Source: "list"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds, more := map[string]int{}, 0
+	for _, f := range findings {
+		kinds[string(f.Severity)+" "+f.Code]++
+		if f.Message == "and 980 more like the first 20" {
+			more++
+		}
+	}
+	want := map[string]int{"error backstage-action": 21, "error backstage-secrets": 21, "info backstage-secrets": 20}
+	if diff := cmp.Diff(want, kinds); diff != "" || more != 2 {
+		t.Errorf("%d tell of more: %s", more, diff)
+	}
+}

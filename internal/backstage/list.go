@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -33,6 +34,8 @@ const (
 	maxAction  = 256 << 10 // bytes of one
 	maxList    = 6 << 20   // bytes of all
 	maxName    = 128       // bytes of an action's name
+
+	maxFindings = 20 // of one kind: a list that is wrong is wrong 5,000 times
 )
 
 // Document gives the OpenAPI 3.1 document of a list of actions. What cannot be
@@ -43,12 +46,12 @@ func Document(list []byte, o Options) ([]byte, []openapi.Finding, error) {
 	if err := json.Unmarshal(list, &answer); err != nil || answer.Actions == nil {
 		return nil, nil, errors.New(`is no list of actions: expected {"actions": […]} in JSON`)
 	}
-	r := &reader{Options: o, seen: map[string]bool{}}
+	r := &reader{Options: o, seen: map[string]bool{}, told: map[kind]int{}}
 	r.read(*answer.Actions)
 	slices.SortFunc(r.actions, func(a, b action) int { return cmp.Compare(a.id, b.id) })
 	var text bytes.Buffer
 	err := encode(&text, r.document())
-	return text.Bytes(), r.findings, err
+	return text.Bytes(), r.summed(), err
 }
 
 // reader judges the entries of a list.
@@ -57,6 +60,13 @@ type reader struct {
 	actions  []action
 	seen     map[string]bool // ids
 	findings []openapi.Finding
+	told     map[kind]int // how many there are, those after the first few included
+}
+
+// kind is what findings have in common.
+type kind struct {
+	severity openapi.Severity
+	code     string
 }
 
 // action is an entry that can become one of ours.
@@ -71,9 +81,28 @@ type action struct {
 }
 
 func (r *reader) report(severity openapi.Severity, code, message, hint string) {
+	this := kind{severity, code}
+	if r.told[this]++; r.told[this] > maxFindings {
+		return
+	}
 	r.findings = append(r.findings, openapi.Finding{
 		Severity: severity, Code: code, Location: openapi.Location{File: r.Source}, Message: message, Hint: hint,
 	})
+}
+
+// summed are the findings, with how many are not among them.
+func (r *reader) summed() []openapi.Finding {
+	kinds := slices.SortedFunc(maps.Keys(r.told), func(a, b kind) int {
+		return cmp.Or(cmp.Compare(a.code, b.code), cmp.Compare(a.severity, b.severity))
+	})
+	for _, this := range kinds {
+		if n := r.told[this]; n > maxFindings {
+			r.findings = append(r.findings, openapi.Finding{
+				Severity: this.severity, Code: this.code, Location: openapi.Location{File: r.Source}, Message: fmt.Sprintf("and %d more like the first %d", n-maxFindings, maxFindings),
+			})
+		}
+	}
+	return r.findings
 }
 
 func (r *reader) read(entries []json.RawMessage) {
