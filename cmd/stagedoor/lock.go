@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stagedoor/stagedoor/gateway"
+	"github.com/stagedoor/stagedoor/internal/config"
 	"github.com/stagedoor/stagedoor/internal/contract"
 	"github.com/stagedoor/stagedoor/internal/suggest"
 )
@@ -31,8 +33,9 @@ func (p *program) lock() *cobra.Command {
 		Short: "Write the contract lock: what all tools promise, as it was accepted",
 		Long: `Reads all documents of the config and writes what their tools promise to the
 file that the config names under lock. Changes that break callers are printed and
-not written, unless --accept takes them: of all plugins, or of those that are named.
-The gateway keeps a generation in quarantine that breaks the lock. docs/diff.md
+not written, unless --accept takes them: of all plugins, or of those that are named;
+then the tools of others that break callers stay locked as they are. So do those of
+plugins that cannot be read, with a warning. The gateway keeps a generation in quarantine that breaks the lock. docs/diff.md
 explains each code.`,
 		Example: "  stagedoor lock --config config.yaml\n  stagedoor lock --check\n  stagedoor lock --accept billing",
 	}
@@ -58,17 +61,12 @@ type lockState struct {
 	next    *contract.Lock
 	changes []contract.Change
 	plugins []string // with tools that are locked, or are to be
-	away    []string // plugins whose tools stay locked as they are
-	tools   int
 }
 
 func (p *program) runLock(ctx context.Context, f *lockFlags, accepted []string) error {
 	state, err := p.readLock(ctx, *f.config, accepted)
 	if err != nil {
 		return err
-	}
-	for _, plugin := range state.away {
-		fmt.Fprintf(p.stderr, "plugin %s is not registered: its tools stay locked as they are\n", plugin)
 	}
 	for _, name := range accepted {
 		if !slices.Contains(state.plugins, name) {
@@ -78,11 +76,13 @@ func (p *program) runLock(ctx context.Context, f *lockFlags, accepted []string) 
 	if f.check {
 		return p.checkLock(state, *f.json)
 	}
-	takes := func(c contract.Change) bool {
-		return !c.Breaking || f.accept && (len(accepted) == 0 || slices.Contains(accepted, contract.PluginOf(c.Action)))
+	if len(accepted) > 0 {
+		for _, plugin := range state.hold(accepted) {
+			fmt.Fprintf(p.stderr, "plugin %s breaks callers, and is not accepted: its tools stay locked as they are\n", plugin)
+		}
 	}
-	refused := slices.DeleteFunc(slices.Clone(state.changes), takes)
-	if len(refused) > 0 {
+	refused := slices.DeleteFunc(slices.Clone(state.changes), func(c contract.Change) bool { return !c.Breaking })
+	if len(refused) > 0 && !f.accept {
 		err := p.printChanges(refused, *f.json, "none")
 		fmt.Fprintf(p.stderr, "%s is left as it was: stagedoor lock --accept takes what breaks callers\n", state.path)
 		return errors.Join(err, errSilent)
@@ -95,7 +95,7 @@ func (p *program) runLock(ctx context.Context, f *lockFlags, accepted []string) 
 			return err
 		}
 	}
-	fmt.Fprintf(p.stderr, "%s is written; locked tools: %d\n", state.path, state.tools)
+	fmt.Fprintf(p.stderr, "%s is written; locked tools: %d\n", state.path, state.next.Size())
 	return nil
 }
 
@@ -117,8 +117,8 @@ func (p *program) checkLock(state *lockState, asJSON bool) error {
 	return nil
 }
 
-// readLock compares the lock of a config with its documents. The lock itself
-// holds nothing back here.
+// readLock compares the lock of a config with its documents, and tells of the
+// plugins that are away. The lock itself holds nothing back here.
 func (p *program) readLock(ctx context.Context, path string, accepted []string) (*lockState, error) {
 	file, err := p.load(ctx, path)
 	if err != nil {
@@ -138,45 +138,119 @@ func (p *program) readLock(ctx context.Context, path string, accepted []string) 
 		return nil, err
 	}
 	cfg.Lock = ""
-	g, err := gateway.New(ctx, cfg, gateway.Offline(), gateway.WithRegistered(), gateway.WithProgress(p.progress()))
+	g, down, err := p.readable(ctx, file, cfg, accepted)
 	if err != nil {
-		return nil, located(file, err)
+		return nil, err
 	}
 	defer g.Close()
-	away := awayFrom(g, cfg)
-	state.compare(serverTools(g), func(plugin string) bool { return away(plugin) && !slices.Contains(accepted, plugin) })
-	return state, nil
-}
-
-// compare works out what would be written. The tools of plugins that are away
-// stay locked as they are.
-func (s *lockState) compare(servers []contract.ServerTools, away func(plugin string) bool) {
-	s.next = contract.NewLock(servers)
-	s.plugins = s.next.Plugins()
-	if s.old != nil {
-		s.changes = slices.DeleteFunc(s.old.Check(servers), func(c contract.Change) bool { return away(contract.PluginOf(c.Action)) })
-		for _, plugin := range s.old.Plugins() {
-			if away(plugin) {
-				s.next.Keep(s.old, plugin)
-				s.away = append(s.away, plugin)
-			} else if !slices.Contains(s.plugins, plugin) {
-				s.plugins = append(s.plugins, plugin)
-			}
-		}
-	}
-	for _, tools := range s.next.Servers {
-		s.tools += len(tools)
-	}
-}
-
-// awayFrom tells of plugins that can register themselves with a running gateway:
-// what they offer is not known here.
-func awayFrom(g *gateway.Gateway, cfg gateway.Config) func(plugin string) bool {
 	here := map[string]bool{}
 	for _, a := range g.Actions() {
 		here[a.Plugin] = true
 	}
-	return func(plugin string) bool { return len(cfg.Publishers) > 0 && !here[plugin] }
+	state.compare(serverTools(g))
+	for _, plugin := range down {
+		fmt.Fprintf(p.stderr, "plugin %s cannot be read: %s\n", plugin, state.leave(plugin))
+	}
+	for _, plugin := range state.plugins {
+		// What may register itself, and has not, is not known here.
+		if len(cfg.Publishers) > 0 && !here[plugin] && !slices.Contains(down, plugin) && !slices.Contains(accepted, plugin) {
+			fmt.Fprintf(p.stderr, "plugin %s is not registered: %s\n", plugin, state.leave(plugin))
+		}
+	}
+	return state, nil
+}
+
+// readable makes a gateway of the plugins that can be read, and names the
+// others. One of which changes are to be accepted has to be there.
+func (p *program) readable(ctx context.Context, file *config.File, cfg gateway.Config, accepted []string) (g *gateway.Gateway, down []string, err error) {
+	options := []gateway.Option{gateway.Offline(), gateway.WithProgress(p.progress())}
+	if len(cfg.Publishers) > 0 {
+		options = append(options, gateway.WithRegistered())
+	}
+	cfg.Plugins = maps.Clone(cfg.Plugins)
+	for {
+		if g, err = gateway.New(ctx, cfg, options...); err == nil {
+			return g, down, nil
+		}
+		silent, faults := unread(err, cfg)
+		if len(silent) == 0 || slices.ContainsFunc(silent, func(name string) bool { return slices.Contains(accepted, name) || slices.Contains(down, name) }) {
+			return nil, nil, located(file, err)
+		}
+		p.complain(located(file, faults))
+		down = append(down, silent...)
+		cfg = withdraw(cfg, silent)
+	}
+}
+
+// unread names the plugins of which an error says that they cannot be read,
+// and what it says of them.
+func unread(err error, cfg gateway.Config) (names []string, about gateway.Faults) {
+	var faults gateway.Faults
+	errors.As(err, &faults)
+	for _, f := range faults {
+		name, key, _ := strings.Cut(strings.TrimPrefix(f.Path, "plugins."), ".")
+		if _, listed := cfg.Plugins[name]; !listed || !strings.HasPrefix(f.Path, "plugins.") || key != "" && key != "spec" && key != "backstage" {
+			continue
+		}
+		about = append(about, f)
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, about
+}
+
+// withdraw has plugins count as such that may register themselves, and have
+// not: rules about them are no faults, and nobody is asked for them.
+func withdraw(cfg gateway.Config, names []string) gateway.Config {
+	publishers := map[string]gateway.Publisher{}
+	maps.Copy(publishers, cfg.Publishers)
+	absent := gateway.DefaultPublisher()
+	absent.Token, absent.BaseURLs = gateway.SecretValue("nobody has this token"), []string{"http://absent.invalid"}
+	for _, name := range names {
+		delete(cfg.Plugins, name)
+		absent.Plugins = []string{name}
+		publishers["absent-"+name] = absent
+	}
+	cfg.Publishers = publishers
+	return cfg
+}
+
+// compare works out what would be written.
+func (s *lockState) compare(servers []contract.ServerTools) {
+	s.next = contract.NewLock(servers)
+	s.plugins = s.next.Plugins()
+	if s.old != nil {
+		s.changes = s.old.Check(servers)
+		s.plugins = append(s.plugins, s.old.Plugins()...)
+		slices.Sort(s.plugins)
+		s.plugins = slices.Compact(s.plugins)
+	}
+}
+
+// leave has a plugin's tools stay locked as they are, and says so.
+func (s *lockState) leave(plugin string) string {
+	if s.old == nil || !slices.Contains(s.old.Plugins(), plugin) {
+		return "none of its tools is locked"
+	}
+	s.next.Keep(s.old, plugin)
+	s.changes = slices.DeleteFunc(s.changes, func(c contract.Change) bool { return contract.PluginOf(c.Action) == plugin })
+	return "its tools stay locked as they are"
+}
+
+// hold leaves the plugins as they are that break callers and were not accepted,
+// and names them.
+func (s *lockState) hold(accepted []string) (held []string) {
+	for _, c := range s.changes {
+		plugin := contract.PluginOf(c.Action)
+		if c.Breaking && !slices.Contains(accepted, plugin) && !slices.Contains(held, plugin) {
+			held = append(held, plugin)
+		}
+	}
+	for _, plugin := range held {
+		s.leave(plugin)
+	}
+	return held
 }
 
 // serverTools gives the tools of all servers with their contracts.

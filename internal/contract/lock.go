@@ -62,9 +62,12 @@ func NewLock(servers []ServerTools) *Lock {
 	return l
 }
 
-// Keep takes over what another lock has of a plugin, for plugins whose tools
-// are not known at the moment.
+// Keep leaves a plugin's tools as another lock has them: those whose tools are
+// not known at the moment, and those of which nobody took what changed.
 func (l *Lock) Keep(other *Lock, plugin string) {
+	for _, tools := range l.Servers {
+		maps.DeleteFunc(tools, func(_, id string) bool { return PluginOf(id) == plugin })
+	}
 	for server, tools := range other.Servers {
 		for tool, id := range tools {
 			if PluginOf(id) != plugin {
@@ -77,6 +80,13 @@ func (l *Lock) Keep(other *Lock, plugin string) {
 			l.Actions[id] = other.Actions[id]
 		}
 	}
+	used := map[string]bool{}
+	for _, tools := range l.Servers {
+		for _, id := range tools {
+			used[id] = true
+		}
+	}
+	maps.DeleteFunc(l.Actions, func(id string, _ Locked) bool { return !used[id] })
 }
 
 // Plugins are those that have locked tools, sorted.
@@ -86,6 +96,14 @@ func (l *Lock) Plugins() []string {
 		names[PluginOf(id)] = true
 	}
 	return slices.Sorted(maps.Keys(names))
+}
+
+// Size is how many tools are locked, of all servers.
+func (l *Lock) Size() (tools int) {
+	for _, server := range l.Servers {
+		tools += len(server)
+	}
+	return tools
 }
 
 // PluginOf is the plugin of an action's id.

@@ -146,6 +146,13 @@ func TestKeep(t *testing.T) {
 	if diff := cmp.Diff(map[string]map[string]string{"one": {"a": "p:a", "b": "p:b"}, "two": {"a": "p:a"}}, next.Servers); diff != "" {
 		t.Error(diff)
 	}
+	next = NewLock(append(fleet(narrow), ServerTools{"three", []Tool{tool("n", "p:new", `{}`)}}))
+	next.Keep(old, "p")
+	want, _ := old.Bytes()
+	delete(next.Servers, "three")
+	if got, err := next.Bytes(); err != nil || string(got) != string(want) || next.Size() != 4 {
+		t.Errorf("%d %v %s", next.Size(), err, cmp.Diff(string(want), string(got)))
+	}
 }
 
 // Two documents of 1,000 operations, each of which changed, deep down in what
