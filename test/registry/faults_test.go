@@ -75,11 +75,9 @@ func documentFaults(elsewhere string) []documentFault {
 func bomb() http.HandlerFunc {
 	w := httptest.NewRecorder()
 	z := gzip.NewWriter(w)
-	for block := []byte(strings.Repeat(" ", 1<<20)); len(block) > 0; {
-		for range 200 {
-			_, _ = z.Write(block)
-		}
-		break
+	block := []byte(strings.Repeat(" ", 1<<20))
+	for range 200 {
+		_, _ = z.Write(block)
 	}
 	_ = z.Close()
 	small := w.Body.Bytes()
@@ -101,9 +99,6 @@ func newTrio(t *testing.T) trio {
 	left, right := newPlugin(t, "left", "left-look"), newPlugin(t, "right", "right-look")
 	return trio{open(t, configOf(t, ill, left, right)), ill, left, right}
 }
-
-// rounds is how often a fault comes and goes while the others are measured.
-const rounds, callsOfRound = 3, 500
 
 // TestDocumentFaults: whatever a plugin serves in the place of its document, its
 // last good one goes on serving, /readyz and the metrics say what is wrong, the

@@ -20,12 +20,10 @@ import (
 )
 
 const (
-	manyPlugins    = 200
-	actionsOfEach  = 50
-	servesPlugins  = "REGISTRY_TEST_SERVES_PLUGINS" // set where the test binary is a process of plugins
-	withoutTags    = "without-tags"
-	changedPlugin  = "p7"
-	roundsMeasured = 6
+	actionsOfEach = 50
+	servesPlugins = "REGISTRY_TEST_SERVES_PLUGINS" // set where the test binary is a process of plugins
+	withoutTags   = "without-tags"
+	changedPlugin = "p7"
 )
 
 // servePlugins serves documents at /{plugin}/openapi.json until standard input
@@ -56,7 +54,7 @@ func servePlugins(kind string) {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println("http://" + listener.Addr().String())
+	_, _ = fmt.Fprintln(os.Stdout, "http://"+listener.Addr().String())
 	go func() {
 		server := http.Server{Handler: routes, ReadHeaderTimeout: time.Minute}
 		_ = server.Serve(listener) // until the process ends
