@@ -100,9 +100,6 @@ func newTrio(t *testing.T) trio {
 	return trio{open(t, configOf(t, ill, left, right)), ill, left, right}
 }
 
-// rounds is how often a fault comes and goes while the others are measured.
-const rounds, callsOfRound = 3, 500
-
 // TestDocumentFaults: whatever a plugin serves in the place of its document, its
 // last good one goes on serving, /readyz and the metrics say what is wrong, the
 // others' calls take as long as ever, and their updates arrive. Afterwards all is

@@ -20,12 +20,10 @@ import (
 )
 
 const (
-	manyPlugins    = 200
-	actionsOfEach  = 50
-	servesPlugins  = "REGISTRY_TEST_SERVES_PLUGINS" // set where the test binary is a process of plugins
-	withoutTags    = "without-tags"
-	changedPlugin  = "p7"
-	roundsMeasured = 6
+	actionsOfEach = 50
+	servesPlugins = "REGISTRY_TEST_SERVES_PLUGINS" // set where the test binary is a process of plugins
+	withoutTags   = "without-tags"
+	changedPlugin = "p7"
 )
 
 // servePlugins serves documents at /{plugin}/openapi.json until standard input
