@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,8 @@ func (p *program) diff() *cobra.Command {
 		Short: "Tell what changed between two versions of a document, and whether it breaks callers",
 		Long: `Reads two versions of a document (file, glob, URL, - for standard input) as the
 gateway would, and tells what changed for those who call its actions. Exits with
-1 when a change is breaking. docs/diff.md explains each code.`,
+1 when a change is breaking (or is one that --fail-on names), and with 2 when the
+two could not be compared. docs/diff.md explains each code.`,
 		Example: "  stagedoor diff --actions all https://billing.internal/openapi.json openapi.yaml\n  git show HEAD:openapi.yaml | stagedoor diff - openapi.yaml",
 		Args:    cobra.ExactArgs(2),
 	}
@@ -61,17 +63,17 @@ func (p *program) runDiff(ctx context.Context, before, after string, f *diffFlag
 	for _, file := range f.overlays {
 		overlay, err := source.File(file)
 		if err != nil {
-			return err
+			return incomparable{fmt.Errorf("overlay: %w", err)}
 		}
 		opts.Overlays = append(opts.Overlays, overlay)
 	}
 	old, err := p.contracts(ctx, before, f.refs, opts)
 	if err != nil {
-		return err
+		return incomparable{err}
 	}
 	now, err := p.contracts(ctx, after, f.refs, opts)
 	if err != nil {
-		return err
+		return incomparable{err}
 	}
 	return p.printChanges(contract.Diff(old, now), *f.json, f.failOn)
 }
@@ -91,14 +93,9 @@ func (p *program) contracts(ctx context.Context, spec, refs string, opts openapi
 		}
 		opts.Opener = source.NewFiles(ctx, from, spec, src, nil)
 		doc := openapi.Read(src, opts)
-		if doc.Operations == 0 && doc.Errors() {
-			return nil, fmt.Errorf("%s: document cannot be read (stagedoor lint tells why)", src.Name)
-		}
-		lost := 0
-		for _, finding := range doc.Findings {
-			if finding.Severity == openapi.SeverityError {
-				lost++
-			}
+		lost, err := usable(doc, opts.Overlays)
+		if err != nil {
+			return nil, err
 		}
 		if lost > 0 {
 			fmt.Fprintf(p.stderr, "%s: %d errors keep operations from being actions (stagedoor lint tells which)\n", src.Name, lost)
@@ -108,6 +105,23 @@ func (p *program) contracts(ctx context.Context, spec, refs string, opts openapi
 		}
 	}
 	return out, nil
+}
+
+// usable is an error where a document cannot be read, or an overlay not be
+// applied to it, with each place; else how many errors it has.
+func usable(doc *openapi.Document, overlays []openapi.Source) (lost int, err error) {
+	var fatal []error
+	for _, f := range doc.Findings {
+		if f.Severity != openapi.SeverityError {
+			continue
+		}
+		lost++
+		ofOverlay := slices.ContainsFunc(overlays, func(o openapi.Source) bool { return o.Name == f.Location.File })
+		if doc.Operations == 0 || ofOverlay {
+			fatal = append(fatal, fmt.Errorf("%s: %s", f.Location, f.Message))
+		}
+	}
+	return lost, errors.Join(fatal...)
 }
 
 // printChanges prints changes, and fails on those that failOn says.

@@ -85,7 +85,8 @@ func (p *program) pluginsDiff() *cobra.Command {
 		Short: "Tell what changed between two generations of a plugin",
 		Long: `Compares generations that the config's database has, by (the beginning of) their
 hashes. Without NEW, it is the newest, accepted or in quarantine; without OLD, it
-is the newest accepted one before that. Exits with 1 when a change is breaking.`,
+is the newest accepted one before that. Exits with 1 when a change is breaking (or
+is one that --fail-on names), and with 2 when the two could not be compared.`,
 		Example: "  stagedoor plugins diff billing\n  stagedoor plugins diff billing 3f2a90",
 		Args:    cobra.RangeArgs(1, 3),
 	}
@@ -95,11 +96,11 @@ is the newest accepted one before that. Exits with 1 when a change is breaking.`
 	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
 		file, err := p.load(cmd.Context(), *path)
 		if err != nil {
-			return err
+			return incomparable{err}
 		}
 		changes, err := p.diffGenerations(cmd.Context(), file.Config, args[0], args[1:])
 		if err != nil {
-			return err
+			return incomparable{err}
 		}
 		return p.printChanges(changes, *asJSON, *failOn)
 	})

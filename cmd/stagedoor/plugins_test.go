@@ -60,7 +60,7 @@ func TestPluginsDiff(t *testing.T) {
 	diff := func(args ...string) (int, string, string) {
 		return run(t, append([]string{"plugins", "diff", "--config", config}, args...)...)
 	}
-	if code, _, stderr := diff("pets"); code != 1 || !strings.Contains(stderr, "kept.db does not exist") {
+	if code, _, stderr := diff("pets"); code != 2 || !strings.Contains(stderr, "kept.db does not exist") {
 		t.Fatalf("%d %s", code, stderr)
 	}
 	hashes := keepPets(t, filepath.Join(dir, "kept.db"))
@@ -74,11 +74,43 @@ func TestPluginsDiff(t *testing.T) {
 	if code, out, stderr := diff("pets", hashes[0], "--fail-on", "none"); code != 0 || !strings.Contains(out, "maximum was 7, is 5") {
 		t.Errorf("%d %s %s", code, out, stderr)
 	}
-	if code, _, stderr := diff("pets", "ffffffffffff"); code != 1 || !strings.Contains(stderr, "plugin pets has no generation ffffffffffff") {
+	if code, _, stderr := diff("pets", "ffffffffffff"); code != 2 || !strings.Contains(stderr, "plugin pets has no generation ffffffffffff") {
 		t.Errorf("%d %s", code, stderr)
 	}
-	if code, _, stderr := diff("others"); code != 1 || !strings.Contains(stderr, `no generation of a plugin "others"`) {
+	if code, _, stderr := diff("others"); code != 2 || !strings.Contains(stderr, `no generation of a plugin "others"`) {
 		t.Errorf("%d %s", code, stderr)
+	}
+}
+
+// TestDiffExit: a script tells what breaks from what could not be compared.
+func TestDiffExit(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{
+		"old.yaml":     strings.Replace(petsDocument, "MOST", "9", 1),
+		"new.yaml":     strings.Replace(petsDocument, "MOST", "5", 1),
+		"broken.yaml":  "openapi: 3.1.0\npaths: [\n",
+		"overlay.yaml": "overlay: 1.0.0\ninfo: {title: x, version: '1'}\nactions: [{target: '$[', update: {}}]\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		args, stderr string
+		code         int
+	}{
+		{"old.yaml old.yaml", "", 0},
+		{"old.yaml new.yaml", "", 1},
+		{"old.yaml broken.yaml", "broken.yaml:2:", 2},
+		{"old.yaml nowhere.yaml", "nowhere.yaml", 2},
+		{"old.yaml old.yaml --overlay overlay.yaml", "overlay.yaml:3:", 2},
+		{"old.yaml old.yaml --overlay nowhere.yaml", "overlay: document nowhere.yaml does not exist", 2},
+		{"old.yaml", "arg", 2},
+	} {
+		code, _, stderr := run(t, append([]string{"diff"}, strings.Fields(c.args)...)...)
+		if code != c.code || !strings.Contains(stderr, c.stderr) {
+			t.Errorf("%s: %d %s", c.args, code, stderr)
+		}
 	}
 }
 

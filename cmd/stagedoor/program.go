@@ -20,7 +20,7 @@ import (
 const (
 	exitFine    = 0
 	exitFailure = 1 // findings, or the command could not do it
-	exitUsage   = 2 // the command line is wrong
+	exitUsage   = 2 // the command line is wrong, or a diff has nothing to compare
 )
 
 // program is the command line as a value: tests make their own.
@@ -38,6 +38,12 @@ type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
 
+// incomparable is why two things could not be compared: 1 means that they
+// differ, as with diff(1).
+type incomparable struct{ error }
+
+func (i incomparable) Unwrap() error { return i.error }
+
 // errSilent fails without a word: all has been said.
 var errSilent = errors.New("")
 
@@ -52,6 +58,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 		return exitFine
 	case errors.As(err, &failed):
 		p.complain(failed.error)
+		if _, not := errors.AsType[incomparable](err); not {
+			return exitUsage
+		}
 		return exitFailure
 	}
 	fmt.Fprintf(p.stderr, "stagedoor: %v\nstagedoor --help says what there is\n", err)
