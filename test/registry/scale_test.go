@@ -54,7 +54,7 @@ func servePlugins(kind string) {
 	if err != nil {
 		panic(err)
 	}
-	_, _ = io.WriteString(os.Stdout, "http://"+listener.Addr().String()+"\n")
+	_, _ = os.Stdout.WriteString("http://" + listener.Addr().String() + "\n")
 	go func() {
 		server := http.Server{Handler: routes, ReadHeaderTimeout: time.Minute}
 		_ = server.Serve(listener) // until the process ends
