@@ -110,6 +110,7 @@ func TestDiffExit(t *testing.T) {
 	for name, text := range map[string]string{
 		"old.yaml":     strings.Replace(petsDocument, "MOST", "9", 1),
 		"new.yaml":     strings.Replace(petsDocument, "MOST", "5", 1),
+		"bare.yaml":    strings.Replace(petsDocument, "x-action: true, ", "", 1),
 		"broken.yaml":  "openapi: 3.1.0\npaths: [\n",
 		"overlay.yaml": "overlay: 1.0.0\ninfo: {title: x, version: '1'}\nactions: [{target: '$[', update: {}}]\n",
 	} {
@@ -123,13 +124,17 @@ func TestDiffExit(t *testing.T) {
 	}{
 		{"old.yaml old.yaml", "", 0},
 		{"old.yaml new.yaml", "", 1},
+		{"old.yaml bare.yaml", "", 1},
 		{"old.yaml broken.yaml", "broken.yaml:2:", 2},
 		{"old.yaml nowhere.yaml", "nowhere.yaml", 2},
 		{"old.yaml old.yaml --overlay overlay.yaml", "overlay.yaml:3:", 2},
 		{"old.yaml old.yaml --overlay nowhere.yaml", "overlay: document nowhere.yaml does not exist", 2},
 		{"old.yaml", "arg", 2},
 	} {
-		code, _, stderr := run(t, append([]string{"diff"}, strings.Fields(c.args)...)...)
+		code, out, stderr := run(t, append([]string{"diff"}, strings.Fields(c.args)...)...)
+		if strings.Contains(c.args, "bare") && !strings.Contains(out, "action is gone [action-removed]\n    GET /pets is still in the document") {
+			t.Error(out)
+		}
 		if code != c.code || !strings.Contains(stderr, c.stderr) {
 			t.Errorf("%s: %d %s", c.args, code, stderr)
 		}
