@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -150,7 +151,7 @@ func TestKeep(t *testing.T) {
 	next.Keep(old, "p")
 	want, _ := old.Bytes()
 	delete(next.Servers, "three")
-	if got, err := next.Bytes(); err != nil || string(got) != string(want) || next.Size() != 4 {
+	if got, err := next.Bytes(); err != nil || !bytes.Equal(got, want) || next.Size() != 4 {
 		t.Errorf("%d %v %s", next.Size(), err, cmp.Diff(string(want), string(got)))
 	}
 }
