@@ -89,10 +89,10 @@ func (a *arrival) follow(l *line, was standing) {
 // registered serves nothing, whatever it once published.
 func (a *arrival) fall(ctx context.Context, g *Gateway, faults Faults) {
 	switch {
+	case a.origin == fromPublisher && a.lease == nil:
+		return
 	case !a.origin.remote() || g.offline:
 		a.faults = faults
-		return
-	case a.origin == fromPublisher && a.lease == nil:
 		return
 	}
 	if a.serving = g.lastOf(ctx, a); a.serving == nil && a.bereft {

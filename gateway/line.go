@@ -134,6 +134,10 @@ func (l *line) String() string {
 	if l.source == nil {
 		return "registered by the plugin"
 	}
+	if u, err := url.Parse(l.plugin.Spec); err == nil && u.RawQuery != "" { // which may tell documents apart, and be a secret
+		sum := sha256.Sum256([]byte(u.RawQuery))
+		return fmt.Sprintf("%s (query %x)", l.source, sum[:4])
+	}
 	return l.source.String()
 }
 

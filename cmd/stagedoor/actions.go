@@ -178,7 +178,8 @@ func (p *program) actionsShow(w *where) *cobra.Command {
 		if *asJSON {
 			return p.printJSON(v)
 		}
-		fmt.Fprintf(p.stdout, "%s: %s\n%s (%s)\n\n%s\n\ninput:\n", v.ID, v.Title, v.Operation, attributeWords(v.Attributes), v.Description)
+		does := strings.TrimSpace(fmt.Sprintf("%s (%s)", v.Operation, attributeWords(v.Attributes))) // a running gateway does not show operations
+		fmt.Fprintf(p.stdout, "%s: %s\n%s\n\n%s\n\ninput:\n", v.ID, v.Title, does, v.Description)
 		if err := p.printJSON(v.InputSchema); err != nil {
 			return err
 		}

@@ -90,6 +90,9 @@ func (s *actionSource) list(ctx context.Context) ([]actionView, error) {
 	if err := s.ask(ctx, http.MethodGet, actionsPath, nil, &answer); err != nil {
 		return nil, err
 	}
+	if answer.Actions == nil {
+		return nil, errors.New("answer has no actions: is --url that of the gateway, or of a plugin of Backstage?")
+	}
 	views := []actionView{}
 	for _, a := range answer.Actions {
 		views = append(views, actionView{
@@ -166,7 +169,7 @@ func sourceError(status int, data []byte) error {
 		Error struct{ Name, Message string } `json:"error"`
 	}
 	if json.Unmarshal(data, &fault) == nil && fault.Error.Message != "" {
-		return errors.New(printable(fault.Error.Name + ": " + fault.Error.Message))
+		return errors.New(printable(strings.TrimPrefix(fault.Error.Name+": "+fault.Error.Message, ": "))) // the registry has no names
 	}
 	return fmt.Errorf("server: HTTP %d, and the answer is not that of a source of actions; is the URL that of a gateway (http://127.0.0.1:8080), "+
 		"of a plugin of Backstage (https://backstage.example.com/api/catalog), or of an MCP server (http://127.0.0.1:8080/mcp/catalog)?", status)

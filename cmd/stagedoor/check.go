@@ -17,8 +17,8 @@ import (
 func (p *program) check() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "check",
-		Short:   "Find everything that serve would refuse",
-		Long:    "Loads the config and all documents as serve does, opens no port, and prints the servers with their tools, prompts and resources, or all faults with their places.",
+		Short:   "Find everything that serve would refuse, and plugins that are down",
+		Long:    "Loads the config and all documents as serve does, opens no port, and prints the servers with their tools, prompts and resources, or all faults with their places.\nPlugins that are down, and rules about actions that they once had, are faults here; serve starts in spite of them.",
 		Example: "  stagedoor check --config config.yaml",
 		Args:    cobra.NoArgs,
 	}

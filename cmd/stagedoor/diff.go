@@ -75,7 +75,42 @@ func (p *program) runDiff(ctx context.Context, before, after string, f *diffFlag
 	if err != nil {
 		return incomparable{err}
 	}
-	return p.printChanges(contract.Diff(old, now), *f.json, f.failOn)
+	changes := contract.Diff(old, now)
+	unexplained := func(c contract.Change) bool { return c.Code == contract.ActionRemoved && c.Hint == "" }
+	if after != "-" && slices.ContainsFunc(changes, unexplained) {
+		p.tellUnannotated(ctx, changes, old, after, f.refs, opts)
+	}
+	return p.printChanges(changes, *f.json, f.failOn)
+}
+
+// tellUnannotated hints at operations that are still in the document where their
+// actions are gone: they lost their x-action, or are at fault.
+func (p *program) tellUnannotated(ctx context.Context, changes []contract.Change, old []contract.Contract, after, refs string, opts openapi.Options) {
+	docs, err := p.readSpec(ctx, after)
+	if err != nil {
+		return // it is no more
+	}
+	there := map[string]bool{}
+	opts.Mode = openapi.All
+	for _, src := range docs {
+		opts.Opener = source.NewFiles(ctx, source.Refs(refs), after, src, nil)
+		doc := openapi.Read(src, opts)
+		for _, a := range doc.Actions {
+			there[a.Operation] = true
+		}
+		for _, f := range doc.Findings {
+			there[f.Operation] = true
+		}
+	}
+	operations := map[string]string{}
+	for _, c := range old {
+		operations[c.Action] = c.Operation
+	}
+	for i, c := range changes {
+		if operation := operations[c.Action]; c.Code == contract.ActionRemoved && c.Hint == "" && operation != "" && there[operation] {
+			changes[i].Hint = operation + " is still in the document, and no action any more: is its x-action gone, or is there an error in it?"
+		}
+	}
 }
 
 // contracts reads the actions of a document. What becomes no action is told, for

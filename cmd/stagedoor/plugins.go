@@ -60,7 +60,10 @@ func (p *program) statuses(ctx context.Context, w *where) ([]publication.Status,
 	if err := at.ask(ctx, http.MethodGet, "/registry/v1/plugins", nil, &answer); err != nil {
 		return nil, err
 	}
-	return append([]publication.Status{}, answer.Plugins...), nil
+	if answer.Plugins == nil {
+		return nil, errors.New("answer has no plugins: is --url that of the gateway?")
+	}
+	return answer.Plugins, nil
 }
 
 func (p *program) printPlugins(plugins []publication.Status) error {
@@ -72,11 +75,16 @@ func (p *program) printPlugins(plugins []publication.Status) error {
 			age = (time.Duration(s.Age) * time.Second).String()
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\n", printable(s.Name), printable(string(s.State)), printable(cmp.Or(s.Generation, "-")), age, s.Actions, s.Errors, s.Warnings)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, s := range plugins {
 		if why := cmp.Or(s.Reason, s.Cause); why != "" {
-			fmt.Fprintf(table, "  %s\n", printable(why))
+			fmt.Fprintf(p.stdout, "%s: %s\n", printable(s.Name), printable(why))
 		}
 	}
-	return table.Flush()
+	return nil
 }
 
 func (p *program) pluginsDiff() *cobra.Command {

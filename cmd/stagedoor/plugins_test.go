@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,11 +21,16 @@ func TestPlugins(t *testing.T) {
 			http.NotFound(w, r)
 			return
 		}
+		if r.Header.Get("Authorization") != "" {
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = w.Write([]byte(`{"error":{"message":"token is missing, or no publisher's"}}`))
+			return
+		}
 		_, _ = w.Write([]byte(`{"plugins":[{"name":"billing","state":"quarantined","cause":"it breaks the lock","reason":"argument \u001b[2Jid is gone","generation":"0123456789ab","accepted":"2026-01-02T03:04:05Z","age":125,"actions":7,"errors":1,"warnings":2},{"name":"new","state":"waiting","cause":"it is \u001b[2Jgone","actions":0}]}`))
 	}))
 	defer server.Close()
 	code, out, stderr := run(t, "plugins", "--url", server.URL)
-	want := []string{"billing quarantined 0123456789ab 2m5s 7 1 2", "argument \uFFFD[2Jid is gone", "new waiting - - 0 0 0", "it is \uFFFD[2Jgone"}
+	want := []string{"billing quarantined 0123456789ab 2m5s 7 1 2", "new waiting - - 0 0 0", "billing: argument \uFFFD[2Jid is gone", "new: it is \uFFFD[2Jgone"}
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if code != 0 || len(lines) != 5 {
 		t.Fatalf("%d %s %s", code, out, stderr)
@@ -37,9 +43,25 @@ func TestPlugins(t *testing.T) {
 	if code, out, _ := run(t, "plugins", "--url", server.URL, "--json"); code != 0 || !strings.Contains(out, `"state": "quarantined"`) {
 		t.Error(code, out)
 	}
+	var stdout, errs bytes.Buffer
+	p := &program{stdin: strings.NewReader(""), stdout: &stdout, stderr: &errs, environ: []string{"WRONG=token"}}
+	if code := p.run(t.Context(), []string{"plugins", "--url", server.URL, "--token-env", "WRONG"}); code != 1 || errs.String() != "stagedoor: token is missing, or no publisher's\n" {
+		t.Error(code, errs.String())
+	}
 	for _, args := range [][]string{{"--url", server.URL + "/mcp/x"}, {"--url", "nowhere"}, {"--url", server.URL + "/elsewhere"}, {"--url", server.URL, "--token-env", "NONE"}} {
 		if code, _, stderr := run(t, append([]string{"plugins"}, args...)...); code != 1 || stderr == "" {
 			t.Errorf("%v: %d %s", args, code, stderr)
+		}
+	}
+}
+
+// TestStrangers: what is no gateway is not one without plugins.
+func TestStrangers(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":"ok"}`)) }))
+	defer server.Close()
+	for args, want := range map[string]string{"plugins": "answer has no plugins: is --url", "actions list": "answer has no actions: is --url"} {
+		if code, _, stderr := run(t, append(strings.Fields(args), "--url", server.URL)...); code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d %s", args, code, stderr)
 		}
 	}
 }
@@ -88,6 +110,7 @@ func TestDiffExit(t *testing.T) {
 	for name, text := range map[string]string{
 		"old.yaml":     strings.Replace(petsDocument, "MOST", "9", 1),
 		"new.yaml":     strings.Replace(petsDocument, "MOST", "5", 1),
+		"bare.yaml":    strings.Replace(petsDocument, "x-action: true, ", "", 1),
 		"broken.yaml":  "openapi: 3.1.0\npaths: [\n",
 		"overlay.yaml": "overlay: 1.0.0\ninfo: {title: x, version: '1'}\nactions: [{target: '$[', update: {}}]\n",
 	} {
@@ -101,13 +124,17 @@ func TestDiffExit(t *testing.T) {
 	}{
 		{"old.yaml old.yaml", "", 0},
 		{"old.yaml new.yaml", "", 1},
+		{"old.yaml bare.yaml", "", 1},
 		{"old.yaml broken.yaml", "broken.yaml:2:", 2},
 		{"old.yaml nowhere.yaml", "nowhere.yaml", 2},
 		{"old.yaml old.yaml --overlay overlay.yaml", "overlay.yaml:3:", 2},
 		{"old.yaml old.yaml --overlay nowhere.yaml", "overlay: document nowhere.yaml does not exist", 2},
 		{"old.yaml", "arg", 2},
 	} {
-		code, _, stderr := run(t, append([]string{"diff"}, strings.Fields(c.args)...)...)
+		code, out, stderr := run(t, append([]string{"diff"}, strings.Fields(c.args)...)...)
+		if strings.Contains(c.args, "bare") && !strings.Contains(out, "action is gone [action-removed]\n    GET /pets is still in the document") {
+			t.Error(out)
+		}
 		if code != c.code || !strings.Contains(stderr, c.stderr) {
 			t.Errorf("%s: %d %s", c.args, code, stderr)
 		}

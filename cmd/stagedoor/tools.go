@@ -16,7 +16,7 @@ func (p *program) tools() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "tools SERVER",
 		Short:   "Print what a server answers to tools/list",
-		Long:    "Prints, as JSON, exactly what a model gets to see of a server.",
+		Long:    "Prints, as JSON, exactly what a model gets to see of a server, by the documents as they\nare now. Plugins that register themselves are left out.",
 		Example: "  stagedoor tools catalog --config config.yaml",
 		Args:    cobra.ExactArgs(1),
 	}

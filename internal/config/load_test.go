@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,7 +49,12 @@ func TestLoadBadFiles(t *testing.T) {
 			}
 		})
 	}
+	pipe := filepath.Join(dir, "pipe.yaml") // nobody writes to it
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for path, want := range map[string]string{
+		pipe:                                     "expected a file, got a pipe, socket or device",
 		filepath.Join(dir, "missing.yaml"):       "no such file (config.example.yaml is one to start from)",
 		dir:                                      "expected a file, got a directory (name the YAML file in it)",
 		filepath.Join(dir, "blank", "below.yml"): "file cannot be opened: not a directory",

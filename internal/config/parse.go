@@ -23,6 +23,9 @@ func read(path string) ([]byte, *Issue) {
 	wrong := func(hint, format string, args ...any) *Issue {
 		return &Issue{File: path, Message: fmt.Sprintf(format, args...), Hint: hint}
 	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() { // a pipe may have nobody at its end
+		return nil, wrong("", "expected a file, got a pipe, socket or device")
+	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, wrong("config.example.yaml is one to start from", "no such file")

@@ -37,11 +37,17 @@ func byAction(contracts []Contract) map[string]Contract {
 	return out
 }
 
-// successor names the new action that does what one did that is gone.
+// successor names the action, a new one if there is any, that does what one did
+// that is gone.
 func successor(gone Contract, old, now map[string]Contract) string {
 	for _, id := range slices.Sorted(maps.Keys(now)) {
 		if _, known := old[id]; !known && now[id].Operation == gone.Operation {
 			return fmt.Sprintf("%s is done by the new action %s", gone.Operation, id)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(now)) {
+		if now[id].Operation == gone.Operation {
+			return fmt.Sprintf("%s is still done by the action %s", gone.Operation, id)
 		}
 	}
 	return ""

@@ -66,6 +66,16 @@ func TestSchemas(t *testing.T) {
 			[]string{`! property-removed output.a (perhaps it is called "c" now)`, "! property-added output.c"},
 		},
 		{
+			"property in the place of one of another type", one(closed, `{"type":"string"}`), fmt.Sprintf(closed, `"as":{"type":"array"}`),
+			[]string{`! property-removed input.a`, "- property-added input.as"},
+			[]string{`! property-removed output.a`, "! property-added output.as"},
+		},
+		{
+			"a new name for one of two", fmt.Sprintf(closed, `"page":{"type":"integer"},"pages":{"type":"integer"}`), fmt.Sprintf(closed, `"pagex":{"type":"integer"}`),
+			[]string{`! property-removed input.page (perhaps it is called "pagex" now)`, `! property-removed input.pages`, "- property-added input.pagex"},
+			[]string{`! property-removed output.page (perhaps it is called "pagex" now)`, `! property-removed output.pages`, "! property-added output.pagex"},
+		},
+		{
 			"required", one(open, `{}`), `{"type":"object","properties":{"a":{}},"required":["a"]}`,
 			[]string{"! property-required input.a"}, []string{"- property-required output.a"},
 		},

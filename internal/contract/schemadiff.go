@@ -56,7 +56,7 @@ func (b *budget) schemas(of side, before, after json.RawMessage) []Change {
 	}
 	narrowed := b.run(c, true, old.root, now.root)
 	widened := b.run(c, false, now.root, old.root)
-	return append(words, changes(of, narrowed, widened)...)
+	return append(words, renames(of, changes(of, narrowed, widened), old.root, now.root)...)
 }
 
 // run asks whether one schema implies the other.
@@ -104,7 +104,7 @@ func changes(of side, narrowed, widened []gap) (out []Change) {
 	for _, g := range second {
 		add(g, of == output)
 	}
-	return renames(withoutEchoes(out))
+	return withoutEchoes(out)
 }
 
 // apart tells that no type stayed.
@@ -131,27 +131,55 @@ func withoutEchoes(all []Change) []Change {
 	})
 }
 
-// renames hints at members that seem to have another name now.
-func renames(all []Change) []Change {
+// renames hints at members that seem to have another name now: of a type that
+// goes together with theirs, and each for one of them.
+func renames(of side, all []Change, old, now *schema) []Change {
 	fresh := map[string][]string{} // by the object that they are in
+	gone := map[string]int{}
 	for _, c := range all {
+		parent, name := cutLast(c.Where)
 		if c.Code == PropertyAdded || c.Code == PropertyRequired && strings.Contains(c.Message, " new") {
-			parent, name := cutLast(c.Where)
 			fresh[parent] = append(fresh[parent], name)
+		}
+		if c.Code == PropertyRemoved {
+			gone[parent]++
 		}
 	}
 	for i, c := range all {
 		parent, name := cutLast(c.Where)
-		if c.Code != PropertyRemoved || len(fresh[parent]) == 0 {
+		if c.Code != PropertyRemoved {
 			continue
 		}
-		if closest := suggest.Closest(name, fresh[parent]); closest != "" {
+		was := old.kindsAt(of, c.Where)
+		fits := slices.DeleteFunc(slices.Clone(fresh[parent]), func(other string) bool { return was&now.kindsAt(of, parent+other) == 0 })
+		closest := suggest.Closest(name, fits)
+		if closest == "" && len(fits) == 1 && gone[parent] == 1 {
+			closest = fits[0]
+		}
+		if closest != "" {
 			all[i].Hint = fmt.Sprintf("perhaps it is called %q now", closest)
-		} else if len(fresh[parent]) == 1 {
-			all[i].Hint = fmt.Sprintf("perhaps it is called %q now", fresh[parent][0])
+			fresh[parent] = slices.DeleteFunc(fresh[parent], func(other string) bool { return other == closest })
 		}
 	}
 	return all
+}
+
+// kindsAt are the types of the value at a place; anything where that is not
+// plain to see.
+func (s *schema) kindsAt(of side, where string) kinds {
+	for rest := strings.TrimPrefix(where, string(of)); rest != ""; {
+		s = s.plain()
+		if after, ok := strings.CutPrefix(rest, "[]"); ok {
+			s, rest = s.one["items"], after
+		} else {
+			end := 1 + strings.IndexAny(rest[1:]+".", ".[")
+			s, rest = s.named["properties"][rest[1:end]], rest[end:]
+		}
+		if s == nil {
+			return anything
+		}
+	}
+	return s.plain().kinds()
 }
 
 func cutLast(where string) (parent, name string) {

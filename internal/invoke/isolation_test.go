@@ -186,16 +186,17 @@ func TestOneOperation(t *testing.T) {
 		calls      int
 		open       bool
 	}{
-		"503 of one":             {reply(503, "", ""), []string{"GET /x"}, 0, 20, false},
-		"504 of one":             {reply(504, "", ""), []string{"GET /x"}, 0, 20, false},
-		"one hangs":              {hang, []string{"GET /x"}, 0, 20, false},
-		"503 of two":             {reply(503, "", ""), []string{"GET /x", "GET /y"}, 0, 5, true},
-		"two hang":               {hang, []string{"GET /x", "GET /y"}, 0, 5, true},
-		"four calls of two":      {reply(503, "", ""), []string{"GET /x", "GET /y"}, 0, 4, false}, // each tried three times
-		"no connection":          {nil, []string{"GET /x"}, 0, 5, true},
-		"no connection, at once": {nil, []string{"GET /x"}, 0, 4, false},
-		"little patience":        {hang, []string{"GET /x", "GET /y"}, 5 * time.Second, 20, false},
-		"much patience":          {hang, []string{"GET /x", "GET /y"}, 15 * time.Second, 5, true},
+		"503 of one":               {reply(503, "", ""), []string{"GET /x"}, 0, 9, false},
+		"504 of one":               {reply(504, "", ""), []string{"GET /x"}, 0, 9, false},
+		"503 of one, all the time": {reply(503, "", ""), []string{"GET /x"}, 0, 10, true},
+		"one hangs":                {hang, []string{"GET /x"}, 0, 9, false},
+		"503 of two":               {reply(503, "", ""), []string{"GET /x", "GET /y"}, 0, 5, true},
+		"two hang":                 {hang, []string{"GET /x", "GET /y"}, 0, 5, true},
+		"four calls of two":        {reply(503, "", ""), []string{"GET /x", "GET /y"}, 0, 4, false}, // each tried three times
+		"no connection":            {nil, []string{"GET /x"}, 0, 5, true},
+		"no connection, at once":   {nil, []string{"GET /x"}, 0, 4, false},
+		"little patience":          {hang, []string{"GET /x", "GET /y"}, 5 * time.Second, 20, false},
+		"much patience":            {hang, []string{"GET /x", "GET /y"}, 15 * time.Second, 5, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

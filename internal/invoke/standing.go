@@ -9,6 +9,7 @@ import (
 
 // When a plugin is left alone, and for how long.
 const (
+	failuresOfOne = 10               // or so many of one, while no other is answered,
 	failuresInRow = 5                // so many calls, one after the other, and of more than one operation,
 	failingFor    = time.Second      // and nothing else for so long: a burst is no outage
 	shortestPause = 5 * time.Second  // after that the first pause, and twice as long each time,
@@ -108,7 +109,7 @@ type failure struct {
 
 // failed notes a failure, and gives since when the plugin was known to be down
 // before; zero: it is news. Opened: it is left alone from now on. One operation
-// that fails, while nobody calls another, may be all that is wrong.
+// that fails, while nobody calls another, may be all that is wrong: it takes more.
 func (s *standing) failed(f failure) (since time.Time, opened bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,7 +128,7 @@ func (s *standing) failed(f failure) (since time.Time, opened bool) {
 	}
 	s.troubled.Store(true)
 	long := now.Sub(s.since) >= failingFor || now.Sub(f.began) >= failingFor
-	enough := s.row >= failuresInRow && s.many || s.lost >= failuresInRow
+	enough := s.row >= failuresInRow && s.many || s.lost >= failuresInRow || s.row >= failuresOfOne
 	switch {
 	case f.probe && s.pause > 0:
 		s.pause = min(2*s.pause, longestPause)

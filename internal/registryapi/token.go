@@ -26,7 +26,7 @@ func (h *Handler) bearer(r *http.Request) ([]Publisher, error) {
 	}
 	if len(holders) == 0 {
 		return nil, &failure{
-			status: http.StatusUnauthorized, message: "request has no publisher's token",
+			status: http.StatusUnauthorized, message: "token is missing, or no publisher's",
 			hint:   "send Authorization: Bearer with the token of one of the gateway's publishers",
 			header: http.Header{"Www-Authenticate": {`Bearer realm="stagedoor"`}},
 		}
