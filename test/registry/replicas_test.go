@@ -51,9 +51,7 @@ func TestReplicasShareRegistrations(t *testing.T) {
 	b.push(teamA, pushed)
 	follows(b, "pushed-more", true)
 	follows(a, "pushed-more", true)
-	if a.Generation() != b.Generation() {
-		t.Error("they serve different generations")
-	}
+	eventually(t, func() bool { return a.Generation() == b.Generation() }, func() string { return "they serve different generations" })
 	if status, body, _ := a.ask(teamA, http.MethodDelete, "pushed", "", "", ""); status != http.StatusNoContent {
 		t.Error(status, body)
 	}
