@@ -25,7 +25,8 @@ type edition struct {
 	generation publication.Generation // its content goes when the database has it, or is about to
 	contents   [sha256.Size]byte      // of content and overlays, without the names of their places
 	accepted   time.Time
-	stored     bool // it was read from the database
+	files      []publication.Document // that $refs led to: their names alone
+	stored     publication.Verdict    // with which it is in the database; empty: it may not be there
 }
 
 // judge reads a publication as the plugin's next edition. The faults say why it
@@ -37,9 +38,13 @@ func (l *line) judge(c cores, pub *source.Publication, last func() *edition) (*e
 	if len(e.actions) == 0 {
 		return e, unusable(path, e.findings)
 	}
-	if slices.ContainsFunc(e.findings, isError) {
-		if lost := e.lost(last()); len(lost) > 0 {
+	if !pub.Complete() || slices.ContainsFunc(e.findings, isError) {
+		before := last()
+		if lost := e.lost(before); len(lost) > 0 {
 			return e, lost.below(path)
+		}
+		if err := pub.Lost(before.opened()); err != nil {
+			return e, Faults{{Path: path, Message: err.Error(), Hint: "put it back, or take out the $ref that leads to it"}}
 		}
 	}
 	var err error
@@ -47,6 +52,9 @@ func (l *line) judge(c cores, pub *source.Publication, last func() *edition) (*e
 		return e, Faults{{Path: path + ".baseURL", Message: err.Error()}}
 	}
 	content := pub.Content()
+	for _, f := range content.Files {
+		e.files = append(e.files, publication.Document{Name: f.Name})
+	}
 	e.contents = contents(content, l.overlays)
 	e.generation = publication.Generation{
 		Plugin: l.name, Hash: content.Hash(), Content: content, Source: l.String(), Actions: e.names(), Time: e.accepted,
@@ -96,6 +104,14 @@ func (e *edition) dressed(p Plugin) *edition {
 		return e
 	}
 	return &next
+}
+
+// opened is what the documents referred to, by name; nil has nothing.
+func (e *edition) opened() (c publication.Content) {
+	if e != nil {
+		c.Files = e.files
+	}
+	return c
 }
 
 // hash is the edition's, nil has none.

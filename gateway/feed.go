@@ -130,7 +130,7 @@ func (g *Gateway) comeBack(ctx context.Context, f *feed, e *edition) {
 	f.waiting, f.clashes, f.refused = nil, nil, ""
 	if !bytes.Equal(f.serving.generation.Findings, e.generation.Findings) {
 		next := *f.serving
-		next.findings, next.generation.Findings, next.stored = e.findings, e.generation.Findings, false
+		next.findings, next.generation.Findings, next.stored = e.findings, e.generation.Findings, ""
 		f.serving = &next
 		g.keep(f, f.serving, publication.Accepted)
 		g.tellStatuses()

@@ -461,6 +461,38 @@ func TestManyFiles(t *testing.T) {
 	}
 }
 
+// TestLostFile: a document that still refers to a file that is gone would make
+// tools of less than was published; it does not, though it is another, too.
+func TestLostFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	document := "openapi: 3.1.0\npaths: {/x: {get: {operationId: x, description: %s, x-action: true, responses: {}, parameters: [{name: n, in: query, schema: {$ref: n.yaml}}]}}}"
+	write("openapi.yaml", fmt.Sprintf(document, "old"))
+	write("n.yaml", "{type: integer, maximum: 7}")
+	cfg := petConfig(t, "")
+	cfg.Plugins["p"] = gateway.Plugin{Spec: filepath.Join(dir, "openapi.yaml"), BaseURL: "http://plugin.invalid", Refresh: 5 * time.Millisecond}
+	cfg.Servers["all"] = gateway.Server{Actions: gateway.Allowlist{Include: []gateway.Rule{{ID: "*"}}}}
+	g := start(t, cfg)
+	good, err := g.Action("p:x")
+	if err != nil || !strings.Contains(string(good.InputSchema), "maximum") {
+		t.Fatalf("%v %s", err, good.InputSchema)
+	}
+	if err := os.Remove(filepath.Join(dir, "n.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	write("openapi.yaml", fmt.Sprintf(document, "new"))
+	probe(t, "nobody says that a file is gone", func() bool { return standing(g, "p").State == "refused" })
+	if now, err := g.Action("p:x"); err != nil || string(now.InputSchema) != string(good.InputSchema) {
+		t.Errorf("%v %s", err, now.InputSchema)
+	}
+	write("n.yaml", "{type: integer, maximum: 8}")
+	probe(t, "the file is back, and nobody sees it", func() bool { return standing(g, "p").State == "serving" })
+}
+
 // TestConfigsMadeInGo: zero values are the defaults.
 func TestConfigsMadeInGo(t *testing.T) {
 	g := start(t, gateway.Config{

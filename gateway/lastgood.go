@@ -91,7 +91,7 @@ func (g *Gateway) quarantine(ctx context.Context, f *feed, e *edition, changes [
 // keep has the database keep a generation, as soon as it can. What is at hand
 // whenever the gateway starts need not be kept.
 func (g *Gateway) keep(f *feed, e *edition, verdict publication.Verdict) {
-	if g.offline || e.stored || f.origin == fromBinary || f.origin == fromGo {
+	if g.offline || e.stored == verdict || f.origin == fromBinary || f.origin == fromGo {
 		return
 	}
 	kept := e.generation
@@ -165,12 +165,8 @@ func (g *Gateway) newestOf(ctx context.Context, l *line, last *edition) *edition
 	if g.offline || l.origin == fromBinary || l.origin == fromGo {
 		return nil
 	}
-	all, err := g.db.Generations(ctx, l.name)
-	if err != nil || len(all) == 0 || all[0].Verdict != publication.Quarantined || all[0].Hash == last.hash() {
-		return nil
-	}
-	kept, err := g.db.Generation(ctx, l.name, all[0].Hash)
-	if err != nil || !g.fits(l, kept) {
+	kept, err := g.db.Newest(ctx, l.name)
+	if err != nil || kept.Verdict != publication.Quarantined || kept.Hash == last.hash() || !g.fits(l, kept) {
 		return nil
 	}
 	return g.again(ctx, l, kept)
@@ -199,7 +195,7 @@ func (g *Gateway) again(ctx context.Context, l *line, kept publication.Generatio
 		g.log.WarnContext(ctx, "last good generation cannot be used", "plugin", l.name, "reason", faults.brief())
 		return nil
 	}
-	e.accepted, e.stored, e.generation.Content = kept.Time, true, publication.Content{}
+	e.accepted, e.stored, e.generation.Content = kept.Time, kept.Verdict, publication.Content{}
 	return e
 }
 

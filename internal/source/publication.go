@@ -77,6 +77,19 @@ func (p *Publication) Content() publication.Content {
 	return c
 }
 
+// Complete tells, once the documents were read, whether all that their $refs led
+// to could be opened.
+func (p *Publication) Complete() bool {
+	for _, f := range p.files {
+		for _, o := range f.opened {
+			if o.err != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // Lost tells, once the documents were read, why a file cannot be opened that
 // was there in what was accepted before; nil: there is none. To go on without it
 // would take actions away of which the document still speaks.

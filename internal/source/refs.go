@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -145,40 +144,6 @@ func (f *Files) compare(old *Files) (changed bool, lost error) {
 		}
 	}
 	return changed, lost
-}
-
-// Same opens again what old has opened, and tells whether all of it is as it
-// was.
-func (f *Files) Same(old *Files) bool {
-	changed, lost := f.compare(old)
-	return !changed && lost == nil
-}
-
-// Lost tells why a file cannot be opened that could be when old was; nil: there
-// is none.
-func (f *Files) Lost(old *Files) error {
-	for _, now := range []map[string]opened{f.opened, f.ahead} {
-		for _, name := range slices.Sorted(maps.Keys(now)) {
-			if before, known := old.opened[name]; known && before.err == nil && now[name].err != nil {
-				return now[name].err
-			}
-		}
-	}
-	return nil
-}
-
-// Sum is a hash of what was opened, by the order of its names: where the
-// document is does not matter.
-func (f *Files) Sum() []byte {
-	h := sha256.New()
-	for _, name := range slices.Sorted(maps.Keys(f.opened)) {
-		var sum [sha256.Size]byte // zero where it could not be opened
-		if o := f.opened[name]; o.err == nil {
-			sum = sha256.Sum256(o.data)
-		}
-		h.Write(sum[:])
-	}
-	return h.Sum(nil)
 }
 
 // Paths are the files that were opened, or would have been if they were there.

@@ -122,14 +122,6 @@ func (d *DB) Newest(ctx context.Context, plugin string) (publication.Generation,
 	return d.generation(ctx, plugin, `TRUE ORDER BY judged_at DESC, hash LIMIT 1`)
 }
 
-// LastGoodAll gives the newest accepted generation of each plugin that has one,
-// in the order of their names.
-func (d *DB) LastGoodAll(ctx context.Context) ([]publication.Generation, error) {
-	return d.generations(ctx, bulkBound, `SELECT g.* FROM (SELECT plugin, hash, ROW_NUMBER() OVER (PARTITION BY plugin ORDER BY judged_at DESC, hash) AS place
-		FROM generations WHERE verdict = ?) AS newest JOIN generations g ON g.plugin = newest.plugin AND g.hash = newest.hash
-		WHERE newest.place = 1 ORDER BY g.plugin`, publication.Accepted)
-}
-
 // Generation gives the plugin's generation whose hash begins with the prefix:
 // the newest of several. [publication.ErrNotFound] where there is none.
 func (d *DB) Generation(ctx context.Context, plugin, hashPrefix string) (publication.Generation, error) {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -253,35 +252,6 @@ func TestGenerationsArePruned(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{other.Hash}, hashes(t, db, "auth")); diff != "" {
 			t.Error(diff)
-		}
-	})
-}
-
-func TestLastGoodAll(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
-		db := open()
-		if all, err := db.LastGoodAll(t.Context()); len(all) != 0 || err != nil {
-			t.Errorf("%d, %v", len(all), err)
-		}
-		var want []publication.Generation
-		for i := range 200 {
-			name := fmt.Sprintf("p%03d", i)
-			last := newGeneration(name, strings.Repeat("new: line\n", 2000), publication.Accepted)
-			keep(t, db, newGeneration(name, "old", publication.Accepted), last)
-			if i%50 == 0 {
-				keep(t, db, newGeneration(name, "bad", publication.Quarantined))
-			}
-			want = append(want, last)
-		}
-		keep(t, db, newGeneration("never-good", "bad", publication.Quarantined))
-		start := time.Now()
-		got, err := db.LastGoodAll(t.Context())
-		took := time.Since(start)
-		if diff := cmp.Diff(want, got, exceptTime, cmp.Comparer(bytes.Equal)); diff != "" || err != nil {
-			t.Error(err, diff)
-		}
-		if took > 5*time.Second {
-			t.Errorf("took %v", took)
 		}
 	})
 }
