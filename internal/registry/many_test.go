@@ -187,7 +187,14 @@ func TestManyPluginsAreNoSlower(t *testing.T) {
 		}
 		sides = append(sides, s)
 	}
-	for range 50 {
+	limit, ratio := 1.1, 0.
+	if !*bars {
+		limit = 2
+	}
+	for round := range 2000 { // the best of a machine that others use, too, may take a while to come
+		if ratio = float64(sides[1].best) / float64(sides[0].best); round >= 50 && ratio <= limit {
+			break
+		}
 		for _, s := range sides {
 			r, start := New(s.Snapshot), time.Now()
 			for i := range 1000 {
@@ -202,11 +209,6 @@ func TestManyPluginsAreNoSlower(t *testing.T) {
 			s.best = min(s.best, time.Since(start))
 		}
 	}
-	limit := 1.1
-	if !*bars {
-		limit = 2
-	}
-	ratio := float64(sides[1].best) / float64(sides[0].best)
 	if t.Logf("%v for 1000 calls, %.2f times %v", sides[1].best, ratio, sides[0].best); ratio > limit {
 		t.Errorf("%.2f times as long as with one plugin", ratio)
 	}
