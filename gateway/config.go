@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +21,10 @@ import (
 type Config struct {
 	Listen         string               `koanf:"listen" doc:"Address to listen on. Other than loopback needs authentication."`
 	PublicURL      string               `koanf:"publicURL" doc:"URL that clients reach the gateway by, without a path. Default: http:// and the address it listens on."`
-	Auth           string               `koanf:"auth" enum:"none" doc:"How callers prove who they are. \"none\" lets everybody call, and only starts on a loopback address."`
+	Auth           []Verifier           `koanf:"auth" doc:"How callers prove who they are, where nothing else is said: a list of verifiers, tried in order. \"none\" lets everybody call, and only starts on a loopback address, where it is the default."`
+	Rules          []AccessRule         `koanf:"rules" doc:"Who may call what, at all servers and at the actions API. Those of a server come beside them."`
+	Audit          Audit                `koanf:"audit" doc:"What is kept of calls."`
+	Operator       Operator             `koanf:"operator" doc:"Who sees what is for those who run the gateway."`
 	AllowedOrigins []string             `koanf:"allowedOrigins" doc:"Origins of web pages that may call, beside the gateway's own, for example https://inspector.example.com."`
 	Database       Database             `koanf:"database" doc:"Where MCP sessions and the built-in catalog are kept."`
 	Log            Log                  `koanf:"log" doc:"The log on standard error."`
@@ -93,6 +97,8 @@ type Plugin struct {
 	Retry         string                   `koanf:"retry" enum:"on,off" doc:"Whether idempotent calls are tried again that did not reach the plugin, or that it answered with 502, 503, 504, or with 429 and Retry-After."`
 	Breaker       string                   `koanf:"breaker" enum:"on,off" doc:"Whether a plugin that keeps failing is left alone for a while: its calls then fail at once."`
 	Auth          PluginAuth               `koanf:"auth" doc:"The gateway's own credentials for the plugin. A caller's token is never passed on."`
+	Schemes       map[string]PluginAuth    `koanf:"securitySchemes" doc:"Credentials by the names of the document's securitySchemes, for documents whose operations need different ones."`
+	TLS           TLS                      `koanf:"tls" doc:"Certificates, for a plugin that asks for one or has its own authority."`
 	SpecAuth      PluginAuth               `koanf:"specAuth" doc:"Credentials for reading the document. Default: those of auth, where the document is at the plugin's own scheme, host and port."`
 	Attributes    map[string]AttributeRule `koanf:"attributes" doc:"The operator's word on attributes, by action name (or glob). It counts more than the document's, which cannot call an action less dangerous than its HTTP method."`
 	Icons         []Icon                   `koanf:"icons" doc:"Images that clients show beside each of the plugin's tools."`
@@ -109,24 +115,38 @@ type BackstageSource struct {
 
 // Publisher may register plugins.
 type Publisher struct {
-	Token    Secret        `koanf:"token" doc:"What it proves itself with, as Authorization: Bearer. At least 16 characters."`
-	Plugins  []string      `koanf:"plugins" doc:"Names of the plugins that it may register, or globs of them. A plugin of that name in plugins says the rest: credentials, timeouts, attributes."`
-	BaseURLs []string      `koanf:"baseURLs" doc:"URLs that the base URLs of its plugins have to be, or be below."`
-	Keep     time.Duration `koanf:"keep" doc:"How long a plugin whose lease has lapsed stays before it is withdrawn."`
+	Token      Secret        `koanf:"token" doc:"What it proves itself with, as Authorization: Bearer. At least 16 characters."`
+	Plugins    []string      `koanf:"plugins" doc:"Names of the plugins that it may register, or globs of them. A plugin of that name in plugins says the rest: credentials, timeouts, attributes."`
+	BaseURLs   []string      `koanf:"baseURLs" doc:"URLs that the base URLs of its plugins have to be, or be below."`
+	Principals []Exception   `koanf:"principals" doc:"Who else is this publisher: principals that the gateway's auth tells, with the scope registry:publish."`
+	Keep       time.Duration `koanf:"keep" doc:"How long a plugin whose lease has lapsed stays before it is withdrawn."`
 }
 
 // ActionsAPI is the HTTP face of the actions.
 type ActionsAPI struct {
-	Support string    `koanf:"support" enum:"on,off" doc:"Whether there is one."`
-	Actions Allowlist `koanf:"actions" doc:"Which actions it has. Without include: all."`
+	Support string       `koanf:"support" enum:"on,off" doc:"Whether there is one."`
+	Actions Allowlist    `koanf:"actions" doc:"Which actions it has. Without include: all."`
+	Auth    []Verifier   `koanf:"auth" doc:"How callers prove who they are. Default: as at the top level. The audience is the gateway's publicURL with /.backstage/actions."`
+	Scopes  Scopes       `koanf:"scopes" doc:"What tokens need. Defaults: actions:read, actions:write and actions:destructive."`
+	Rules   []AccessRule `koanf:"rules" doc:"Who may call what, beside the rules at the top level."`
+	Limits  CallLimits   `koanf:"limits" doc:"What one principal may do, on one replica."`
 }
 
 // PluginAuth is one kind of credentials; set one.
 type PluginAuth struct {
-	Bearer Secret     `koanf:"bearer" doc:"Sent as Authorization: Bearer."`
-	Basic  BasicAuth  `koanf:"basic" doc:"Sent as Authorization: Basic."`
-	Header HeaderAuth `koanf:"header" doc:"Sent as a header of your choice."`
+	Use               string            `koanf:"use" plain:"true" enum:"none,assertion,backstage" doc:"none: the plugin wants no credentials, whatever its document says. assertion, backstage: those below, with their defaults."`
+	Bearer            Secret            `koanf:"bearer" doc:"Sent as Authorization: Bearer."`
+	Basic             BasicAuth         `koanf:"basic" doc:"Sent as Authorization: Basic."`
+	Header            HeaderAuth        `koanf:"header" doc:"Sent as a header of your choice."`
+	Query             QueryAuth         `koanf:"query" doc:"Sent as a parameter of the query."`
+	ClientCredentials ClientCredentials `koanf:"clientCredentials" doc:"A token for the gateway itself, from an OAuth token endpoint."`
+	TokenExchange     TokenExchange     `koanf:"tokenExchange" doc:"A token for the caller, for which a token service takes the caller's own (RFC 8693)."`
+	Assertion         *Assertion         `koanf:"assertion" doc:"A JWT, signed by the gateway and good for 60 seconds, that says who calls which action by which server. Its keys are at /.well-known/jwks.json."`
+	Backstage         *BackstageAuth     `koanf:"backstage" doc:"A token as plugins of Backstage have them, for the user who calls. Its keys are at /.backstage/auth/v1/jwks.json."`
 }
+
+// IsSet tells whether anything is said.
+func (a PluginAuth) IsSet() bool { return !reflect.DeepEqual(a, PluginAuth{}) }
 
 // BasicAuth is RFC 7617's user and password.
 type BasicAuth struct {
@@ -161,6 +181,11 @@ type Server struct {
 	ListPage     int               `koanf:"listPage" doc:"How many tools, prompts or resources one page of a list has."`
 	Confirm      string            `koanf:"confirm" enum:"none,destructive" doc:"Of which actions users are asked whether they may be called: of none, or of the destructive ones. A client that cannot ask its user cannot call those."`
 	Tasks        Tasks             `koanf:"tasks" doc:"Calls that go on after their request was answered, for clients that know tasks."`
+	Auth         []Verifier        `koanf:"auth" doc:"How callers prove who they are: a list of verifiers, tried in order. Default: as at the top level."`
+	Scopes       Scopes            `koanf:"scopes" doc:"What tokens need for which actions."`
+	Rules        []AccessRule      `koanf:"rules" doc:"Who may call what, beside the rules at the top level."`
+	Arguments    []ArgumentRule    `koanf:"arguments" doc:"Arguments that the server binds or narrows."`
+	Limits       CallLimits        `koanf:"limits" doc:"What one principal may do, on one replica."`
 	Actions      Allowlist         `koanf:"actions" doc:"Which actions are the server's tools. Nothing is shown that is not included."`
 	Prompts      map[string]Prompt `koanf:"prompts" names:"^[a-zA-Z0-9_-]{1,64}$" doc:"Templates of messages that users pick and fill in, by name."`
 	Resources    []Resource        `koanf:"resources" doc:"What actions answer, to be read under URIs, beside the document of each action (stagedoor://actions/ID), which is always there."`
@@ -250,7 +275,7 @@ type Rule struct {
 func DefaultConfig() Config {
 	return Config{
 		Listen:   "127.0.0.1:8080",
-		Auth:     "none",
+		Audit:    Audit{Arguments: "fingerprint", Database: "off", Retention: 30 * 24 * time.Hour},
 		Database: Database{URL: SecretValue("sqlite:stagedoor.db")},
 		Log:      Log{Format: "auto", Level: "info"},
 		Limits: Limits{
@@ -289,37 +314,42 @@ func (c Config) origins() []string {
 // contract lock, secrets, images and sounds. Documents are not among them, nor
 // are locations of the embedded catalog: a gateway looks after both itself.
 func (c Config) Files() []string {
-	files := c.Database.URL.files()
+	files := filesIn(reflect.ValueOf(c))
 	for _, p := range c.Plugins {
 		files = append(files, p.Overlays...)
-		for _, auth := range []PluginAuth{p.Auth, p.SpecAuth} {
-			for _, s := range []Secret{auth.Bearer, auth.Basic.Password, auth.Header.Value} {
-				files = append(files, s.files()...)
-			}
-		}
-		for _, s := range p.Backstage.Secrets {
-			files = append(files, s.files()...)
-		}
 	}
-	for _, p := range c.Publishers {
-		files = append(files, p.Token.files()...)
-	}
-	if c.Lock != "" {
-		files = append(files, c.Lock)
-	}
-	for _, s := range c.Servers {
-		for _, p := range s.Prompts {
-			for _, m := range p.Messages {
-				for _, file := range []string{m.Image.File, m.Audio.File} {
-					if file != "" {
-						files = append(files, file)
-					}
-				}
-			}
-		}
-	}
+	files = slices.DeleteFunc(append(files, c.Lock), func(file string) bool { return file == "" })
 	slices.Sort(files)
 	return slices.Compact(files)
+}
+
+// filesIn lists the files that secrets, certificates, images and sounds are in.
+func filesIn(v reflect.Value) (files []string) {
+	switch is := v.Interface().(type) {
+	case Secret:
+		return is.files()
+	case PromptMedia:
+		return []string{is.File}
+	case TLS:
+		return []string{is.CertFile, is.KeyFile, is.CAFile}
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for _, field := range v.Fields() {
+			if field.CanInterface() {
+				files = append(files, filesIn(field)...)
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			files = append(files, filesIn(v.Index(i))...)
+		}
+	case reflect.Map:
+		for _, element := range v.Seq2() {
+			files = append(files, filesIn(element)...)
+		}
+	}
+	return files
 }
 
 // Documents lists the files in which plugins' documents are; of a glob or a
@@ -335,7 +365,12 @@ func (c Config) Documents() (files []string) {
 // withDefaults fills in what a config made in Go left at its zero value.
 func (c Config) withDefaults() Config {
 	d := DefaultConfig()
-	c.Listen, c.Auth = cmp.Or(c.Listen, d.Listen), cmp.Or(c.Auth, d.Auth)
+	c.Listen = cmp.Or(c.Listen, d.Listen)
+	if len(c.Auth) == 0 {
+		c.Auth = []Verifier{{Use: "none"}}
+	}
+	c.Audit.Arguments, c.Audit.Database = cmp.Or(c.Audit.Arguments, d.Audit.Arguments), cmp.Or(c.Audit.Database, d.Audit.Database)
+	c.Audit.Retention = cmp.Or(c.Audit.Retention, d.Audit.Retention)
 	c.Database.URL = cmp.Or(c.Database.URL, d.Database.URL)
 	c.Log.Format, c.Log.Level = cmp.Or(c.Log.Format, d.Log.Format), cmp.Or(c.Log.Level, d.Log.Level)
 	c.Limits.RequestBody = cmp.Or(c.Limits.RequestBody, d.Limits.RequestBody)

@@ -9,7 +9,7 @@ import (
 // plugin's own only to the plugin itself.
 func (p Plugin) specCredentials() func() (http.Header, error) {
 	switch {
-	case p.SpecAuth != PluginAuth{}:
+	case p.SpecAuth.IsSet():
 		return p.SpecAuth.credentials()
 	case p.BaseURL == "" || p.Spec == "" || originOf(p.BaseURL) == originOf(p.Spec):
 		return p.Auth.credentials()

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/url"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -58,7 +59,6 @@ type settings struct {
 	maxResponse                            Size
 	concurrency                            int
 	retry, breaker                         string
-	auth, specAuth                         PluginAuth
 	overlays                               [sha256.Size]byte
 	catalog                                *runningCatalog
 }
@@ -77,7 +77,7 @@ func newLine(name string, p Plugin, from origin, catalog *runningCatalog, log *s
 	l.settings = settings{
 		origin: from, embedded: p.Embedded, spec: p.Spec, baseURL: p.BaseURL, actions: p.Actions, refs: p.Refs, backstage: p.Backstage.settings(),
 		timeout: p.Timeout, refresh: p.Refresh, maxResponse: p.MaxResponse, concurrency: p.Concurrency, retry: p.Retry, breaker: p.Breaker,
-		auth: p.Auth, specAuth: p.SpecAuth, overlays: digest(l.overlays), catalog: catalog,
+		overlays: digest(l.overlays), catalog: catalog,
 	}
 	switch from {
 	case fromBinary:
@@ -98,7 +98,11 @@ func newLine(name string, p Plugin, from origin, catalog *runningCatalog, log *s
 
 // keeps tells whether the line does for a plugin of the next config. Handlers
 // cannot be compared, and are never taken over.
-func (l *line) keeps(next *line) bool { return l.settings == next.settings && l.plugin.Handler == nil }
+func (l *line) keeps(next *line) bool {
+	p, n := l.plugin, next.plugin
+	return l.settings == next.settings && p.Handler == nil && reflect.DeepEqual(p.Auth, n.Auth) && reflect.DeepEqual(p.SpecAuth, n.SpecAuth) &&
+		reflect.DeepEqual(p.Schemes, n.Schemes) && p.TLS == n.TLS
+}
 
 // settings are a text that changes with what is said.
 func (b BackstageSource) settings() string {

@@ -168,7 +168,6 @@ func (c Config) fixedParts(next Config) (fs Faults) {
 	}{
 		{"listen", c.Listen != next.Listen},
 		{"publicURL", c.PublicURL != next.PublicURL},
-		{"auth", c.Auth != next.Auth},
 		{"database.url", c.Database.URL != next.Database.URL},
 		{"log.format", c.Log.Format != next.Log.Format},
 		{"limits", c.Limits != next.Limits},

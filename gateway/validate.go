@@ -130,18 +130,20 @@ func (c Config) Validate() Faults {
 
 // validateListen keeps a gateway without authentication off the network.
 func (c Config) validateListen(fs *Faults) {
-	if c.Auth != "none" {
-		fs.add("auth", `"none" is all there is so far`, "unknown authentication %q", c.Auth)
-	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
 		fs.add("listen", "for example 127.0.0.1:8080", "expected host:port, got %q", c.Listen)
 		return
 	}
-	if c.Auth == "none" && !isLoopback(host) {
-		fs.add("listen", "listen on 127.0.0.1 and put a proxy that authenticates in front of it",
+	if c.letsEverybodyIn() && !isLoopback(host) {
+		fs.add("listen", "say under auth how callers prove who they are, or listen on 127.0.0.1",
 			"%q is reachable from other machines, and auth: none lets everybody call", c.Listen)
 	}
+}
+
+// letsEverybodyIn tells whether some way in asks nobody who they are.
+func (c Config) letsEverybodyIn() bool {
+	return slices.ContainsFunc(c.Auth, func(v Verifier) bool { return v.Use == "none" })
 }
 
 // validateCatalogs keeps two embedded catalogs from sharing one set of tables.

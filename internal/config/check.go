@@ -53,6 +53,9 @@ func (c *checker) value(n *yaml.Node, s *shape, path string) (any, bool) {
 		return c.section(n, s, path)
 	case n.Kind != yaml.ScalarNode:
 		c.fault(n, path, "", "expected %s, got %s", s.noun(), describe(n))
+	case !isNull(n) && s.kind == section:
+		f, _ := s.child(s.plain)
+		return c.leaf(n, f.shape, path)
 	case !isNull(n):
 		return c.leaf(n, s, path)
 	}
@@ -117,6 +120,10 @@ func (c *checker) named(n *yaml.Node, s *shape, path string) (any, bool) {
 func (c *checker) list(n *yaml.Node, s *shape, path string) (any, bool) {
 	if isNull(n) {
 		return nil, false
+	}
+	if n.Kind == yaml.ScalarNode && s.elem.plain != "" && s.one { // "auth: none"
+		v, ok := c.value(n, s.elem, path)
+		return []any{v}, ok
 	}
 	if n.Kind != yaml.SequenceNode {
 		c.fault(n, path, "a list is written [a, b], or one item a line after -", "expected %s, got %s", s.noun(), describe(n))

@@ -87,6 +87,14 @@ func hook(from, to reflect.Value, dir string) (any, error) {
 		if isText {
 			return gateway.Rule{ID: written}, nil
 		}
+	case *gateway.Verifier:
+		if isText {
+			return gateway.Verifier{Use: written}, nil
+		}
+	case *gateway.PluginAuth:
+		if isText {
+			return gateway.PluginAuth{Use: written}, nil
+		}
 	case *gateway.Size:
 		return gateway.ParseSize(written)
 	case *time.Duration:
@@ -107,6 +115,7 @@ func resolvePath(dir, path string) string {
 // resolvePaths makes the paths of a plugin relative to the config file's folder.
 func resolvePaths(dir string, p gateway.Plugin) gateway.Plugin {
 	p.Spec = resolvePath(dir, p.Spec)
+	p.TLS.CertFile, p.TLS.KeyFile, p.TLS.CAFile = resolvePath(dir, p.TLS.CertFile), resolvePath(dir, p.TLS.KeyFile), resolvePath(dir, p.TLS.CAFile)
 	for _, paths := range [][]string{p.Overlays, p.Locations} {
 		for i := range paths {
 			paths[i] = resolvePath(dir, paths[i])

@@ -33,6 +33,7 @@ type shape struct {
 	goType string   // of a section: its name in the JSON Schema
 	fields []field  // of a section
 	plain  string   // of a section: the key that a plain string stands for
+	one    bool     // of a list: its only item may stand in its place, if it is a plain string
 	elem   *shape   // of a list or named
 	names  string   // of named: the pattern of the names
 	enum   []string // of text
@@ -69,7 +70,7 @@ func shapeOf(v reflect.Value) *shape {
 	case reflect.Int, reflect.Int64:
 		return &shape{kind: integer}
 	case reflect.Slice:
-		return &shape{kind: list, elem: shapeOf(defaultOf(t.Elem()))}
+		return &shape{kind: list, elem: shapeOf(defaultOf(t.Elem())), one: t.Elem() == reflect.TypeFor[gateway.Verifier]()}
 	case reflect.Map:
 		return &shape{kind: named, elem: shapeOf(defaultOf(t.Elem()))}
 	case reflect.Struct:
@@ -94,7 +95,11 @@ func sectionOf(v reflect.Value) *shape {
 			f.shape.more = f.def // 0 is what a Go program leaves unset, so it cannot mean anything here
 		}
 		if enum := tag.Get("enum"); enum != "" {
-			f.shape.enum = strings.Split(enum, ",")
+			of := f.shape
+			if of.kind == list {
+				of = of.elem
+			}
+			of.enum = strings.Split(enum, ",")
 		}
 		if tag.Get("plain") == "true" {
 			s.plain = key

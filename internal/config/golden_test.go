@@ -102,6 +102,9 @@ func dumpValue(b *bytes.Buffer, v, def reflect.Value, path string) {
 	switch t := v.Type(); {
 	case leaf:
 		fmt.Fprintf(b, "%s = %v\n", path, v)
+	case t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct:
+		fmt.Fprintf(b, "%s\n", path)
+		dumpValue(b, v.Elem(), reflect.Zero(t.Elem()), path)
 	case t.Kind() == reflect.Pointer:
 		fmt.Fprintf(b, "%s = %v\n", path, v.Elem())
 	case t.Kind() == reflect.Struct:

@@ -53,20 +53,20 @@ servers: {a: {actions: {include: [x]}}}
 	want := `config.yaml:1:9: listen: expected host:port, got "127.0.0.1" (for example 127.0.0.1:8080)
   1 | listen: 127.0.0.1 # not the port
     |         ^
-config.yaml:2:1: unknown field "allwo" (there is: actionsAPI, allowedOrigins, auth, database, limits, listen, lock, log, plugins, publicURL, publishers, servers, shutdown, streams)
+config.yaml:2:1: unknown field "allwo" (there is: actionsAPI, allowedOrigins, audit, auth, database, limits, listen, lock, log, operator, plugins, publicURL, publishers, rules, servers, shutdown, streams)
   2 | allwo: …
     | ^
 config.yaml:4:3: plugins.größe: plugin name "größe" does not match ^[a-z0-9][a-z0-9-]{0,62}$
   4 |   "größe": {spec: a.yaml, "timëot": …
     |   ^
-config.yaml:4:29: plugins.größe: unknown field "timëot" (there is: actions, allowedURLs, attributes, auth, backstage, baseURL, breaker, concurrency, embedded, icons, locations, maxResponse, outputSchemas, overlays, refresh, refs, retry, spec, specAuth, timeout)
+config.yaml:4:29: plugins.größe: unknown field "timëot" (there is: actions, allowedURLs, attributes, auth, backstage, baseURL, breaker, concurrency, embedded, icons, locations, maxResponse, outputSchemas, overlays, refresh, refs, retry, securitySchemes, spec, specAuth, timeout, tls)
   4 |   "größe": {spec: a.yaml, "timëot": …
     |                           ^
 config.yaml:4:77: plugins.größe.refresh: expected a duration like 30s, got "soon"
 config.yaml:7:14: plugins.billing.timeout: expected a duration like 30s, got "${T}"
   7 |     timeout: ${T}
     |              ^
-config.yaml:8:5: plugins.billing: unknown field "sceret" (there is: actions, allowedURLs, attributes, auth, backstage, baseURL, breaker, concurrency, embedded, icons, locations, maxResponse, outputSchemas, overlays, refresh, refs, retry, spec, specAuth, timeout)
+config.yaml:8:5: plugins.billing: unknown field "sceret" (there is: actions, allowedURLs, attributes, auth, backstage, baseURL, breaker, concurrency, embedded, icons, locations, maxResponse, outputSchemas, overlays, refresh, refs, retry, securitySchemes, spec, specAuth, timeout, tls)
   8 |     sceret: …
     |     ^
 config.yaml:11:17: plugins.billing.auth: unknown field "basc" (did you mean "basic"?)

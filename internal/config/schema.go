@@ -89,7 +89,11 @@ func (d schemas) value(s *shape) object {
 	case anyScalar:
 		return object{"type": []string{"string", "number", "boolean"}}
 	case list:
-		return object{"type": "array", "items": d.value(s.elem)}
+		items := object{"type": "array", "items": d.value(s.elem)}
+		if s.one {
+			return object{"anyOf": []any{d.plain(s.elem), items}}
+		}
+		return items
 	case named:
 		o := object{"type": "object", "additionalProperties": orNull(d.value(s.elem))}
 		if s.names != "" {
@@ -105,12 +109,18 @@ func (d schemas) value(s *shape) object {
 		if s.plain == "" {
 			return ref
 		}
-		return object{"anyOf": []any{object{"type": "string"}, ref}}
+		return object{"anyOf": []any{d.plain(s), ref}}
 	}
 	if s.enum != nil {
 		return orReference(object{"enum": s.enum})
 	}
 	return object{"type": "string"}
+}
+
+// plain is what a plain string in the place of a section may be.
+func (d schemas) plain(s *shape) object {
+	f, _ := s.child(s.plain)
+	return d.value(f.shape)
 }
 
 // notZero are the texts of a pattern that have a digit other than 0.
