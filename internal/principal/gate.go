@@ -37,3 +37,14 @@ func (r *Refusal) Error() string {
 	}
 	return r.Message
 }
+
+// Open is the gate that asks nobody: everybody is the anonymous principal.
+var Open Gate = open{}
+
+type open struct{}
+
+func (open) Authenticate(*http.Request) (Principal, *Refusal) { return Principal{}, nil }
+
+func (open) StepUp(Principal, []string) *Refusal {
+	return &Refusal{Status: http.StatusForbidden, Message: "the scopes for this are missing"}
+}
