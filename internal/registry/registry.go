@@ -84,7 +84,8 @@ func (r *Registry) Preview(ctx context.Context, p Principal, a *Action, argument
 	if err != nil {
 		return nil, err
 	}
-	return req, a.client.Masked(req)
+	a.client.Masked(&a.Action, req)
+	return req, nil
 }
 
 // admit is the gate of every call. Who may call what is decided here, beside a
