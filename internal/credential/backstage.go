@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stagedoor/stagedoor/internal/backstage/token"
+	"github.com/stagedoor/stagedoor/internal/backstage/jwt"
 	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/openapi"
 )
@@ -115,7 +115,7 @@ func (b *backstage) make(shown string, now time.Time) (pluginToken, error) {
 	if shown != "" {
 		limited, expires, err := limit(shown)
 		switch {
-		case errors.Is(err, token.ErrNoProof) && b.OnBehalf == Possible: // an old user is none that plugins could be told of
+		case errors.Is(err, jwt.ErrNoProof) && b.OnBehalf == Possible: // an old user is none that plugins could be told of
 		case err != nil:
 			return pluginToken{}, &Refusal{Message: "your Backstage token is not one that can be passed on as yours: sign in to Backstage again", Err: err}
 		case !now.Before(expires):
@@ -126,7 +126,7 @@ func (b *backstage) make(shown string, now time.Time) (pluginToken, error) {
 		claims.OnBehalf = limited
 	}
 	claims.IssuedAt, claims.Expires = now.Unix(), ends.Unix()
-	signed, err := b.Signer.Sign(token.Plugin, claims)
+	signed, err := b.Signer.Sign(jwt.Plugin, claims)
 	if err != nil {
 		return pluginToken{}, err
 	}
@@ -135,7 +135,7 @@ func (b *backstage) make(shown string, now time.Time) (pluginToken, error) {
 
 // limit is what of a user's token a plugin may see, and when it ends.
 func limit(shown string) (limited string, expires time.Time, err error) {
-	u, err := token.Read(shown)
+	u, err := jwt.Read(shown)
 	if err != nil {
 		return "", time.Time{}, err
 	}

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/auth"
-	"github.com/stagedoor/stagedoor/internal/backstage/token"
+	"github.com/stagedoor/stagedoor/internal/backstage/jwt"
 	"github.com/stagedoor/stagedoor/internal/principal"
 )
 
@@ -81,11 +81,11 @@ func (v *verifier) Verify(ctx context.Context, text string, at auth.Resource) (p
 	switch {
 	case err != nil: // static tokens are no JWTs
 		return v.external(ctx, text, nil)
-	case t.Type == token.Plugin:
+	case t.Type == jwt.Plugin:
 		return v.plugin(ctx, text, t, at)
-	case t.Type == token.LimitedUser:
+	case t.Type == jwt.LimitedUser:
 		return principal.Principal{}, &auth.InvalidError{Message: "token is a limited one, which holds only inside a plugin's token"}
-	case t.Type == token.User, t.Type == "" && t.Claims["aud"] == token.UserAudience:
+	case t.Type == jwt.User, t.Type == "" && t.Claims["aud"] == jwt.UserAudience:
 		return v.user(ctx, text, t)
 	}
 	return v.external(ctx, text, t)
@@ -93,8 +93,8 @@ func (v *verifier) Verify(ctx context.Context, text string, at auth.Resource) (p
 
 // user verifies the token of a user, whole or limited.
 func (v *verifier) user(ctx context.Context, text string, t *auth.JWT) (principal.Principal, error) {
-	if t.Type != token.LimitedUser {
-		if !slices.Contains(principal.ClaimTexts(t.Claims, "aud"), token.UserAudience) {
+	if t.Type != jwt.LimitedUser {
+		if !slices.Contains(principal.ClaimTexts(t.Claims, "aud"), jwt.UserAudience) {
 			return principal.Principal{}, &auth.InvalidError{Message: "token is not for Backstage"}
 		}
 		if v.Issuer != "" && t.Text("iss") != v.Issuer {
@@ -138,7 +138,7 @@ func (v *verifier) plugin(ctx context.Context, text string, t *auth.JWT, at auth
 	}
 	limited, _ := behalf.(string)
 	u, err := auth.ParseJWT(limited)
-	if err != nil || u.Type != token.LimitedUser {
+	if err != nil || u.Type != jwt.LimitedUser {
 		return principal.Principal{}, &auth.InvalidError{Message: "token has an obo that is no limited user token", Cause: err}
 	}
 	p, err := v.user(ctx, limited, u)

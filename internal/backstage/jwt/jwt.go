@@ -1,8 +1,8 @@
-// Package token knows Backstage's tokens by their shape: what they say of
+// Package jwt knows Backstage's tokens by their shape: what they say of
 // themselves, and how a user's token is cut down to one that plugins may have.
 // It verifies none. Shapes are those of plugin-auth-node 0.7 and
 // backend-defaults 0.18.
-package token
+package jwt
 
 import (
 	"encoding/base64"

@@ -1,4 +1,4 @@
-package token_test
+package jwt_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"github.com/stagedoor/stagedoor/internal/backstage/token"
+	"github.com/stagedoor/stagedoor/internal/backstage/jwt"
 )
 
 // issued are tokens that Backstage's own code made (plugin-auth-backend 0.30.1),
@@ -38,7 +38,7 @@ func issued(t *testing.T) (all []struct {
 func TestLimited(t *testing.T) {
 	for _, c := range issued(t) {
 		t.Run(c.Name, func(t *testing.T) {
-			u, err := token.Read(c.User)
+			u, err := jwt.Read(c.User)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,14 +53,14 @@ func TestLimited(t *testing.T) {
 			if _, err := signed.Verify(c.Key.Key); err != nil {
 				t.Error(err)
 			}
-			limited, err := token.Read(got)
-			if err != nil || limited.Type() != token.LimitedUser || limited.Subject() != u.Subject() || !limited.Expires().Equal(u.Expires()) || limited.IsUser() {
+			limited, err := jwt.Read(got)
+			if err != nil || limited.Type() != jwt.LimitedUser || limited.Subject() != u.Subject() || !limited.Expires().Equal(u.Expires()) || limited.IsUser() {
 				t.Errorf("limited is %+v, %v", limited, err)
 			}
 			if again, err := limited.Limited(); err != nil || again != got {
 				t.Errorf("the limited token of a limited token is %q, %v", again, err)
 			}
-			if !u.IsUser() || u.Claim("aud") != token.UserAudience || u.Expires().Sub(time.Unix(1795398693, 0)).Abs() > 24*time.Hour {
+			if !u.IsUser() || u.Claim("aud") != jwt.UserAudience || u.Expires().Sub(time.Unix(1795398693, 0)).Abs() > 24*time.Hour {
 				t.Errorf("user's token says %s", u.Payload)
 			}
 		})
@@ -79,20 +79,20 @@ func TestNoLimited(t *testing.T) {
 		header, payload string
 		want            error
 	}{
-		"plugin":                       {`{"typ":"vnd.backstage.plugin"}`, `{` + claims + `}`, token.ErrNotUser},
-		"JWT":                          {`{"typ":"JWT"}`, `{"aud":"backstage",` + claims + `}`, token.ErrNotUser},
-		"no typ, other aud":            {`{}`, `{"aud":"other",` + claims + `}`, token.ErrNotUser},
-		"no typ, aud in a list":        {`{}`, `{"aud":["backstage"],` + claims + `}`, token.ErrNotUser},
-		"typ in other letters":         {`{"Typ":"vnd.backstage.user"}`, `{` + claims + `}`, token.ErrNotUser},
-		"old":                          {`{"alg":"ES256"}`, `{"aud":"backstage",` + claims + `}`, token.ErrNoProof},
-		"no uip":                       {`{"typ":"vnd.backstage.user"}`, `{"sub":"a","iat":1,"exp":2}`, token.ErrNoProof},
-		"uip is no text":               {`{"typ":"vnd.backstage.user"}`, `{"sub":"a","iat":1,"exp":2,"uip":{}}`, token.ErrNoProof},
-		"no sub but SUB":               {`{"typ":"vnd.backstage.user"}`, `{"SUB":"a","iat":1,"exp":2,"uip":"c2ln"}`, token.ErrNoProof},
-		"no alg":                       {`{"typ":"vnd.backstage.user"}`, `{` + claims + `}`, token.ErrNoProof},
-		"uip with more than it should": {`{"typ":"vnd.backstage.user","alg":"ES256"}`, `{"sub":"a","iat":1,"exp":2,"uip":"a.b"}`, token.ErrNoProof},
+		"plugin":                       {`{"typ":"vnd.backstage.plugin"}`, `{` + claims + `}`, jwt.ErrNotUser},
+		"JWT":                          {`{"typ":"JWT"}`, `{"aud":"backstage",` + claims + `}`, jwt.ErrNotUser},
+		"no typ, other aud":            {`{}`, `{"aud":"other",` + claims + `}`, jwt.ErrNotUser},
+		"no typ, aud in a list":        {`{}`, `{"aud":["backstage"],` + claims + `}`, jwt.ErrNotUser},
+		"typ in other letters":         {`{"Typ":"vnd.backstage.user"}`, `{` + claims + `}`, jwt.ErrNotUser},
+		"old":                          {`{"alg":"ES256"}`, `{"aud":"backstage",` + claims + `}`, jwt.ErrNoProof},
+		"no uip":                       {`{"typ":"vnd.backstage.user"}`, `{"sub":"a","iat":1,"exp":2}`, jwt.ErrNoProof},
+		"uip is no text":               {`{"typ":"vnd.backstage.user"}`, `{"sub":"a","iat":1,"exp":2,"uip":{}}`, jwt.ErrNoProof},
+		"no sub but SUB":               {`{"typ":"vnd.backstage.user"}`, `{"SUB":"a","iat":1,"exp":2,"uip":"c2ln"}`, jwt.ErrNoProof},
+		"no alg":                       {`{"typ":"vnd.backstage.user"}`, `{` + claims + `}`, jwt.ErrNoProof},
+		"uip with more than it should": {`{"typ":"vnd.backstage.user","alg":"ES256"}`, `{"sub":"a","iat":1,"exp":2,"uip":"a.b"}`, jwt.ErrNoProof},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u, err := token.Read(compact(c.header, c.payload))
+			u, err := jwt.Read(compact(c.header, c.payload))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +116,7 @@ func TestReadRefuses(t *testing.T) {
 		"text after":        compact("{}", "{} {}"),
 		"JWE of five parts": "e30.e30.e30.e30.e30",
 	} {
-		if u, err := token.Read(text); err == nil {
+		if u, err := jwt.Read(text); err == nil {
 			t.Errorf("%s: read as %+v", name, u)
 		}
 	}
@@ -124,7 +124,7 @@ func TestReadRefuses(t *testing.T) {
 
 func TestExpires(t *testing.T) {
 	for exp, want := range map[string]int64{"2": 2, "2.9": 2, "1e3": 1000, `"2"`: 0, "null": 0, "-1": 0, "0": 0, "1e300": 0, "[]": 0} {
-		u, err := token.Read(compact("{}", `{"exp":`+exp+`}`))
+		u, err := jwt.Read(compact("{}", `{"exp":`+exp+`}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func TestExpires(t *testing.T) {
 			t.Errorf("exp %s: %v", exp, got)
 		}
 	}
-	if u, err := token.Read(compact("{}", "{}")); err != nil || !u.Expires().IsZero() || u.Has("exp") {
+	if u, err := jwt.Read(compact("{}", "{}")); err != nil || !u.Expires().IsZero() || u.Has("exp") {
 		t.Errorf("no exp: %v", u.Expires())
 	}
 }
@@ -144,7 +144,7 @@ func FuzzLimited(f *testing.F) {
 		f.Add([]byte(c))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		u, err := token.Read(string(text))
+		u, err := jwt.Read(string(text))
 		if err != nil {
 			return
 		}
@@ -152,8 +152,8 @@ func FuzzLimited(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := token.Read(limited)
-		if err != nil || again.Type() != token.LimitedUser || !bytes.Equal(again.Payload["sub"], u.Payload["sub"]) || strings.Count(limited, ".") != 2 {
+		again, err := jwt.Read(limited)
+		if err != nil || again.Type() != jwt.LimitedUser || !bytes.Equal(again.Payload["sub"], u.Payload["sub"]) || strings.Count(limited, ".") != 2 {
 			t.Errorf("%s became %s, %v", text, limited, err)
 		}
 	})
