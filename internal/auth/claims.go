@@ -86,19 +86,26 @@ func isService(subject, client string, claims map[string]any) bool {
 }
 
 // isForClient tells ID tokens and others that are for the client itself and
-// not for a resource: by members that only they have (OpenID Connect Core,
-// section 2), or by what Keycloak and Cognito call them.
+// not for a resource, by members that only they have (OpenID Connect Core,
+// section 2) or by what their issuer calls them.
 func isForClient(claims map[string]any) bool {
 	for _, name := range []string{"nonce", "at_hash", "c_hash", "s_hash"} {
 		if _, ok := claims[name]; ok {
 			return true
 		}
 	}
+	return isNamedForClient(claims)
+}
+
+// isNamedForClient goes by the names that Keycloak (typ), Cognito and Hydra
+// (token_use) give their tokens.
+func isNamedForClient(claims map[string]any) bool {
 	switch claims["typ"] {
 	case "ID", "Refresh", "Offline", "Logout":
 		return true
 	}
-	return claims["token_use"] == "id"
+	use, ok := claims["token_use"]
+	return ok && use != "access" && use != "access_token"
 }
 
 // checkAudience holds aud (RFC 7519, section 4.1.3: a text or a list of them)
