@@ -1,8 +1,10 @@
 package gateway
 
 import (
-	"encoding/base64"
+	"context"
 	"net/http"
+
+	"github.com/stagedoor/stagedoor/internal/credential"
 )
 
 // specCredentials are what goes with the request for the document: the
@@ -10,41 +12,39 @@ import (
 func (p Plugin) specCredentials() func() (http.Header, error) {
 	switch {
 	case p.SpecAuth.IsSet():
-		return p.SpecAuth.credentials()
+		return headerOf(p.SpecAuth.source())
 	case p.BaseURL == "" || p.Spec == "" || originOf(p.BaseURL) == originOf(p.Spec):
-		return p.Auth.credentials()
+		return headerOf(p.Auth.source())
 	}
 	return nil
 }
 
-// credentials gives the headers that the plugin wants; nil: none.
-func (a PluginAuth) credentials() func() (http.Header, error) {
-	switch {
-	case a.Bearer.IsSet():
-		return headerFrom("Authorization", "Bearer ", a.Bearer)
-	case a.Header.Name != "":
-		return headerFrom(http.CanonicalHeaderKey(a.Header.Name), "", a.Header.Value)
-	case a.Basic.Username != "":
-		return func() (http.Header, error) {
-			password, err := a.Basic.Password.Reveal()
-			if err != nil {
-				return nil, err
-			}
-			pair := base64.StdEncoding.EncodeToString([]byte(a.Basic.Username + ":" + password))
-			return http.Header{"Authorization": {"Basic " + pair}}, nil
-		}
+func headerOf(s credential.Source) func() (http.Header, error) {
+	if s == nil {
+		return nil
 	}
-	return nil
-}
-
-func headerFrom(name, prefix string, secret Secret) func() (http.Header, error) {
 	return func() (http.Header, error) {
-		value, err := secret.Reveal()
+		c, err := s.Credentials(context.Background(), nil)
 		if err != nil {
 			return nil, err
 		}
-		return http.Header{name: {prefix + value}}, nil
+		return c.Header, nil
 	}
+}
+
+// source gives the credentials that the plugin wants; nil: none.
+func (a PluginAuth) source() credential.Source {
+	switch {
+	case a.Bearer.IsSet():
+		return credential.Bearer(a.Bearer.Reveal)
+	case a.Header.Name != "":
+		return credential.Header(a.Header.Name, a.Header.Value.Reveal)
+	case a.Basic.Username != "":
+		return credential.Basic(a.Basic.Username, a.Basic.Password.Reveal)
+	case a.Query.Name != "":
+		return credential.Query(a.Query.Name, a.Query.Value.Reveal)
+	}
+	return nil
 }
 
 // reveal gives the secrets of actions by their names; nil: there are none.

@@ -90,7 +90,7 @@ func newLine(name string, p Plugin, from origin, catalog *runningCatalog, log *s
 		l.source = source.FromURL(source.URLOptions{URL: p.Spec, BaseURL: p.BaseURL, Refs: source.Refs(p.Refs), Header: p.specCredentials()})
 	case fromBackstage:
 		l.source = source.FromBackstage(source.BackstageOptions{
-			BaseURL: p.Backstage.BaseURL, Plugin: p.Backstage.Plugin, Header: p.Auth.credentials(), Secrets: slices.Collect(maps.Keys(p.Backstage.Secrets)),
+			BaseURL: p.Backstage.BaseURL, Plugin: p.Backstage.Plugin, Header: headerOf(p.Auth.source()), Secrets: slices.Collect(maps.Keys(p.Backstage.Secrets)),
 		})
 	}
 	return l, nil
@@ -221,7 +221,7 @@ func (l *line) rouse() {
 func (l *line) reach(baseURL string) (*invoke.Client, error) {
 	p := l.plugin
 	o := invoke.Options{
-		Name: l.name, BaseURL: p.BaseURL, Timeout: p.Timeout, MaxResponse: int64(p.MaxResponse), Credentials: p.Auth.credentials(),
+		Name: l.name, BaseURL: p.BaseURL, Timeout: p.Timeout, MaxResponse: int64(p.MaxResponse), Credentials: p.Auth.source(),
 		UserAgent: "stagedoor/" + Version, Concurrency: p.Concurrency, Retry: p.Retry == "on", Breaker: p.Breaker == "on",
 		Secrets: p.Backstage.reveal(), Logger: l.log,
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stagedoor/stagedoor/internal/credential"
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/source"
 	"github.com/stagedoor/stagedoor/openapi"
@@ -138,7 +139,7 @@ func TestBackstageActions(t *testing.T) {
 	}
 	doc := openapi.Read(p.Documents[0], openapi.Options{TrustAttributes: true, Secrets: []string{"carrierKey"}})
 	client, err := invoke.New(invoke.Options{
-		BaseURL: p.BaseURL, Credentials: bearer(depotToken), Secrets: func() (map[string]string, error) { return map[string]string{"carrierKey": depotSecret}, nil },
+		BaseURL: p.BaseURL, Credentials: credential.Bearer(func() (string, error) { return depotToken, nil }), Secrets: func() (map[string]string, error) { return map[string]string{"carrierKey": depotSecret}, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

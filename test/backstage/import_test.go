@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stagedoor/stagedoor/internal/credential"
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/source"
 	"github.com/stagedoor/stagedoor/openapi"
@@ -42,7 +43,7 @@ func importPlugin(t *testing.T, plugin, token string) imported {
 		}
 	}
 	client, err := invoke.New(invoke.Options{
-		BaseURL: p.BaseURL, Credentials: credentials, Secrets: func() (map[string]string, error) { return map[string]string{"depotKey": depotKey}, nil },
+		BaseURL: p.BaseURL, Credentials: credential.Bearer(func() (string, error) { return token, nil }), Secrets: func() (map[string]string, error) { return map[string]string{"depotKey": depotKey}, nil },
 	})
 	if err != nil {
 		t.Fatal(err)
