@@ -215,6 +215,7 @@ func (st *store) save(r record) error {
 			c.Logins = slices.Delete(c.Logins, i, i+1)
 		}
 		c.Logins = append(c.Logins, r)
+		c.Clients[r.Issuer] = r.Client // it serves there: for the next login
 	})
 	if moved {
 		_ = st.ring.delete(ringKey(r.Login)) // what it has is old, and of no use to anybody
