@@ -74,18 +74,19 @@ func (e *errand) poll(ctx context.Context, d deviceAnswer, end time.Time) (token
 		if err == nil || ctx.Err() != nil {
 			return answer, cmp.Or(ctx.Err(), err)
 		}
-		switch codeOf(err) {
-		case "authorization_pending":
+		_, passes := errors.AsType[passing](err)
+		switch code := codeOf(err); {
+		case code == "authorization_pending":
 			wait = interval
-		case "slow_down":
+		case code == "slow_down":
 			interval += 5 * time.Second
 			wait = interval
-		case "expired_token":
+		case code == "expired_token":
 			return answer, errExpired()
-		case "access_denied":
+		case code == "access_denied":
 			return answer, errors.New("login was refused at the authorization server")
-		case "":
-			wait = min(2*wait, time.Minute) // no answer, or none of OAuth: it may come back
+		case passes:
+			wait = min(2*wait, time.Minute)
 		default:
 			return answer, err
 		}

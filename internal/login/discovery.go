@@ -109,6 +109,8 @@ func (s *Source) probe(ctx context.Context) (challenge map[string]string, at rea
 		return challenge, at, nil
 	case code >= 300 && code < 400:
 		return nil, "", fmt.Errorf("server redirects to %s: log in to that URL, if it is the right one", clean(resp.Header.Get("Location")))
+	case code == http.StatusNotFound || code == http.StatusMethodNotAllowed:
+		return nil, "", fmt.Errorf("server: HTTP %d; is the URL that of an MCP server, such as https://gateway.example.com/mcp/catalog?", code)
 	case code == http.StatusTooManyRequests || code >= 500:
 		return nil, "", fmt.Errorf("server: HTTP %d; try again later", code)
 	}

@@ -84,11 +84,14 @@ func refusal(endpoint string, status int, data []byte) error {
 	if status >= 200 && status < 300 {
 		return nil
 	}
-	e := &oauthError{}
-	if json.Unmarshal(data, e) == nil && e.Code != "" {
-		return e
+	var err error = fmt.Errorf("%s: HTTP %d", clean(endpoint), status)
+	if e := (&oauthError{}); json.Unmarshal(data, e) == nil && e.Code != "" {
+		err = e
 	}
-	return fmt.Errorf("%s: HTTP %d", clean(endpoint), status)
+	if status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout {
+		return passing{err}
+	}
+	return err
 }
 
 // isToken tells whether a header can carry it: visible ASCII, and not all too
