@@ -135,7 +135,7 @@ func (s *Source) metadata(ctx context.Context, w *web, challenge map[string]stri
 		if status >= 400 && status < 500 && place != places[len(places)-1] {
 			continue // there is none here
 		}
-		if status >= 400 && status < 500 && challenge == nil {
+		if challenge == nil && (status >= 400 && status < 500 || status == http.StatusOK && doc.Resource == "") {
 			return doc, fmt.Errorf("%s: %w, and has no metadata that says where to get one", s.Server(), ErrNoTokenNeeded)
 		}
 		if err != nil {

@@ -94,7 +94,7 @@ func TestPolling(t *testing.T) {
 				for i, poll := range p.Polls {
 					p.Polls[i] = strings.TrimPrefix(poll, "ok")
 				}
-				p.Interval = tt.interval
+				p.Interval = float64(tt.interval)
 				s, _ := open(t, p, t.TempDir())
 				_, err := s.Login(t.Context())
 				if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
@@ -205,6 +205,7 @@ func TestRotationRace(t *testing.T) {
 	p, server := logintest.Start()
 	defer server.Close()
 	dir := t.TempDir()
+	p.Interval = 0.01
 	s, _ := open(t, p, dir)
 	s.transport = nil
 	first := mustLogin(t, s)

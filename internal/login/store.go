@@ -223,6 +223,16 @@ func (st *store) save(r record) error {
 	return err
 }
 
+// ready tells whether secrets can be kept where they are wanted, before anybody
+// takes the trouble of a login.
+func (st *store) ready() error {
+	if st.mode == StoreKeyring {
+		_, err := st.ring.get("ready")
+		return err
+	}
+	return nil
+}
+
 // forget removes a login, wherever its secrets are.
 func (st *store) forget(l Login) error {
 	err := st.change(func(c *contents) {

@@ -52,7 +52,7 @@ type Provider struct {
 	// Life is that of access tokens, in seconds; 0: it is not said.
 	Life int
 	// Interval is that of polls, in seconds; 0: it is not said.
-	Interval int
+	Interval float64
 	// Granted are the scopes of tokens; "": those asked for, and not said.
 	Granted string
 	// Metadata and Resource change the documents; a nil value leaves a member out.
