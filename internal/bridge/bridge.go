@@ -113,6 +113,9 @@ func newBridge(o Options, out io.Writer) (*bridge, error) {
 	}
 	b.reading.left.Store(maxHeld)
 	b.access.tokens = o.Tokens
+	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && o.Tokens != nil && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		b.log.say("the token travels to " + u.Host + " in clear text; use https")
+	}
 	b.http = &http.Client{
 		Transport: transport(),
 		// A redirect would carry the token to where it was not meant for.

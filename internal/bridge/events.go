@@ -108,7 +108,7 @@ func (s *eventStream) next(c *cursor) ([]byte, error) {
 		switch {
 		case len(line) == 0:
 			c.id = id
-			if len(data) > 0 && (kind == "" || kind == "message") {
+			if len(data) > 1 && (kind == "" || kind == "message") { // an empty one only has an id
 				return bytes.TrimSuffix(data, []byte("\n")), nil
 			}
 			data, kind = nil, ""
