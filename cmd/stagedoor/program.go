@@ -95,7 +95,7 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.AddCommand(p.serve(), p.check(), p.lint(), p.diff(), p.lock(), p.plugins(), p.actions(), p.tools(), p.catalogEntities(), p.overlay(), p.schema(),
-		p.login(), p.token(), p.whoami(), p.logout())
+		p.login(), p.token(), p.whoami(), p.logout(), p.connect())
 	return root
 }
 
