@@ -30,6 +30,8 @@ func (v Verifier) verifier(keys *auth.KeySets) (auth.Verifier, error) {
 	switch {
 	case v.JWT.Issuer != "":
 		return v.JWT.verifier(keys), nil
+	case v.Backstage.BaseURL != "":
+		return v.Backstage.verifier(keys)
 	case v.Introspection.URL != "":
 		return v.Introspection.verifier()
 	}
