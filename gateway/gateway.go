@@ -20,6 +20,7 @@ import (
 	"github.com/stagedoor/stagedoor/internal/mcpserver"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/session"
+	"github.com/stagedoor/stagedoor/internal/signing"
 	"github.com/stagedoor/stagedoor/internal/store"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 	"github.com/stagedoor/stagedoor/openapi"
@@ -40,6 +41,7 @@ type Gateway struct {
 	recalls  bool // see WithRegistered
 
 	db       *store.DB
+	keys     *signing.Keys
 	registry *registry.Registry
 	outputs  *registry.Outputs
 	mcp      *mcpserver.Handler
@@ -165,8 +167,31 @@ func (g *Gateway) open(ctx context.Context, cfg Config) Faults {
 	if err != nil {
 		return Faults{{Path: "database.url", Message: err.Error()}}
 	}
+	if err := g.openKeys(ctx, cfg); err != nil {
+		return Faults{{Path: "database", Message: errors.Join(err, g.db.Close()).Error()}}
+	}
 	return nil
 }
+
+// openKeys reads the keys that the gateway signs with, and makes the first one. A
+// gateway that only shows something has one that nobody knows.
+func (g *Gateway) openKeys(ctx context.Context, cfg Config) (err error) {
+	g.publicURL = cmp.Or(cfg.PublicURL, "http://"+cfg.Listen)
+	o := signing.Options{Logger: g.log}
+	if !g.offline {
+		o.Store = g.db
+		if cfg.Database.EncryptionKey.IsSet() {
+			if o.Seal, err = cfg.Database.EncryptionKey.Reveal(); err != nil {
+				return err
+			}
+		}
+	}
+	g.keys, err = signing.New(ctx, o)
+	return err
+}
+
+// identity is what the gateway proves itself with.
+func (g *Gateway) identity() identity { return identity{g.keys, g.publicURL} }
 
 // inspect finds what else is wrong with a config that has faults: whoever
 // mends it learns of everything in one go.
@@ -185,7 +210,6 @@ func inspect(ctx context.Context, cfg Config, known Faults) Faults {
 // serve makes the registry, the MCP servers and the routes of the first
 // generation.
 func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error {
-	g.publicURL = cmp.Or(cfg.PublicURL, "http://"+cfg.Listen)
 	g.outputs = registry.NewOutputs(g.mismatch)
 	g.registry = registry.New(next.snapshot)
 	g.registry.CheckOutputs(g.outputs)
@@ -242,6 +266,7 @@ func (g *Gateway) run(ctx context.Context, first generation, arrivals []arrival)
 		return
 	}
 	g.reconcile(ctx) // plugins that registered before this start
+	g.running.Go(func() { g.keys.Run(ctx) })
 	g.running.Go(func() { g.keepAll(ctx) })
 	g.running.Go(func() { g.follow(ctx) })
 	g.running.Go(func() { g.lookAfterLeases(ctx) })
