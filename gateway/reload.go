@@ -168,6 +168,7 @@ func (c Config) fixedParts(next Config) (fs Faults) {
 		{"listen", c.Listen != next.Listen},
 		{"publicURL", c.PublicURL != next.PublicURL},
 		{"database.url", c.Database.URL != next.Database.URL},
+		{"database.encryptionKey", c.Database.EncryptionKey != next.Database.EncryptionKey},
 		{"log.format", c.Log.Format != next.Log.Format},
 		{"limits", c.Limits != next.Limits},
 		{"streams", c.Streams != next.Streams},

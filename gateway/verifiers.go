@@ -16,7 +16,7 @@ const introspectionCache = time.Minute
 // right by itself. Secrets are looked up now.
 func (g *Gateway) chain(list []Verifier, path string) (chain auth.Chain, faults Faults) {
 	for i, v := range list {
-		verifier, err := v.verifier(g.keys)
+		verifier, err := v.verifier(g.issuers)
 		if err != nil {
 			faults.add(fmt.Sprintf("%s[%d]", path, i), "", "%v", err)
 			continue
