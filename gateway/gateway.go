@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/actionsapi"
+	"github.com/stagedoor/stagedoor/internal/auth"
 	"github.com/stagedoor/stagedoor/internal/mcpserver"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/session"
@@ -59,7 +59,9 @@ type Gateway struct {
 	cores     cores
 	unkept    unkept
 	words     words
-	// registering are the publishers of the config that is in use.
+	keys  *auth.KeySets         // of issuers of tokens
+	gates atomic.Pointer[gates] // of the config that is in use
+	// registering are its publishers.
 	registering atomic.Pointer[map[string]Publisher]
 
 	replica  session.Replica                   // this process among those that share the database
@@ -100,6 +102,7 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 		log:      slog.New(slog.DiscardHandler),
 		progress: func(int, int, string) {},
 		metrics:  telemetry.NewMetrics(),
+		keys:     auth.NewKeySets(nil),
 		cores:    make(cores, runtime.GOMAXPROCS(0)),
 		unkept:   unkept{more: make(chan struct{}, 1)},
 		words:    words{of: map[string]uint64{}},
@@ -171,7 +174,7 @@ func (g *Gateway) open(ctx context.Context, cfg Config) Faults {
 // inspect finds what else is wrong with a config that has faults: whoever
 // mends it learns of everything in one go.
 func inspect(ctx context.Context, cfg Config, known Faults) Faults {
-	g := &Gateway{log: slog.New(slog.DiscardHandler), progress: func(int, int, string) {}, offline: true, cores: make(cores, runtime.GOMAXPROCS(0))}
+	g := &Gateway{log: slog.New(slog.DiscardHandler), progress: func(int, int, string) {}, offline: true, keys: auth.NewKeySets(nil), cores: make(cores, runtime.GOMAXPROCS(0))}
 	if faults := g.open(ctx, cfg); len(faults) > 0 {
 		return nil
 	}
@@ -185,7 +188,7 @@ func inspect(ctx context.Context, cfg Config, known Faults) Faults {
 // serve makes the registry, the MCP servers and the routes of the first
 // generation.
 func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error {
-	g.publicURL = cmp.Or(cfg.PublicURL, "http://"+cfg.Listen)
+	g.publicURL = cfg.publicURL()
 	g.outputs = registry.NewOutputs(g.mismatch)
 	g.registry = registry.New(next.snapshot)
 	g.registry.CheckOutputs(g.outputs)
@@ -220,7 +223,8 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 		return err
 	}
 	g.hearing.Store(g.mcp)
-	g.actionsAPI = g.newActionsAPI(cfg)
+	g.gates.Store(&next.gates)
+	g.actionsAPI = g.newActionsAPI(next)
 	g.handler = g.routes()
 	return nil
 }
