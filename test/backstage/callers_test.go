@@ -155,3 +155,67 @@ func listTools(t *testing.T, url, token string) map[string]bool {
 	}
 	return names
 }
+
+// TestOnBehalf: who comes to the gateway with the token of a user of Backstage,
+// or for one, calls its plugins as that user, in the gateway's name, and nobody
+// else does.
+func TestOnBehalf(t *testing.T) {
+	url, static := backstage(t)
+	cfg := testConfig(t)
+	for name, behalf := range map[string]string{"auth": "", "depot": "required", "notes": "possible", "stock": "never"} {
+		p := gateway.DefaultPlugin()
+		p.Backstage = gateway.BackstageSource{BaseURL: url, Plugin: "depot"}
+		if name == "auth" {
+			p.Backstage.Plugin = "auth"
+		}
+		p.Auth.Backstage = &gateway.BackstageAuth{OnBehalf: behalf}
+		cfg.Plugins[name] = p
+		server := gateway.DefaultServer()
+		server.ToolNames, server.Actions.Include = "{action}", []gateway.Rule{{ID: name + ":{who-am-i,see-caller}"}}
+		cfg.Servers[name] = server
+	}
+	cfg.Auth = []gateway.Verifier{
+		{Backstage: gateway.BackstageVerifier{
+			BaseURL:  url,
+			External: []gateway.BackstageAccess{{Static: gateway.BackstageStatic{Token: gateway.SecretValue(static), Subject: "stagedoor"}}},
+		}},
+		{Static: gateway.StaticVerifier{Token: gateway.SecretValue("somebody-else-altogether"), Subject: "user:default/guest", Scopes: []string{"mcp:destructive"}}},
+	}
+	gate := serveForBackstage(t, cfg)
+	guest := guestToken(t)
+	for name := range cfg.Servers { // Backstage reads the gateway's keys once it listens
+		eventually(t, `"tools":[{`, func() string {
+			return string(lastMessage(t, sendMCP(t, gate+"/mcp/"+name, guest, "tools/list", "", "")))
+		})
+	}
+	const (
+		asGuest   = `{"type":"user","userEntityRef":"user:default/guest","actor":{"type":"service","subject":"plugin:stagedoor"}}`
+		asGateway = `{"type":"service","subject":"plugin:stagedoor"}`
+		refused   = "users of Backstage only"
+	)
+	for _, c := range []struct{ who, token, server, want string }{
+		{"user", guest, "depot", asGuest},
+		{"user", guest, "notes", asGuest},
+		{"user", guest, "stock", asGateway},
+		{"service of Backstage", static, "depot", refused},
+		{"service of Backstage", static, "notes", asGateway},
+		{"service of Backstage", static, "stock", asGateway},
+		{"somebody of that name", "somebody-else-altogether", "depot", refused},
+		{"somebody of that name", "somebody-else-altogether", "notes", asGateway},
+	} {
+		text := string(lastMessage(t, sendMCP(t, gate+"/mcp/"+c.server, c.token, "tools/call", "see-caller", `"name":"see-caller","arguments":{},`)))
+		if c.want == refused {
+			if !strings.Contains(text, refused) || !strings.Contains(text, `"isError":true`) {
+				t.Errorf("%s at %s: %s", c.who, c.server, text)
+			}
+			continue
+		}
+		if diff := cmp.Diff(decode(t, []byte(c.want)), decode(t, []byte(look(t, ".result.structuredContent", decode(t, []byte(text)))))); diff != "" {
+			t.Errorf("%s at %s: the plugin sees (-want +got)\n%s\n%s", c.who, c.server, diff, text)
+		}
+	}
+	who := string(lastMessage(t, sendMCP(t, gate+"/mcp/auth", guest, "tools/call", "who-am-i", `"name":"who-am-i","arguments":{},`)))
+	if !strings.Contains(who, `"userEntityRef":"user:default/guest"`) {
+		t.Errorf("who-am-i: %s", who)
+	}
+}
