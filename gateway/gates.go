@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -74,6 +76,19 @@ func (g *Gateway) guard(cfg Config, own []Verifier, path, at string, faults *Fau
 	chain, more := g.chain(list, path)
 	*faults = append(*faults, more...)
 	return &auth.Guard{Chain: chain, Resource: auth.Resource{URL: cfg.publicURL() + at}}
+}
+
+// warn says what is weaker than it looks.
+func (g *Gateway) warn(ctx context.Context, cfg Config) {
+	lists := map[string][]Verifier{"auth": cfg.Auth, "actionsAPI.auth": cfg.ActionsAPI.Auth, "operator.auth": cfg.Operator.Auth}
+	for name, s := range cfg.Servers {
+		lists["servers."+name+".auth"] = s.Auth
+	}
+	for _, path := range slices.Sorted(maps.Keys(lists)) {
+		if slices.ContainsFunc(lists[path], func(v Verifier) bool { return v.Backstage.BaseURL != "" }) {
+			g.log.WarnContext(ctx, "tokens of Backstage are not bound to a server: who gets hold of one may use all of Backstage with it", "config", path)
+		}
+	}
 }
 
 // pluginOf is the plugin of /api/{plugin}, which the tokens of Backstage's

@@ -268,6 +268,7 @@ func (g *Gateway) run(ctx context.Context, first generation, arrivals []arrival)
 	if g.offline {
 		return
 	}
+	g.warn(ctx, first.config)
 	g.reconcile(ctx) // plugins that registered before this start
 	g.running.Go(func() { g.keys.Run(ctx) })
 	g.running.Go(func() { g.keepAll(ctx) })
