@@ -152,7 +152,7 @@ func (g *Gateway) Call(ctx context.Context, id string, arguments json.RawMessage
 	if err != nil {
 		return nil, err
 	}
-	r, err := g.registry.Invoke(ctx, registry.Principal{}, a, arguments)
+	r, err := g.registry.Invoke(ctx, registry.Call{Door: registry.Unguarded, Action: a, Arguments: arguments})
 	if err == nil {
 		r, err = r.Plain()
 	}
@@ -178,7 +178,7 @@ func (g *Gateway) Preview(ctx context.Context, id string, arguments json.RawMess
 	if err != nil {
 		return nil, err
 	}
-	req, err := g.registry.Preview(ctx, registry.Principal{}, a, arguments)
+	req, err := g.registry.Preview(ctx, registry.Call{Door: registry.Unguarded, Action: a, Arguments: arguments})
 	if err != nil {
 		return nil, callError(err)
 	}

@@ -20,12 +20,13 @@ func (g *Gateway) newActionsAPI(cfg Config) *actionsapi.Handler {
 			return all != nil && slices.ContainsFunc(*all, func(s status) bool { return s.Name == plugin })
 		},
 	})
-	h.Offer(cfg.ActionsAPI.offer())
+	h.Offer(cfg.offer())
 	return h
 }
 
-// offer is which actions the API has; nil: there is none.
-func (a ActionsAPI) offer() *registry.Allowlist {
+// offer is which actions the API has, and for whom; nil: there is none.
+func (c Config) offer() *actionsapi.Offer {
+	a := c.ActionsAPI
 	if a.Support == "off" {
 		return nil
 	}
@@ -33,7 +34,10 @@ func (a ActionsAPI) offer() *registry.Allowlist {
 	if len(list.Include) == 0 {
 		list.Include = []registry.Rule{{}}
 	}
-	return &list
+	return &actionsapi.Offer{Allowlist: list, Door: &registry.Door{
+		Name: registry.ActionsAPI, Rules: c.accessRules(registry.ActionsAPI, "actionsAPI.rules", a.Rules), Scopes: a.Scopes.scopes("actions"),
+		Gate: c.gate(a.Auth), Limits: a.Limits.limits(),
+	}}
 }
 
 func (a ActionsAPI) allowlist() registry.Allowlist {

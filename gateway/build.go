@@ -14,7 +14,7 @@ import (
 func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known Faults) (generation, []arrival, Faults) {
 	next := generation{config: cfg, feeds: map[string]*feed{}, catalogs: map[string]*runningCatalog{}}
 	var faults Faults
-	next.specs, faults = serverSpecs(cfg.Servers, known)
+	next.specs, faults = cfg.serverSpecs(known)
 	faults = append(faults, next.readLock()...)
 	arrivals := g.gather(ctx, &next, old, known)
 	g.changing.Lock()

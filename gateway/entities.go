@@ -112,9 +112,7 @@ func (g *Gateway) entity(s *registry.Server, o EntityOptions) entity {
 		Remotes: []entityRemote{{"streamable-http", strings.TrimSuffix(g.publicURL, "/") + "/mcp/" + s.Name}},
 	}
 	for _, t := range s.Tools {
-		if g.registry.Visible(registry.Principal{}, t.Action) {
-			e.Spec.Definition += t.Name + ": " + cmp.Or(t.Action.Title, t.Action.Name) + "\n"
-		}
+		e.Spec.Definition += t.Name + ": " + cmp.Or(t.Action.Title, t.Action.Name) + "\n"
 	}
 	e.Spec.Definition = cmp.Or(e.Spec.Definition, "no tools\n")
 	return e

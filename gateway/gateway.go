@@ -199,7 +199,6 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 		Secret:         secret,
 		Invoker:        g.registry,
 		Admit:          g.registry.Admit,
-		Visible:        g.registry.Visibility(),
 		PublicURL:      cfg.PublicURL,
 		AllowedOrigins: cfg.origins(),
 		LoopbackOnly:   onLoopback(cfg.Listen),

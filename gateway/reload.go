@@ -105,9 +105,7 @@ func (g *Gateway) replace(ctx context.Context, next generation, arrivals []arriv
 		return false, err
 	}
 	g.registry.Swap(next.snapshot)
-	if !reflect.DeepEqual(old.config.ActionsAPI, next.config.ActionsAPI) {
-		g.actionsAPI.Offer(next.config.ActionsAPI.offer())
-	}
+	g.actionsAPI.Offer(next.config.offer())
 	g.take(next)
 	g.arrived(ctx, arrivals, old)
 	next.run(context.WithoutCancel(ctx), g)

@@ -10,15 +10,16 @@ import (
 
 // serverSpecs says the servers in the registry's words. What is known to be
 // wrong is left out.
-func serverSpecs(servers map[string]Server, known Faults) (out []registry.ServerSpec, faults Faults) {
-	for _, name := range slices.Sorted(maps.Keys(servers)) {
-		s := servers[name]
+func (c Config) serverSpecs(known Faults) (out []registry.ServerSpec, faults Faults) {
+	for _, name := range slices.Sorted(maps.Keys(c.Servers)) {
+		s := c.Servers[name]
 		spec := registry.ServerSpec{
 			Name: name, Title: s.Title, Version: s.Version, Description: s.Description, WebsiteURL: s.WebsiteURL, Icons: icons(s.Icons),
 			Instructions: s.Instructions, ListPage: s.ListPage, ToolNames: s.ToolNames,
 			NoLegacySSE: s.LegacySSE == "off", ConfirmDestructive: s.Confirm == "destructive",
 			Include: rules("servers."+name+".actions.include", s.Actions.Include),
 			Exclude: rules("servers."+name+".actions.exclude", s.Actions.Exclude),
+			Rules:   c.accessRules(name, "servers."+name+".rules", s.Rules), Scopes: s.Scopes.scopes("mcp"), Gate: c.gate(s.Auth), Limits: s.Limits.limits(),
 		}
 		if s.Tasks.Support == "on" {
 			spec.TaskAfter = s.Tasks.After

@@ -2,10 +2,11 @@ package actionsapi
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
@@ -22,10 +24,7 @@ import (
 // Invoke is an [invoke.Error] where the caller may learn of it.
 type Registry interface {
 	Snapshot() *registry.Snapshot
-	Visible(registry.Principal, *registry.Action) bool
-	// Visibility is nil where everybody sees everything.
-	Visibility() registry.Visibility
-	Invoke(context.Context, registry.Principal, *registry.Action, json.RawMessage) (*invoke.Result, error)
+	Invoke(context.Context, registry.Call) (*invoke.Result, error)
 }
 
 // Options are what a [Handler] is made of.
@@ -33,10 +32,8 @@ type Options struct {
 	Registry Registry
 	// Knows tells of plugins without actions whether they are there at all; nil:
 	// they are not.
-	Knows func(plugin string) bool
-	// Principal tells who sends a request; nil makes everybody anonymous.
-	Principal func(*http.Request) (registry.Principal, error)
-	Logger    *slog.Logger
+	Knows  func(plugin string) bool
+	Logger *slog.Logger
 	// Observe is told of each invocation; plugin and action are
 	// [telemetry.UnknownTool] where there is none of that id.
 	Observe func(plugin, action, outcome string, d time.Duration)
@@ -48,7 +45,7 @@ type Options struct {
 type Handler struct {
 	options  Options
 	places   chan struct{}
-	allowed  atomic.Pointer[registry.Allowlist] // nil: nothing is served
+	offer    atomic.Pointer[Offer] // nil: nothing is served
 	current  atomic.Pointer[listing]
 	building sync.Mutex // held while a listing is made
 }
@@ -60,9 +57,15 @@ func New(o Options) *Handler {
 	return &Handler{options: o, places: make(chan struct{}, o.Calls)}
 }
 
-// Offer sets which actions there are, from the next request on; nil: none, and
-// no API.
-func (h *Handler) Offer(allowed *registry.Allowlist) { h.allowed.Store(allowed) }
+// Offer sets which actions there are, from the next request on, and who may call
+// them; nil: none, and no API.
+func (h *Handler) Offer(o *Offer) { h.offer.Store(o) }
+
+// Offer is which actions there are, and who may call them.
+type Offer struct {
+	registry.Allowlist
+	Door *registry.Door
+}
 
 // Routes adds the handler's routes, each behind guard.
 func (h *Handler) Routes(router *mux.Router, guard func(http.Handler) http.Handler) {
@@ -77,7 +80,7 @@ type exchange struct {
 	r         *http.Request
 	ref       string
 	route     route
-	principal registry.Principal
+	principal principal.Principal
 }
 
 // ServeHTTP answers one request; nothing of the body is read before its sender
@@ -109,7 +112,7 @@ func (x *exchange) serve() (f *fault) {
 			header: [2]string{"Allow", strings.Join(methods, ", ")},
 		}
 	}
-	if f = x.identify(); f != nil {
+	if f = x.identify(l.offer.Door.Gate); f != nil {
 		return f
 	}
 	if x.route.version == 0 {
@@ -120,20 +123,34 @@ func (x *exchange) serve() (f *fault) {
 
 // identify finds out who sends the request. The reason why nobody does is for
 // the log.
-func (x *exchange) identify() *fault {
-	if x.handler.options.Principal == nil {
-		return nil
-	}
-	var err error
-	if x.principal, err = x.handler.options.Principal(x.r); err != nil {
-		x.handler.options.Logger.LogAttrs(x.r.Context(), slog.LevelInfo, "principal refused",
-			slog.String("ref", x.ref), slog.String("error", err.Error()))
-		return &fault{
-			status: http.StatusUnauthorized, name: authenticError, message: "credentials are missing or not valid",
-			header: [2]string{"WWW-Authenticate", "Bearer"},
-		}
+func (x *exchange) identify(gate principal.Gate) *fault {
+	var why *principal.Refusal
+	if x.principal, why = gate.Authenticate(x.r); why != nil {
+		x.handler.options.Logger.LogAttrs(x.r.Context(), slog.LevelInfo, "caller refused",
+			slog.String("ref", x.ref), slog.Int("status", why.Status), slog.String("error", why.Error()))
+		return refused(why)
 	}
 	return nil
+}
+
+// refused is a refusal in Backstage's words.
+func refused(why *principal.Refusal) *fault {
+	f := &fault{status: why.Status, name: authenticError, message: why.Message}
+	switch why.Status {
+	case http.StatusBadRequest:
+		f.name = inputError
+	case http.StatusForbidden:
+		f.name = notAllowedError
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		f.name = unavailableError
+	}
+	switch {
+	case why.Challenge != "":
+		f.header = [2]string{"WWW-Authenticate", why.Challenge}
+	case why.RetryAfter > 0:
+		f.header = [2]string{retryAfter, strconv.Itoa(int(math.Ceil(why.RetryAfter.Seconds())))}
+	}
+	return f
 }
 
 // short bounds what of a request is said back to its sender.

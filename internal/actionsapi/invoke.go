@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
 
@@ -25,6 +26,7 @@ const (
 	outcomeOK      = "ok"
 	outcomeUnknown = "unknown_action"
 	outcomeInvalid = "invalid_request"
+	outcomeScope   = "insufficient_scope"
 )
 
 // readTimeout is how long a body may take to arrive.
@@ -34,9 +36,13 @@ const readTimeout = 10 * time.Second
 func (x *exchange) invoke(l *listing) *fault {
 	e := l.byID[x.route.id]
 	if e == nil || x.route.plugin != "" && e.action.Plugin != x.route.plugin ||
-		!x.handler.options.Registry.Visible(x.principal, e.action) {
+		!l.offer.Door.Visible(x.principal, e.action) {
 		x.observe(nil, outcomeUnknown, 0, nil)
 		return unknownAction(x.route.id)
+	}
+	if len(l.offer.Door.Missing(x.principal, e.action)) > 0 {
+		x.observe(e, outcomeScope, 0, nil)
+		return refused(l.offer.Door.Gate.StepUp(x.principal, l.offer.Door.Decide(x.principal, e.action).Needed))
 	}
 	arguments, f := x.arguments() // before the place: who sends slowly is to keep nobody from his
 	if f != nil {
@@ -54,7 +60,7 @@ func (x *exchange) invoke(l *listing) *fault {
 		}
 	}
 	start := time.Now()
-	result, err := x.call(e, arguments)
+	result, err := x.call(registry.Call{Principal: x.principal, Door: l.offer.Door, Action: e.action, Arguments: arguments})
 	x.observe(e, outcomeOf(err), time.Since(start), err)
 	if err != nil {
 		return faultOf(err, x.ref)
@@ -64,13 +70,13 @@ func (x *exchange) invoke(l *listing) *fault {
 }
 
 // call turns a panic below into an error, so that there is an answer.
-func (x *exchange) call(e *entry, arguments json.RawMessage) (result *invoke.Result, err error) {
+func (x *exchange) call(c registry.Call) (result *invoke.Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			result, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	result, err = x.handler.options.Registry.Invoke(x.r.Context(), x.principal, e.action, arguments)
+	result, err = x.handler.options.Registry.Invoke(x.r.Context(), c)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ import (
 // listing is what one snapshot offers.
 type listing struct {
 	snapshot *registry.Snapshot
-	allowed  *registry.Allowlist
+	offer    *Offer
 	entries  []*entry // ordered by id
 	byID     map[string]*entry
 	byPlugin map[string][]*entry
@@ -27,16 +27,16 @@ type listing struct {
 
 // newListing takes entries over from the one before where their actions are
 // the same: one changed plugin costs no more than itself.
-func newListing(s *registry.Snapshot, allowed *registry.Allowlist, before *listing) *listing {
+func newListing(s *registry.Snapshot, offer *Offer, before *listing) *listing {
 	known := map[*registry.Action]*entry{}
 	if before != nil {
 		for _, e := range before.entries {
 			known[e.action] = e
 		}
 	}
-	l := &listing{snapshot: s, allowed: allowed, byID: map[string]*entry{}, byPlugin: map[string][]*entry{}}
+	l := &listing{snapshot: s, offer: offer, byID: map[string]*entry{}, byPlugin: map[string][]*entry{}}
 	for _, a := range s.Actions() {
-		if !allowed.Admits(a) {
+		if !offer.Admits(a) {
 			continue
 		}
 		e := known[a]
@@ -52,18 +52,18 @@ func newListing(s *registry.Snapshot, allowed *registry.Allowlist, before *listi
 
 // listing is that of the current snapshot; nil: there is no actions API.
 func (h *Handler) listing() *listing {
-	allowed, snapshot := h.allowed.Load(), h.options.Registry.Snapshot()
-	if allowed == nil {
+	offer, snapshot := h.offer.Load(), h.options.Registry.Snapshot()
+	if offer == nil {
 		return nil
 	}
-	if l := h.current.Load(); l != nil && l.snapshot == snapshot && l.allowed == allowed {
+	if l := h.current.Load(); l != nil && l.snapshot == snapshot && l.offer == offer {
 		return l
 	}
 	h.building.Lock()
 	defer h.building.Unlock()
 	l := h.current.Load()
-	if l == nil || l.snapshot != snapshot || l.allowed != allowed {
-		l = newListing(snapshot, allowed, l)
+	if l == nil || l.snapshot != snapshot || l.offer != offer {
+		l = newListing(snapshot, offer, l)
 		h.current.Store(l)
 	}
 	return l
@@ -76,12 +76,12 @@ func (x *exchange) seen(l *listing) []*entry {
 	if x.route.plugin != "" {
 		entries = l.byPlugin[x.route.plugin]
 	}
-	if x.handler.options.Registry.Visibility() == nil {
+	if !l.offer.Door.Restricts() {
 		return entries
 	}
 	var out []*entry
 	for _, e := range entries {
-		if x.handler.options.Registry.Visible(x.principal, e.action) {
+		if l.offer.Door.Visible(x.principal, e.action) {
 			out = append(out, e)
 		}
 	}

@@ -2,7 +2,6 @@ package actionsapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/openapi"
 )
@@ -42,22 +42,36 @@ func petRegistry(t testing.TB) *registry.Registry {
 }
 
 // serve makes a handler; the principal is the word after "Bearer".
-func serve(r Registry) http.Handler {
+func serve(r Registry, rules ...registry.AccessRule) http.Handler {
 	h := New(Options{
 		Registry: r, Logger: slog.New(slog.DiscardHandler), MaxBody: 1000, Calls: 10,
 		Observe: func(string, string, string, time.Duration) {},
-		Principal: func(r *http.Request) (registry.Principal, error) {
-			subject, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-			if !ok {
-				return registry.Principal{}, errors.New("token hush-hush is not known")
-			}
-			return registry.Principal{Subject: subject}, nil
-		},
 	})
-	h.Offer(&registry.Allowlist{Include: []registry.Rule{{}}})
+	h.Offer(everything(rules...))
 	router := mux.NewRouter().SkipClean(true)
 	h.Routes(router, func(next http.Handler) http.Handler { return next })
 	return router
+}
+
+// word is a gate that takes the word after Bearer for the subject.
+type word struct{}
+
+func (word) Authenticate(r *http.Request) (principal.Principal, *principal.Refusal) {
+	subject, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return principal.Principal{}, &principal.Refusal{
+			Status: 401, Challenge: "Bearer", Message: "credentials are missing or not valid", Cause: errors.New("token hush-hush is not known"),
+		}
+	}
+	return principal.Principal{Kind: principal.User, Subject: subject}, nil
+}
+
+func (word) StepUp(_ principal.Principal, needed []string) *principal.Refusal {
+	return &principal.Refusal{Status: 403, Challenge: `Bearer scope="` + strings.Join(needed, " ") + `"`, Message: "scopes are missing"}
+}
+
+func everything(rules ...registry.AccessRule) *Offer {
+	return &Offer{registry.Allowlist{Include: []registry.Rule{{}}}, &registry.Door{Name: registry.ActionsAPI, Gate: word{}, Rules: rules}}
 }
 
 func ask(h http.Handler, method, path, subject, body string) *httptest.ResponseRecorder {
@@ -75,10 +89,8 @@ func ask(h http.Handler, method, path, subject, body string) *httptest.ResponseR
 // there.
 func TestVisibility(t *testing.T) {
 	r := petRegistry(t)
-	r.Restrict(func(p registry.Principal, a *registry.Action) bool {
-		return p.Subject == "ada" || p.Subject == "bob" && a.Attributes.ReadOnly
-	})
-	h := serve(r)
+	h := serve(r, registry.AccessRule{Who: registry.Who{Subject: "ada"}},
+		registry.AccessRule{Who: registry.Who{Subject: "bob"}, Actions: []registry.Rule{{Attributes: registry.AttributeSet{ReadOnly: new(true)}}}})
 	const list, invocation = "/api/pets/.backstage/actions/v1/actions", "/.backstage/actions/v1/actions/pets:delete-pet/invoke"
 	for subject, want := range map[string]struct{ list, invoke, hidden int }{
 		"": {401, 401, 0}, "ada": {200, 200, 0}, "bob": {200, 404, 1}, "eve": {404, 404, 1},
@@ -111,7 +123,7 @@ type broken struct {
 	err error
 }
 
-func (b broken) Invoke(context.Context, registry.Principal, *registry.Action, json.RawMessage) (*invoke.Result, error) {
+func (b broken) Invoke(context.Context, registry.Call) (*invoke.Result, error) {
 	if b.err == nil {
 		panic("hush-hush")
 	}
@@ -152,13 +164,13 @@ func TestEntriesAreMadeOnce(t *testing.T) {
 	if h.listing() != nil {
 		t.Error("a handler that was offered nothing has a list")
 	}
-	all := &registry.Allowlist{Include: []registry.Rule{{}}}
+	all := everything()
 	h.Offer(all)
 	first := h.listing()
 	if h.listing() != first {
 		t.Error("the same snapshot is listed anew")
 	}
-	h.Offer(&registry.Allowlist{Include: []registry.Rule{{ID: "*:get-*"}}})
+	h.Offer(&Offer{registry.Allowlist{Include: []registry.Rule{{ID: "*:get-*"}}}, registry.Unguarded})
 	second := h.listing()
 	if second == first || len(second.entries) != 3 || second.byID["pets:get-pet"] != first.byID["pets:get-pet"] {
 		t.Errorf("%d entries of another list, or made anew", len(second.entries))

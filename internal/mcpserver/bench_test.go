@@ -3,7 +3,6 @@ package mcpserver
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,7 +19,7 @@ import (
 // constInvoker answers at once, so that a benchmark measures the transport.
 type constInvoker struct{ result *invoke.Result }
 
-func (c constInvoker) Invoke(context.Context, registry.Principal, *registry.Action, json.RawMessage) (*invoke.Result, error) {
+func (c constInvoker) Invoke(context.Context, registry.Call) (*invoke.Result, error) {
 	return c.result, nil
 }
 
@@ -36,7 +35,6 @@ func benchHandler(b *testing.B) *Handler {
 	body := append(append([]byte(`{"items":[`), bytes.Join([][]byte{item, item, item, item, item, item, item, item}, []byte(","))...), `]}`...)
 	return newTestHandler(b, Options{
 		Invoker: constInvoker{&invoke.Result{JSON: body}}, Store: newMemoryStore(),
-		Principal: func(*http.Request) (registry.Principal, error) { return registry.Principal{}, nil },
 	})
 }
 
@@ -89,7 +87,7 @@ func stockTransport(b *testing.B, h *Handler) http.Handler {
 
 func BenchmarkToolsList(b *testing.B) {
 	h := benchHandler(b)
-	big := &registry.Server{Name: "big"}
+	big := &registry.Server{Door: testDoor, Name: "big"}
 	for i := range 1000 {
 		big.Tools = append(big.Tools, registry.Tool{Name: fmt.Sprintf("tool_%d", i), Action: action("echo", ownersSchema)})
 	}
@@ -108,7 +106,7 @@ func BenchmarkToolsList(b *testing.B) {
 // BenchmarkSetServers: of 10,000 tools of a server 50 changed.
 func BenchmarkSetServers(b *testing.B) {
 	h := benchHandler(b)
-	big := &registry.Server{Name: "big", ListPage: 1000}
+	big := &registry.Server{Door: testDoor, Name: "big", ListPage: 1000}
 	for i := range 10000 {
 		big.Tools = append(big.Tools, registry.Tool{Name: fmt.Sprintf("tool_%05d", i), Action: action("echo", ownersSchema)})
 	}

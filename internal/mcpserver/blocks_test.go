@@ -14,7 +14,8 @@ import (
 // speaker answers as plugins do that speak MCP.
 type speaker map[string]invoke.Result
 
-func (s speaker) Invoke(_ context.Context, _ registry.Principal, a *registry.Action, _ json.RawMessage) (*invoke.Result, error) {
+func (s speaker) Invoke(_ context.Context, call registry.Call) (*invoke.Result, error) {
+	a := call.Action
 	r := s[a.Name]
 	return &r, nil
 }
@@ -41,7 +42,7 @@ func speakers() (speaker, []*registry.Server) {
 		"typed":  {Status: 200, MCP: &invoke.MCP{Content: json.RawMessage("[" + saidText + "," + saidImage + "," + saidText + "]")}},
 		"asks":   {Status: 200, MCP: &invoke.MCP{Asks: &invoke.InputRequired{State: "s"}}},
 	}
-	s := &registry.Server{Name: "catalog", Version: "1"}
+	s := &registry.Server{Door: testDoor, Name: "catalog", Version: "1"}
 	for _, name := range []string{"all", "meta", "own", "list", "null", "failed", "typed", "asks"} {
 		output := ""
 		if name == "typed" {

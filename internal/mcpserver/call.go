@@ -65,7 +65,7 @@ func (h *Handler) answerCall(
 // there is an outcome; the one that is given is for whoever cannot.
 func (h *Handler) call(ctx context.Context, x *exchange, t *tool, arguments json.RawMessage) (outcome, *invoke.MCP) {
 	start := time.Now()
-	result, err := h.invoke(ctx, x.principal, t.action, arguments)
+	result, err := h.invoke(ctx, x.callOf(t, arguments))
 	o := outcomeOf(result, err, x.ref)
 	o.version = x.session.ProtocolVersion
 	var asks *invoke.MCP
@@ -76,17 +76,20 @@ func (h *Handler) call(ctx context.Context, x *exchange, t *tool, arguments json
 	return o, asks
 }
 
+// callOf is the call of a tool by whoever sent the request.
+func (x *exchange) callOf(t *tool, arguments json.RawMessage) registry.Call {
+	return registry.Call{Principal: x.principal, Door: x.server.door, Action: t.action, Arguments: arguments}
+}
+
 // invoke turns a panic below into an error: one call must not cost the others
 // of its batch, nor the caller an answer.
-func (h *Handler) invoke(
-	ctx context.Context, principal registry.Principal, action *registry.Action, arguments json.RawMessage,
-) (result *invoke.Result, err error) {
+func (h *Handler) invoke(ctx context.Context, c registry.Call) (result *invoke.Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			result, err = nil, &panicError{value: p, stack: debug.Stack()}
 		}
 	}()
-	return h.options.Invoker.Invoke(ctx, principal, action, arguments)
+	return h.options.Invoker.Invoke(ctx, c)
 }
 
 // panicError is a recovered panic, for the log.

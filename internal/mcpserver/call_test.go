@@ -280,13 +280,13 @@ func TestReusedID(t *testing.T) {
 func TestSetServersIsAllOrNothing(t *testing.T) {
 	h := newTestHandler(t, Options{})
 	for name, servers := range map[string][]*registry.Server{
-		"bad name":      {{Name: "new"}, {Name: "x", Tools: []registry.Tool{{Name: "a b", Action: action("echo", "")}}}},
-		"long name":     {{Name: "x", Tools: []registry.Tool{{Name: strings.Repeat("a", 65), Action: action("echo", "")}}}},
-		"no action":     {{Name: "x", Tools: []registry.Tool{{Name: "a"}}}},
-		"name twice":    {{Name: "x", Tools: []registry.Tool{{Name: "a", Action: action("echo", "")}, {Name: "a", Action: action("note", "")}}}},
-		"server twice":  {{Name: "x"}, {Name: "x"}},
-		"output schema": {{Name: "x", Tools: []registry.Tool{{Name: "a", Action: action("echo", "{")}}}},
-		"output true":   {{Name: "x", Tools: []registry.Tool{{Name: "a", Action: action("echo", "true")}}}},
+		"bad name":      {{Door: testDoor, Name: "new"}, {Door: testDoor, Name: "x", Tools: []registry.Tool{{Name: "a b", Action: action("echo", "")}}}},
+		"long name":     {{Door: testDoor, Name: "x", Tools: []registry.Tool{{Name: strings.Repeat("a", 65), Action: action("echo", "")}}}},
+		"no action":     {{Door: testDoor, Name: "x", Tools: []registry.Tool{{Name: "a"}}}},
+		"name twice":    {{Door: testDoor, Name: "x", Tools: []registry.Tool{{Name: "a", Action: action("echo", "")}, {Name: "a", Action: action("note", "")}}}},
+		"server twice":  {{Door: testDoor, Name: "x"}, {Door: testDoor, Name: "x"}},
+		"output schema": {{Door: testDoor, Name: "x", Tools: []registry.Tool{{Name: "a", Action: action("echo", "{")}}}},
+		"output true":   {{Door: testDoor, Name: "x", Tools: []registry.Tool{{Name: "a", Action: action("echo", "true")}}}},
 	} {
 		err := h.SetServers(servers)
 		if err == nil || !strings.HasPrefix(err.Error(), `server "x": `) {
@@ -296,7 +296,7 @@ func TestSetServersIsAllOrNothing(t *testing.T) {
 			t.Errorf("%s: half of it was taken", name)
 		}
 	}
-	if err := h.SetServers([]*registry.Server{{Name: "new"}}); err != nil {
+	if err := h.SetServers([]*registry.Server{{Door: testDoor, Name: "new"}}); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]int{"/mcp/new": 200, "/mcp/catalog": 404} {
@@ -325,7 +325,7 @@ func TestToolsListIsWhatClientsGet(t *testing.T) {
 			t.Errorf("%s: %v\n%s\n%s", s.Name, err, got, want)
 		}
 	}
-	if _, err := ToolsList(&registry.Server{Name: "x", Tools: []registry.Tool{{}}}, ""); err == nil {
+	if _, err := ToolsList(&registry.Server{Door: testDoor, Name: "x", Tools: []registry.Tool{{}}}, ""); err == nil {
 		t.Error("a tool without a name was listed")
 	}
 }

@@ -312,7 +312,7 @@ func TestMirroredArguments(t *testing.T) {
 	h := newTestHandler(t, Options{})
 	a := action("echo", "")
 	a.InputSchema = []byte(`{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}`)
-	if err := h.SetServers([]*registry.Server{{Name: "s", Tools: []registry.Tool{{Name: "echo", Action: a}}}}); err != nil {
+	if err := h.SetServers([]*registry.Server{{Door: testDoor, Name: "s", Tools: []registry.Tool{{Name: "echo", Action: a}}}}); err != nil {
 		t.Fatal(err)
 	}
 	for region, want := range map[string]int{"eu": 200, "=?base64?ZXU=?=": 200, "us": 400, "": 400} {
@@ -324,7 +324,7 @@ func TestMirroredArguments(t *testing.T) {
 	}
 	a = action("echo", "")
 	a.InputSchema = []byte(`{"type":"object","properties":{"region":{"type":"array","x-mcp-header":"Region"}}}`)
-	if err := h.SetServers([]*registry.Server{{Name: "s", Tools: []registry.Tool{{Name: "echo", Action: a}}}}); err == nil {
+	if err := h.SetServers([]*registry.Server{{Door: testDoor, Name: "s", Tools: []registry.Tool{{Name: "echo", Action: a}}}}); err == nil {
 		t.Error("an invalid x-mcp-header was accepted")
 	}
 }

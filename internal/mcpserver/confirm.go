@@ -34,7 +34,7 @@ func (h *Handler) confirm(ctx context.Context, d *dialogue, t *tool, arguments j
 	}
 	at := d.turn
 	if at == nil || at.About != turnConfirm {
-		if err := h.options.Admit(d.x.principal, t.action, arguments); err != nil { // nobody is asked about what cannot be
+		if err := h.options.Admit(d.x.callOf(t, arguments)); err != nil { // nobody is asked about what cannot be
 			return false, err
 		}
 		text, ok := shown(arguments)

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/store"
 	"github.com/stagedoor/stagedoor/internal/store/storetest"
@@ -214,7 +215,7 @@ func TestConfirmEverywhere(t *testing.T) {
 func overStdio(t *testing.T, h *Handler, messages ...string) answer {
 	t.Helper()
 	out := &strings.Builder{}
-	if err := h.ServeStdio(t.Context(), "curious", registry.Principal{}, strings.NewReader(strings.Join(messages, "\n")+"\n"), out); err != nil {
+	if err := h.ServeStdio(t.Context(), "curious", principal.Principal{}, strings.NewReader(strings.Join(messages, "\n")+"\n"), out); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -228,7 +229,7 @@ func TestConfirmOnStdio(t *testing.T) {
 	heard, out := io.Pipe()
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := h.ServeStdio(t.Context(), "curious", registry.Principal{}, in, out); err != nil {
+		if err := h.ServeStdio(t.Context(), "curious", principal.Principal{}, in, out); err != nil {
 			t.Error(err)
 		}
 		out.Close()

@@ -31,7 +31,8 @@ const (
 	rootsList    = `{"method":"roots/list","params":{}}`
 )
 
-func (c *inquirer) Invoke(ctx context.Context, _ registry.Principal, a *registry.Action, arguments json.RawMessage) (*invoke.Result, error) {
+func (c *inquirer) Invoke(ctx context.Context, call registry.Call) (*invoke.Result, error) {
+	a, arguments := call.Action, call.Arguments
 	in := invoke.InputOf(ctx)
 	c.mu.Lock()
 	if c.calls == nil {
@@ -93,9 +94,9 @@ func curiousServers() []*registry.Server {
 		}}})
 	}
 	return []*registry.Server{
-		{Name: "curious", Version: "1", Tools: tools, ConfirmDestructive: true, Prompts: testPrompts()},
-		{Name: "other", Version: "1", Tools: tools, ConfirmDestructive: true},
-		{Name: "free", Version: "1", Tools: tools},
+		{Door: testDoor, Name: "curious", Version: "1", Tools: tools, ConfirmDestructive: true, Prompts: testPrompts()},
+		{Door: testDoor, Name: "other", Version: "1", Tools: tools, ConfirmDestructive: true},
+		{Door: testDoor, Name: "free", Version: "1", Tools: tools},
 	}
 }
 

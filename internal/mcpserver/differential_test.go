@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
 
@@ -51,13 +52,13 @@ func TestStraightPathIsMCPGos(t *testing.T) {
 
 // All pages together are mcp-go's one list, for whoever sees what of it.
 func TestPagesAreMCPGos(t *testing.T) {
-	for _, visible := range []registry.Visibility{nil, hides("echo"), hides("o"), hides("")} {
-		h := newTestHandler(t, Options{Visible: visible})
+	for _, door := range []*registry.Door{testDoor, hides("echo"), hides("o"), hides("")} {
+		h := newTestHandlerBehind(t, door, Options{})
 		offers := (*h.servers.Load())["offers"]
 		for e, meta := range []string{legacy: "", modern: modernMeta} {
 			var tools []json.RawMessage
 			var straight, stock map[string]json.RawMessage
-			x := &exchange{r: newRequest("POST", "/mcp/offers", nil, ""), server: offers, principal: registry.Principal{Subject: "mallory"}}
+			x := &exchange{r: newRequest("POST", "/mcp/offers", nil, ""), server: offers, principal: principal.Principal{Kind: principal.User, Subject: "mallory"}}
 			for cursor := ""; ; {
 				m, _ := parseEnvelope([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{` + strings.Trim(meta+","+cursor, ",") + `}}`))
 				straight = nil

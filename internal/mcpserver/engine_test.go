@@ -41,7 +41,7 @@ func (s *server) toolsOf(ctx context.Context, given []mcp.Tool) []mcp.Tool {
 		e = modern
 	}
 	q, ok := ctx.Value(askedKey{}).(asked)
-	visible := func(t *tool) bool { return s.visible == nil || ok && s.sees(q.x.principal, t.action) }
+	visible := func(t *tool) bool { return !s.door.Restricts() || ok && s.sees(q.x.principal, t.action) }
 	if len(given) == 1 { // also how mcp-go asks whether one tool may be called
 		if t, ok := s.tools[given[0].Name]; ok && visible(t) {
 			return []mcp.Tool{t.defined[e]}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/store"
 	"github.com/stagedoor/stagedoor/internal/store/storetest"
@@ -31,7 +32,8 @@ type fakeInvoker struct {
 	seen []string      // raw arguments
 }
 
-func (f *fakeInvoker) Invoke(ctx context.Context, p registry.Principal, a *registry.Action, arguments json.RawMessage) (*invoke.Result, error) {
+func (f *fakeInvoker) Invoke(ctx context.Context, call registry.Call) (*invoke.Result, error) {
+	p, a, arguments := call.Principal, call.Action, call.Arguments
 	f.mu.Lock()
 	f.seen = append(f.seen, string(arguments))
 	f.mu.Unlock()
@@ -107,7 +109,7 @@ func action(name, output string) *registry.Action {
 const ownersSchema = `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"array","items":{"$ref":"#/$defs/Name"},"$defs":{"Name":{"type":"string"}}}`
 
 func testServers() []*registry.Server {
-	catalog := &registry.Server{Name: "catalog", Title: "Software catalog", Version: "1.2.3", Instructions: "Ask me."}
+	catalog := &registry.Server{Door: testDoor, Name: "catalog", Title: "Software catalog", Version: "1.2.3", Instructions: "Ask me."}
 	outputs := map[string]string{
 		"echo": `{"type":"object"}`, "owners": ownersSchema, "typednote": `{"type":"string"}`, "typedimage": `{"type":"object"}`,
 		"maybe": `{"anyOf":[{"type":"object"},{"type":"null"}]}`,
@@ -120,7 +122,7 @@ func testServers() []*registry.Server {
 		catalog.Tools = append(catalog.Tools, registry.Tool{Name: "fake_" + name, Action: action(name, outputs[name])})
 	}
 	offers := &registry.Server{
-		Name: "offers", Version: "0", ListPage: 2, Description: "Offers.", WebsiteURL: "https://example.com/offers",
+		Door: testDoor, Name: "offers", Version: "0", ListPage: 2, Description: "Offers.", WebsiteURL: "https://example.com/offers",
 		Icons:   []registry.Icon{{Src: "https://example.com/icon.svg", MIMEType: "image/svg+xml", Sizes: []string{"any"}, Theme: "dark"}},
 		Prompts: testPrompts(), Resources: testResources(),
 	}
@@ -129,8 +131,8 @@ func testServers() []*registry.Server {
 		a.Icons = []registry.Icon{{Src: "data:image/png;base64,AA=="}}
 		offers.Tools = append(offers.Tools, registry.Tool{Name: name, Action: a})
 	}
-	admin := &registry.Server{Name: "admin", Version: "0", Tools: []registry.Tool{{Name: "admin.echo", Action: action("echo", "")}}}
-	return []*registry.Server{catalog, admin, offers, {Name: "empty", Version: "0"}}
+	admin := &registry.Server{Door: testDoor, Name: "admin", Version: "0", Tools: []registry.Tool{{Name: "admin.echo", Action: action("echo", "")}}}
+	return []*registry.Server{catalog, admin, offers, {Door: testDoor, Name: "empty", Version: "0"}}
 }
 
 func mustText(s string) *registry.Text {
@@ -235,6 +237,45 @@ func newTestHandler(t testing.TB, o Options) *Handler {
 	return h
 }
 
+// testGate takes X-User for who calls, and nobody for nobody.
+type testGate struct{}
+
+func (testGate) Authenticate(r *http.Request) (principal.Principal, *principal.Refusal) {
+	switch user := r.Header.Get("X-User"); user {
+	case "":
+		return principal.Principal{}, nil
+	case "nobody":
+		return principal.Principal{}, &principal.Refusal{
+			Status: 401, Challenge: `Bearer resource_metadata="https://mcp.example.com/meta"`, Message: "credentials are missing or not valid",
+			Cause: errors.New("token hunter2 is not valid"),
+		}
+	default:
+		return principal.Principal{Kind: principal.User, Subject: user}, nil
+	}
+}
+
+func (testGate) StepUp(_ principal.Principal, needed []string) *principal.Refusal {
+	return &principal.Refusal{
+		Status: 403, Challenge: `Bearer error="insufficient_scope", scope="` + strings.Join(needed, " ") + `"`, Message: "scopes are missing",
+	}
+}
+
+var testDoor = &registry.Door{Name: "test", Gate: testGate{}}
+
+// newTestHandlerBehind is newTestHandler with all servers behind another door.
+func newTestHandlerBehind(t testing.TB, door *registry.Door, o Options) *Handler {
+	t.Helper()
+	h := newTestHandler(t, o)
+	servers := testServers()
+	for _, s := range servers {
+		s.Door = door
+	}
+	if err := h.SetServers(servers); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
 // prepareHandler is newTestHandler without what goes on beside requests.
 func prepareHandler(t testing.TB, o Options) *Handler {
 	t.Helper()
@@ -243,14 +284,6 @@ func prepareHandler(t testing.TB, o Options) *Handler {
 	}
 	if o.Invoker == nil {
 		o.Invoker = &fakeInvoker{}
-	}
-	if o.Principal == nil {
-		o.Principal = func(r *http.Request) (registry.Principal, error) {
-			if user := r.Header.Get("X-User"); user != "nobody" {
-				return registry.Principal{Subject: user}, nil
-			}
-			return registry.Principal{}, errors.New("token hunter2 is not valid")
-		}
 	}
 	if o.PublicURL == "" {
 		o.PublicURL = "https://mcp.example.com"

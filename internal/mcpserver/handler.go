@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
@@ -172,19 +175,25 @@ func unknownServer(name string) *refusal {
 // identify finds out who sends the request. The reason why nobody does is for
 // the log.
 func (h *Handler) identify(x *exchange) *refusal {
-	if h.options.Principal == nil {
+	p, why := x.server.door.Gate.Authenticate(x.r)
+	if why == nil {
+		x.principal = p
 		return nil
 	}
-	var err error
-	if x.principal, err = h.options.Principal(x.r); err != nil {
-		h.options.Logger.LogAttrs(x.r.Context(), slog.LevelInfo, "principal refused",
-			slog.String("server", x.server.name), slog.String("ref", x.ref), slog.String("error", err.Error()))
-		return &refusal{
-			status: http.StatusUnauthorized, message: "credentials are missing or not valid",
-			header: [2]string{"WWW-Authenticate", "Bearer"},
-		}
+	h.options.Logger.LogAttrs(x.r.Context(), slog.LevelInfo, "caller refused",
+		slog.String("server", x.server.name), slog.String("ref", x.ref), slog.Int("status", why.Status), slog.String("error", why.Error()))
+	return refused(why)
+}
+
+func refused(why *principal.Refusal) *refusal {
+	r := &refusal{status: why.Status, message: why.Message}
+	switch {
+	case why.Challenge != "":
+		r.header = [2]string{"WWW-Authenticate", why.Challenge}
+	case why.RetryAfter > 0:
+		r.header = [2]string{"Retry-After", strconv.Itoa(int(math.Ceil(why.RetryAfter.Seconds())))}
 	}
-	return nil
+	return r
 }
 
 // post reads the message and gives it to its era.

@@ -169,8 +169,8 @@ func (x *exchange) sendList(e era, m *envelope) {
 
 // seen tells which actions the caller may know of; nil: all of them.
 func (x *exchange) seen() func(*registry.Action) bool {
-	if x.server.visible == nil {
+	if !x.server.door.Restricts() {
 		return nil
 	}
-	return func(a *registry.Action) bool { return x.server.visible(x.principal, a) }
+	return func(a *registry.Action) bool { return x.server.sees(x.principal, a) }
 }

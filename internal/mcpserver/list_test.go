@@ -169,7 +169,7 @@ func TestCursors(t *testing.T) {
 func TestCursorOfAnOlderList(t *testing.T) {
 	h := newTestHandler(t, Options{})
 	serverOf := func(names ...string) *registry.Server {
-		s := &registry.Server{Name: "s", ListPage: 2}
+		s := &registry.Server{Door: testDoor, Name: "s", ListPage: 2}
 		for _, name := range names {
 			s.Tools = append(s.Tools, registry.Tool{Name: name, Action: action("echo", "")})
 		}
@@ -252,15 +252,15 @@ func TestVersions(t *testing.T) {
 }
 
 // hides makes what contains the word invisible to mallory.
-func hides(word string) registry.Visibility {
-	return func(p registry.Principal, a *registry.Action) bool {
-		return p.Subject != "mallory" || !strings.Contains(a.Name, word)
-	}
+func hides(word string) *registry.Door {
+	return &registry.Door{Name: "test", Gate: testGate{}, Rules: []registry.AccessRule{
+		{Path: "rules[0]"}, {Path: "rules[1]", Deny: true, Who: registry.Who{Subject: "mallory"}, Actions: []registry.Rule{{ID: "*:*" + word + "*"}}},
+	}}
 }
 
 func TestVisibility(t *testing.T) {
 	invoker := &fakeInvoker{}
-	h := newTestHandler(t, Options{Visible: hides("echo"), Invoker: invoker})
+	h := newTestHandlerBehind(t, hides("echo"), Options{Invoker: invoker})
 	eachEra(t, func(t *testing.T, e era) {
 		ada, mallory := newAsker(t, h, "/mcp/offers", e, "ada"), newAsker(t, h, "/mcp/offers", e, "mallory")
 		if got := slices.Concat(ada.all("tools/list", "tools", "name")...); len(got) != 5 {
@@ -309,10 +309,10 @@ func TestVisibility(t *testing.T) {
 
 // A hidden tool's mirrored headers are not checked, which would tell of it.
 func TestVisibilityHidesHeaders(t *testing.T) {
-	h := newTestHandler(t, Options{Visible: hides("echo")})
+	h := newTestHandler(t, Options{})
 	a := action("echo", "")
 	a.InputSchema = json.RawMessage(`{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}`)
-	if err := h.SetServers([]*registry.Server{{Name: "s", Tools: []registry.Tool{{Name: "echo", Action: a}}}}); err != nil {
+	if err := h.SetServers([]*registry.Server{{Door: hides("echo"), Name: "s", Tools: []registry.Tool{{Name: "echo", Action: a}}}}); err != nil {
 		t.Fatal(err)
 	}
 	for user, want := range map[string]int{"ada": -32020, "mallory": -32602} {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
-	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/internal/principal"
 )
 
 const (
@@ -160,7 +160,7 @@ func checkHeader(header http.Header, name, want string) *rpcError {
 
 // checkMirrored compares Mcp-Param-* headers with the arguments that they
 // mirror ("Custom Headers from Tool Parameters").
-func (s *server) checkMirrored(header http.Header, m *envelope, p registry.Principal) *rpcError {
+func (s *server) checkMirrored(header http.Header, m *envelope, p principal.Principal) *rpcError {
 	t := s.tools[m.name]
 	if t == nil || !t.mirrored || !s.sees(p, t.action) {
 		return nil

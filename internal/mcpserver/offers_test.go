@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/openapi"
 )
@@ -307,17 +308,17 @@ func TestComplete(t *testing.T) {
 }
 
 func TestHasResource(t *testing.T) {
-	h := newTestHandler(t, Options{Visible: hides("echo")})
+	h := newTestHandlerBehind(t, hides("echo"), Options{})
 	s := (*h.servers.Load())["offers"]
 	for uri, want := range map[string]bool{
 		"docs://note": true, "stagedoor://actions/fake:note": true, "stagedoor://actions/fake%3Anote": true, "fails://x": true,
 		"things://echo/1": false, "stagedoor://actions/fake:echo": false, "docs://nope": false, "": false,
 	} {
-		if got := s.hasResource(registry.Principal{Subject: "mallory"}, uri); got != want {
+		if got := s.hasResource(principal.Principal{Kind: principal.User, Subject: "mallory"}, uri); got != want {
 			t.Errorf("%q: %v", uri, got)
 		}
 	}
-	if !s.hasResource(registry.Principal{}, "things://echo/1") {
+	if !s.hasResource(principal.Principal{}, "things://echo/1") {
 		t.Error("everybody else sees it")
 	}
 }

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
@@ -16,7 +14,7 @@ import (
 // Invoker calls actions. Its error is an [invoke.Error] where the caller may
 // learn of it; of any other the caller learns nothing. It may keep arguments.
 type Invoker interface {
-	Invoke(ctx context.Context, principal registry.Principal, action *registry.Action, arguments json.RawMessage) (*invoke.Result, error)
+	Invoke(ctx context.Context, c registry.Call) (*invoke.Result, error)
 }
 
 // Options are what a [Handler] is made of. Store and Invoker are required.
@@ -29,14 +27,9 @@ type Options struct {
 	// Secret proves to all replicas that one of them said something; 32 bytes,
 	// random by default.
 	Secret []byte
-	// Principal tells who sends a request; nil makes everybody anonymous.
-	Principal func(*http.Request) (registry.Principal, error)
 	// Admit gives the error of a call that the Invoker would refuse before the
 	// plugin hears of it; nil: there is none.
-	Admit func(principal registry.Principal, action *registry.Action, arguments json.RawMessage) error
-	// Visible tells who may know of which action, here as the Invoker's policy
-	// does; nil: everybody knows of all.
-	Visible registry.Visibility
+	Admit func(c registry.Call) error
 	// PublicURL is where clients find the gateway; pages from there may call it.
 	PublicURL string
 	// AllowedOrigins are further web origins ("https://host:port") whose pages may.
@@ -80,7 +73,7 @@ func setDefaults(o *Options) {
 		o.CallTimeout = 15 * time.Minute
 	}
 	if o.Admit == nil {
-		o.Admit = func(registry.Principal, *registry.Action, json.RawMessage) error { return nil }
+		o.Admit = func(registry.Call) error { return nil }
 	}
 	if o.Replica == "" {
 		o.Replica = newSessionID()

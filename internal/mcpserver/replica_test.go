@@ -84,7 +84,8 @@ func pair(t testing.TB, open func() *store.DB, o Options) (a, b *replica) {
 // invokerFunc is an Invoker.
 type invokerFunc func(ctx context.Context, action string, arguments json.RawMessage) (*invoke.Result, error)
 
-func (f invokerFunc) Invoke(ctx context.Context, _ registry.Principal, a *registry.Action, arguments json.RawMessage) (*invoke.Result, error) {
+func (f invokerFunc) Invoke(ctx context.Context, call registry.Call) (*invoke.Result, error) {
+	a, arguments := call.Action, call.Arguments
 	return f(ctx, a.Name, arguments)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
 
@@ -69,7 +70,7 @@ func documentEntry(t registry.Tool) entry {
 
 // hasResource tells whether there is a resource of the URI that the principal
 // may know of.
-func (s *server) hasResource(p registry.Principal, uri string) bool {
+func (s *server) hasResource(p principal.Principal, uri string) bool {
 	t, r, _ := s.findResource(p, uri)
 	return t != nil || r != nil
 }
@@ -77,7 +78,7 @@ func (s *server) hasResource(p registry.Principal, uri string) bool {
 // findResource gives the tool whose action's document the URI is, or the
 // declared resource with the variables of its template, or neither. What is
 // declared for one URI comes before templates.
-func (s *server) findResource(p registry.Principal, uri string) (*tool, *registry.Resource, map[string]string) {
+func (s *server) findResource(p principal.Principal, uri string) (*tool, *registry.Resource, map[string]string) {
 	if id, ok := registry.DocumentID(uri); ok {
 		if t := s.documents[id]; t != nil && s.sees(p, t.action) {
 			return t, nil, nil
@@ -140,7 +141,7 @@ func (h *Handler) readAction(
 	ctx context.Context, x *exchange, e era, r *registry.Resource, uri string, variables map[string]string,
 ) ([]byte, *rpcError) {
 	start := time.Now()
-	result, err := h.invoke(ctx, x.principal, r.Action, r.Call(variables))
+	result, err := h.invoke(ctx, registry.Call{Principal: x.principal, Door: x.server.door, Action: r.Action, Arguments: r.Call(variables)})
 	o := outcomeOf(result, err, x.ref)
 	attributes := []slog.Attr{
 		slog.String("server", x.server.name), slog.String("resource", r.Name), slog.String("principal", x.principal.Subject),

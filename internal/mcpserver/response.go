@@ -8,7 +8,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
-	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/session"
 )
 
@@ -18,7 +18,7 @@ type exchange struct {
 	w         http.ResponseWriter // nil where the stream forwards
 	r         *http.Request
 	server    *server
-	principal registry.Principal
+	principal principal.Principal
 	ref       string
 	session   session.Session // zero: 2026-07-28, or none yet
 	request   []byte          // id of the request that is answered

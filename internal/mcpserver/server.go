@@ -10,6 +10,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	mcpgo "github.com/mark3labs/mcp-go/server"
 
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
 
@@ -28,9 +29,9 @@ type server struct {
 	prompts   map[string]*prompt
 	resources []registry.Resource
 	lists     struct{ tools, prompts, resources, templates *listing }
-	page      int                 // entries on a page of a list; 0: all
-	cursors   *cursors            // nil: lists have one page
-	visible   registry.Visibility // nil: everybody sees everything
+	page      int            // entries on a page of a list; 0: all
+	cursors   *cursors       // nil: lists have one page
+	door      *registry.Door // who may call what
 	// meta is the start of each modern result: its type and who answers.
 	meta   []byte
 	engine *mcpgo.MCPServer
@@ -48,11 +49,13 @@ func (h *Handler) newServer(s *registry.Server, was *server) (*server, error) {
 	if was != nil && was.source == s {
 		return was, nil
 	}
+	if s.Door == nil || s.Door.Gate == nil {
+		return nil, fmt.Errorf("server %q: has no gate", s.Name)
+	}
 	built, err := buildServer(s, h.cursors, was)
 	if err != nil {
 		return nil, fmt.Errorf("server %q: %w", s.Name, err)
 	}
-	built.visible = h.options.Visible
 	built.engine = newEngine(s)
 	return built, nil
 }
@@ -60,7 +63,7 @@ func (h *Handler) newServer(s *registry.Server, was *server) (*server, error) {
 // buildServer makes everything but the engine. Tools that are the same are taken over from the server before, nil: none.
 func buildServer(s *registry.Server, c *cursors, was *server) (*server, error) {
 	built := &server{
-		name: s.Name, source: s, page: s.ListPage, noSSE: s.NoLegacySSE, confirms: s.ConfirmDestructive, taskAfter: s.TaskAfter, cursors: c, resources: s.Resources,
+		name: s.Name, source: s, door: s.Door, page: s.ListPage, noSSE: s.NoLegacySSE, confirms: s.ConfirmDestructive, taskAfter: s.TaskAfter, cursors: c, resources: s.Resources,
 		tools: make(map[string]*tool, len(s.Tools)), documents: make(map[string]*tool, len(s.Tools)), prompts: map[string]*prompt{},
 	}
 	// Icons stay out of what every result repeats.
@@ -120,9 +123,7 @@ func (s *server) begin(e era) []byte {
 }
 
 // sees tells whether a principal may know of an action.
-func (s *server) sees(p registry.Principal, a *registry.Action) bool {
-	return s.visible == nil || s.visible(p, a)
-}
+func (s *server) sees(p principal.Principal, a *registry.Action) bool { return s.door.Visible(p, a) }
 
 // ProtocolVersions lists the revisions that are spoken, newest first.
 func ProtocolVersions() []string { return slices.Clone(mcp.ValidProtocolVersions) }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
-	"github.com/stagedoor/stagedoor/internal/registry"
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/session"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
@@ -29,7 +29,7 @@ const lastWords = 2 * time.Second
 type stdio struct {
 	h         *Handler
 	server    string
-	principal registry.Principal
+	principal principal.Principal
 
 	mu      sync.Mutex
 	session session.Session
@@ -45,7 +45,7 @@ type stdio struct {
 
 // ServeStdio answers the messages on in until it ends, and what was asked for
 // before that is answered; or until the context ends.
-func (h *Handler) ServeStdio(ctx context.Context, server string, principal registry.Principal, in io.Reader, out io.Writer) error {
+func (h *Handler) ServeStdio(ctx context.Context, server string, principal principal.Principal, in io.Reader, out io.Writer) error {
 	if h.server(server) == nil {
 		return fmt.Errorf("server %q is unknown", server)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
 
@@ -27,7 +28,7 @@ func startStdio(t *testing.T, o Options) (*line, *Handler) {
 	read, out := io.Pipe()
 	l := &line{in: write, lines: make(chan string, 1000), ended: make(chan error, 1)}
 	go func() {
-		l.ended <- h.ServeStdio(t.Context(), "catalog", registry.Principal{}, in, out)
+		l.ended <- h.ServeStdio(t.Context(), "catalog", principal.Principal{}, in, out)
 		_ = out.Close()
 	}()
 	go func() {
@@ -233,7 +234,7 @@ func TestStdioClientThatDoesNotRead(t *testing.T) {
 			out := unread{begun: make(chan struct{}, 1), end: t.Context().Done()}
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
-			go func() { ended <- h.ServeStdio(ctx, "catalog", registry.Principal{}, in, out) }()
+			go func() { ended <- h.ServeStdio(ctx, "catalog", principal.Principal{}, in, out) }()
 			_, _ = io.WriteString(write, first+"\n"+initialized+"\n")
 			<-out.begun
 			cancel()
@@ -260,7 +261,7 @@ func TestStdioEndsWithQuestions(t *testing.T) {
 	in, say := io.Pipe()
 	heard, out := io.Pipe()
 	go func() {
-		_ = h.ServeStdio(t.Context(), "curious", registry.Principal{}, in, out)
+		_ = h.ServeStdio(t.Context(), "curious", principal.Principal{}, in, out)
 		_ = out.Close()
 	}()
 	lines := bufio.NewScanner(heard)

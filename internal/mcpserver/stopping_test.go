@@ -1,7 +1,6 @@
 package mcpserver
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -33,7 +32,7 @@ func TestQuestionsEndWithTheGateway(t *testing.T) {
 // TestNobodyIsAskedAboutWhatCannotBe: arguments that would be refused anyway
 // cost no confirmation.
 func TestNobodyIsAskedAboutWhatCannotBe(t *testing.T) {
-	refuse := func(registry.Principal, *registry.Action, json.RawMessage) error {
+	refuse := func(registry.Call) error {
 		return &invoke.Error{Kind: invoke.InvalidArguments, Message: "id is missing", Err: errors.New("id")}
 	}
 	h := newTestHandler(t, Options{Invoker: &inquirer{}, Admit: refuse})

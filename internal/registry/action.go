@@ -6,6 +6,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/openapi"
 )
 
@@ -23,13 +24,6 @@ type Action struct {
 	arguments *jsonschema.Schema
 	client    *invoke.Client
 	checked   *checked
-}
-
-// Principal is who calls: a user, a service, or a plugin acting for a user.
-type Principal struct {
-	// Subject is unique among all principals, for example "user:default/ada".
-	// Empty is the anonymous principal of a gateway without authentication.
-	Subject string
 }
 
 // Tool is an action under the name that one server shows it by.
@@ -55,6 +49,7 @@ type Server struct {
 	// TaskAfter is how long a call may take before it is a task, for clients that
 	// know tasks; 0: there are none.
 	TaskAfter time.Duration
+	Door      *Door // who may call what; never nil
 	Tools     []Tool
 	Prompts   []Prompt   // ordered by name
 	Resources []Resource // in the config's order
@@ -116,8 +111,13 @@ type ServerSpec struct {
 	ToolNames          string // template, "{plugin}_{action}" by default
 	Include            []Rule
 	Exclude            []Rule
-	Prompts            []Prompt // ordered by name
-	Resources          []ResourceSpec
+	// Rules, Scopes, Gate and Limits are its [Door]'s.
+	Rules     []AccessRule
+	Scopes    Scopes
+	Gate      principal.Gate
+	Limits    Limits
+	Prompts   []Prompt // ordered by name
+	Resources []ResourceSpec
 }
 
 // Fault is something in the config that the actions do not bear out. Path is

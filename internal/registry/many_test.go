@@ -121,7 +121,7 @@ func BenchmarkAdmit(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				a, err := s.Action(ids[i%len(ids)])
 				if err == nil {
-					err = r.Admit(Principal{}, a, json.RawMessage(`{"id":"x"}`))
+					err = r.Admit(Call{Door: Unguarded, Action: a, Arguments: json.RawMessage(`{"id":"x"}`)})
 				}
 				if err != nil {
 					b.Fatal(err)
@@ -200,7 +200,7 @@ func TestManyPluginsAreNoSlower(t *testing.T) {
 			for i := range 1000 {
 				a, err := s.Action(s.ids[i%len(s.ids)])
 				if err == nil {
-					err = r.Admit(Principal{}, a, json.RawMessage(`{"id":"x"}`))
+					err = r.Admit(Call{Door: Unguarded, Action: a, Arguments: json.RawMessage(`{"id":"x"}`)})
 				}
 				if err != nil {
 					t.Fatal(err)

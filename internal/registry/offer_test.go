@@ -3,11 +3,11 @@ package registry
 import (
 	"encoding/json"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/openapi"
 )
 
@@ -198,20 +198,22 @@ func TestVisibility(t *testing.T) {
 	s := build(t)
 	r := New(s)
 	a, _ := s.Action("a:get-thing")
-	if r.Visibility() != nil || !r.Visible(Principal{}, a) {
+	if Unguarded.Restricts() || !Unguarded.Visible(principal.Principal{}, a) {
 		t.Error("something is hidden without a rule")
 	}
-	r.Restrict(func(p Principal, a *Action) bool { return p.Subject == "ada" || !slices.Contains(a.Tags, "read") })
+	door := &Door{Name: "s", Rules: []AccessRule{{Who: Who{Subject: "ada"}}, {Actions: []Rule{{ID: "b:*"}}}}}
 	arguments := json.RawMessage(`{"id":"xy"}`)
-	if _, err := r.Invoke(t.Context(), Principal{Subject: "ada"}, a, arguments); err != nil {
+	ada, eve := principal.Principal{Kind: principal.User, Subject: "ada"}, principal.Principal{Kind: principal.User, Subject: "eve"}
+	if _, err := r.Invoke(t.Context(), Call{ada, door, a, arguments}); err != nil {
 		t.Error(err)
 	}
-	_, err := r.Invoke(t.Context(), Principal{Subject: "eve"}, a, arguments)
-	var e *invoke.Error
-	if !errors.As(err, &e) || e.Kind != invoke.Denied {
-		t.Error(err)
-	}
-	if _, err := r.Preview(t.Context(), Principal{Subject: "eve"}, a, arguments); !errors.As(err, &e) || e.Kind != invoke.Denied {
-		t.Error(err)
+	for name, c := range map[string]Call{"a rule": {eve, door, a, arguments}, "no door": {Principal: ada, Action: a, Arguments: arguments}} {
+		var e *invoke.Error
+		if _, err := r.Invoke(t.Context(), c); !errors.As(err, &e) || e.Kind != invoke.Denied {
+			t.Error(name, err)
+		}
+		if _, err := r.Preview(t.Context(), c); !errors.As(err, &e) || e.Kind != invoke.Denied {
+			t.Error(name, err)
+		}
 	}
 }

@@ -4,23 +4,27 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"sync/atomic"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/principal"
 )
 
 // Registry is the actions registry: the current snapshot, and the one way to
 // call an action.
 type Registry struct {
-	current    atomic.Pointer[Snapshot]
-	outputs    *Outputs   // nil: nobody checks them
-	visibility Visibility // nil: everybody sees everything
+	current atomic.Pointer[Snapshot]
+	outputs *Outputs // nil: nobody checks them
 }
 
-// Visibility decides whether a principal may know of an action, and call it.
-// It is asked for each action of a list, so it has to be fast, and must not
-// change its mind between two requests with the same rights.
-type Visibility func(Principal, *Action) bool
+// Call is somebody calling an action by some door.
+type Call struct {
+	Principal principal.Principal
+	Door      *Door // nil: nothing is allowed
+	Action    *Action
+	Arguments json.RawMessage
+}
 
 // New makes a registry of one snapshot.
 func New(s *Snapshot) *Registry {
@@ -32,18 +36,6 @@ func New(s *Snapshot) *Registry {
 // CheckOutputs lets answers be checked, from before the first call on.
 func (r *Registry) CheckOutputs(o *Outputs) { r.outputs = o }
 
-// Restrict sets who sees which actions, from before the first call on.
-func (r *Registry) Restrict(v Visibility) { r.visibility = v }
-
-// Visible is the one place that tells whether a principal may know of an
-// action: to whom it is not visible, it does not exist.
-func (r *Registry) Visible(p Principal, a *Action) bool {
-	return r.visibility == nil || r.visibility(p, a)
-}
-
-// Visibility is what Restrict set; nil: everybody sees everything.
-func (r *Registry) Visibility() Visibility { return r.visibility }
-
 // Snapshot is what the registry holds now. Calls that began with an older one
 // finish on it.
 func (r *Registry) Snapshot() *Snapshot { return r.current.Load() }
@@ -51,51 +43,66 @@ func (r *Registry) Snapshot() *Snapshot { return r.current.Load() }
 // Swap replaces the snapshot at once and whole.
 func (r *Registry) Swap(s *Snapshot) { r.current.Store(s) }
 
-// Invoke calls an action for a principal: policy, validation, request, result.
-// MCP, HTTP API and command line all come through here. The error is always an
-// *invoke.Error.
-func (r *Registry) Invoke(ctx context.Context, p Principal, a *Action, arguments json.RawMessage) (*invoke.Result, error) {
-	decoded, err := r.admit(p, a, arguments)
+// Invoke makes a call: policy, validation, request, result. MCP, HTTP API and
+// command line all come through here. The error is always an *invoke.Error.
+func (r *Registry) Invoke(ctx context.Context, c Call) (*invoke.Result, error) {
+	arguments, err := c.admit()
 	if err != nil {
 		return nil, err
 	}
-	result, err := a.client.Invoke(ctx, &a.Action, decoded)
+	result, err := c.Action.client.Invoke(c.known(ctx), &c.Action.Action, arguments)
 	if err == nil && result.Cut == nil {
-		r.outputs.offer(a, result.Structured())
+		r.outputs.offer(c.Action, result.Structured())
 	}
 	return result, err
 }
 
+// known notes who calls, for credentials that depend on it.
+func (c *Call) known(ctx context.Context) context.Context {
+	if c.Door == Unguarded && c.Principal.IsAnonymous() {
+		return ctx
+	}
+	return principal.WithCaller(ctx, &principal.Caller{Principal: c.Principal, Door: c.Door.Name})
+}
+
 // Admit tells whether Invoke would call the plugin, with the error that it would
 // give; for those who ask a user first.
-func (r *Registry) Admit(p Principal, a *Action, arguments json.RawMessage) error {
-	_, err := r.admit(p, a, arguments)
+func (r *Registry) Admit(c Call) error {
+	_, err := c.admit()
 	return err
 }
 
 // Preview gives the request that Invoke would send, with credentials masked,
 // and sends nothing.
-func (r *Registry) Preview(ctx context.Context, p Principal, a *Action, arguments json.RawMessage) (*http.Request, error) {
-	decoded, err := r.admit(p, a, arguments)
+func (r *Registry) Preview(ctx context.Context, c Call) (*http.Request, error) {
+	arguments, err := c.admit()
 	if err != nil {
 		return nil, err
 	}
-	req, err := a.client.Request(ctx, &a.Action, decoded)
+	req, err := c.Action.client.Request(ctx, &c.Action.Action, arguments)
 	if err != nil {
 		return nil, err
 	}
-	return req, a.client.Masked(req)
+	return req, c.Action.client.Masked(req)
 }
 
-// admit is the gate of every call. Who may call what is decided here, beside a
-// server's allowlist.
-func (r *Registry) admit(p Principal, a *Action, arguments json.RawMessage) (map[string]any, error) {
-	if !r.Visible(p, a) {
-		return nil, &invoke.Error{Kind: invoke.Denied, Message: "you may not use this action"}
+// admit is the gate of every call: who may call what, and with what.
+func (c *Call) admit() (map[string]any, error) {
+	if c.Door == nil {
+		return nil, denied("you may not use this action")
 	}
-	decoded, err := a.decodeArguments(arguments)
+	made := c.Door.Decide(c.Principal, c.Action)
+	if !made.Allowed {
+		return nil, denied("you may not use this action")
+	}
+	if len(made.Missing) > 0 {
+		return nil, denied("your token lacks the scopes for this action: " + strings.Join(made.Missing, ", "))
+	}
+	arguments, err := c.Action.decodeArguments(c.Arguments)
 	if err != nil {
 		return nil, &invoke.Error{Kind: invoke.InvalidArguments, Message: err.Error()}
 	}
-	return decoded, nil
+	return arguments, nil
 }
+
+func denied(message string) error { return &invoke.Error{Kind: invoke.Denied, Message: message} }

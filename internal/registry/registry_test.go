@@ -170,8 +170,8 @@ func TestInvoke(t *testing.T) {
 		{`{"id":`, "arguments are not JSON"},
 		{`{"id":"..","size":1}`, "an argument would change the path"},
 	} {
-		result, err := r.Invoke(context.Background(), Principal{}, a, json.RawMessage(tt.arguments))
-		if admitted := r.Admit(Principal{}, a, json.RawMessage(tt.arguments)); err == nil && admitted != nil {
+		result, err := r.Invoke(context.Background(), Call{Door: Unguarded, Action: a, Arguments: json.RawMessage(tt.arguments)})
+		if admitted := r.Admit(Call{Door: Unguarded, Action: a, Arguments: json.RawMessage(tt.arguments)}); err == nil && admitted != nil {
 			t.Errorf("%s: called, and not admitted: %v", tt.arguments, admitted)
 		}
 		if err == nil {
@@ -209,7 +209,7 @@ func TestComplaintsAreBounded(t *testing.T) {
 	s := build(t)
 	a, _ := s.Action("a:put-thing")
 	parts := strings.TrimSuffix(strings.Repeat(`{},`, 100), ",")
-	_, err := New(s).Invoke(context.Background(), Principal{}, a, json.RawMessage(`{"id":"xy","size":1,"parts":[`+parts+`]}`))
+	_, err := New(s).Invoke(context.Background(), Call{Door: Unguarded, Action: a, Arguments: json.RawMessage(`{"id":"xy","size":1,"parts":[` + parts + `]}`)})
 	if err == nil || !strings.Contains(err.Error(), "and 92 more") || len(err.Error()) > 1000 {
 		t.Errorf("got %v", err)
 	}
@@ -248,11 +248,11 @@ func TestPreviewSendsNothing(t *testing.T) {
 		t.Fatal(faults)
 	}
 	a, _ := s.Action("a:get-thing")
-	req, err := New(s).Preview(context.Background(), Principal{}, a, json.RawMessage(`{"id":"xy"}`))
+	req, err := New(s).Preview(context.Background(), Call{Door: Unguarded, Action: a, Arguments: json.RawMessage(`{"id":"xy"}`)})
 	if err != nil || req.URL.Path != "/things/xy" || called {
 		t.Errorf("got %v %v, called %v", req, err, called)
 	}
-	if _, err = New(s).Preview(context.Background(), Principal{}, a, json.RawMessage(`{}`)); err == nil {
+	if _, err = New(s).Preview(context.Background(), Call{Door: Unguarded, Action: a, Arguments: json.RawMessage(`{}`)}); err == nil {
 		t.Error("invalid arguments were taken")
 	}
 }

@@ -65,6 +65,7 @@ func (spec ServerSpec) server(tools []Tool, resources []Resource) *Server {
 		Name: spec.Name, Title: spec.Title, Version: spec.Version, Description: spec.Description, WebsiteURL: spec.WebsiteURL,
 		Icons: spec.Icons, Instructions: spec.Instructions, ListPage: spec.ListPage, NoLegacySSE: spec.NoLegacySSE,
 		ConfirmDestructive: spec.ConfirmDestructive, TaskAfter: spec.TaskAfter, Prompts: spec.Prompts,
+		Door:  &Door{Name: spec.Name, Rules: spec.Rules, Scopes: spec.Scopes, Gate: spec.Gate, Limits: spec.Limits},
 		Tools: tools, Resources: resources,
 	}
 }

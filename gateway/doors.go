@@ -1,0 +1,85 @@
+package gateway
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/stagedoor/stagedoor/internal/principal"
+	"github.com/stagedoor/stagedoor/internal/registry"
+)
+
+// accessRules are the rules of one door: those at the top level that are about
+// it, and its own.
+func (c Config) accessRules(door, path string, own []AccessRule) (out []registry.AccessRule) {
+	for i, r := range c.Rules {
+		if g, _ := r.grant(); g != nil && (len(g.Servers) == 0 || slices.ContainsFunc(g.Servers, func(glob string) bool { return matches(glob, door) })) {
+			out = append(out, r.rule(fmt.Sprintf("rules[%d]", i)))
+		}
+	}
+	for i, r := range own {
+		out = append(out, r.rule(fmt.Sprintf("%s[%d]", path, i)))
+	}
+	return out
+}
+
+func matches(glob, name string) bool {
+	ok, err := doublestar.Match(glob, name)
+	return ok && err == nil
+}
+
+// grant is what the rule says, and under which key.
+func (r AccessRule) grant() (g *Grant, key string) {
+	if r.Deny != nil {
+		return r.Deny, "deny"
+	}
+	return r.Allow, "allow"
+}
+
+func (r AccessRule) rule(path string) registry.AccessRule {
+	g, key := r.grant()
+	out := registry.AccessRule{
+		Path: path, Deny: r.Deny != nil, Actions: rules(path+"."+key+".actions", g.Actions),
+		Who: Exception{Subject: g.Subject, Group: g.Group, Client: g.Client, Issuer: g.Issuer, Kind: g.Kind, Claims: g.Claims}.who(),
+	}
+	if g.Unless != nil {
+		out.Unless = new(g.Unless.who())
+	}
+	return out
+}
+
+func (e Exception) who() registry.Who {
+	w := registry.Who{Subject: e.Subject, Group: e.Group, Client: e.Client, Issuer: e.Issuer, Kind: principal.Kind(e.Kind)}
+	for name, value := range e.Claims {
+		if w.Claims == nil {
+			w.Claims = map[string]string{}
+		}
+		w.Claims[name] = string(value)
+	}
+	return w
+}
+
+// scopes are a door's, with the names that hold where the config says none.
+func (s Scopes) scopes(prefix string) registry.Scopes {
+	name := func(said, usual string) string {
+		if said == "none" {
+			return ""
+		}
+		return cmp.Or(said, prefix+":"+usual)
+	}
+	out := registry.Scopes{Read: name(s.Read, "read"), Write: name(s.Write, "write"), Destructive: name(s.Destructive, "destructive")}
+	for scope, as := range s.Names {
+		if out.Names == nil {
+			out.Names = map[string]string{}
+		}
+		out.Names[scope] = name(as, "")
+	}
+	return out
+}
+
+// limits are a door's.
+func (l CallLimits) limits() registry.Limits {
+	return registry.Limits{CallsPerMinute: l.CallsPerMinute, Burst: max(1, cmp.Or(l.Burst, l.CallsPerMinute/10)), Concurrent: l.Concurrent}
+}
