@@ -22,7 +22,7 @@ func FuzzBearer(f *testing.F) {
 		if got.token == "" {
 			return
 		}
-		if got.problem != "" || !isToken68(got.token) || len(got.token) > maxToken || strings.ContainsAny(got.token, " \t\r\n\",;") {
+		if got.problem != "" || !IsBearer(got.token) || len(got.token) > maxToken || strings.ContainsAny(got.token, " \t\r\n\",;") {
 			t.Errorf("%q is %+v", header, got)
 		}
 		scheme, rest, ok := strings.Cut(strings.TrimSpace(header), " ")

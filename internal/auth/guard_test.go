@@ -16,18 +16,16 @@ import (
 
 // door is a resource behind a guard, on a real socket: /mcp/{name} and its
 // metadata.
-func door(t *testing.T, name string, edit func(*auth.Guard, *auth.Metadata), chain ...auth.Verifier) (at string, refused *error) {
+func door(t *testing.T, name string, chain ...auth.Verifier) (at string, refused *error) {
 	t.Helper()
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	refused = new(error)
 	resource := server.URL + "/mcp/" + name
-	metadata := auth.Metadata{Resource: resource, AuthorizationServers: auth.Chain(chain).AuthorizationServers(), Scopes: []string{"mcp:read", "mcp:write", "offline_access"}, Name: "Catalog"}
-	guard := &auth.Guard{Chain: chain, Resource: auth.Resource{URL: resource}, Metadata: metadata.URL(), Scopes: []string{"mcp:read", "offline_access"}}
-	if edit != nil {
-		edit(guard, &metadata)
-	}
+	guard := &auth.Guard{Chain: chain, Resource: auth.Resource{URL: resource}, Scopes: []string{"mcp:read", "offline_access", "granted"}, Granted: []string{"granted"}}
+	metadata := guard.Document("Catalog", "", []string{"mcp:read", "mcp:write", "offline_access", "granted"})
+	guard.Metadata = metadata.URL()
 	mux.HandleFunc("/mcp/"+name, func(w http.ResponseWriter, r *http.Request) {
 		p, refusal := guard.Authenticate(r)
 		if refusal == nil && r.Header.Get("X-Needs") != "" {
@@ -38,12 +36,7 @@ func door(t *testing.T, name string, edit func(*auth.Guard, *auth.Metadata), cha
 			return
 		}
 		*refused = refusal
-		if refusal.Challenge != "" {
-			w.Header().Set("WWW-Authenticate", refusal.Challenge)
-		}
-		if refusal.RetryAfter > 0 {
-			w.Header().Set("Retry-After", refusal.RetryAfter.String())
-		}
+		refusal.SetHeader(w.Header())
 		http.Error(w, refusal.Message, refusal.Status)
 	})
 	mux.Handle("/.well-known/oauth-protected-resource/mcp/"+name, metadata)
@@ -73,7 +66,7 @@ func send(t *testing.T, method, at string, header http.Header) *http.Response {
 func TestRS01RS02RS03Metadata(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	for _, name := range []string{"a", "b"} {
-		at, _ := door(t, name, nil, auth.NewStatic(), jwtOf(issuer))
+		at, _ := door(t, name, auth.NewStatic(), jwtOf(issuer))
 		challenge := send(t, http.MethodPost, at, nil).Header.Get("WWW-Authenticate")
 		_, rest, _ := strings.Cut(challenge, `resource_metadata="`)
 		place, _, _ := strings.Cut(rest, `"`)
@@ -111,7 +104,7 @@ func TestRS01RS02RS03Metadata(t *testing.T) {
 // TestNoIssuerNoMetadata: where tokens are only the operator's, there is
 // nowhere to send clients to.
 func TestNoIssuerNoMetadata(t *testing.T) {
-	at, _ := door(t, "a", nil, auth.NewStatic(auth.StaticToken{Token: "0123456789abcdef", Subject: "ci"}))
+	at, _ := door(t, "a", auth.NewStatic(auth.StaticToken{Token: "0123456789abcdef", Subject: "ci"}))
 	if challenge := send(t, http.MethodPost, at, nil).Header.Get("WWW-Authenticate"); challenge != `Bearer scope="mcp:read"` {
 		t.Errorf("challenge %s", challenge)
 	}
@@ -144,7 +137,7 @@ func TestMetadataURL(t *testing.T) {
 func TestErrorTable(t *testing.T) {
 	issuer, down := authtest.NewIssuer(t), authtest.NewIssuer(t)
 	down.Down(true)
-	at, refused := door(t, "catalog", nil, auth.NewStatic(auth.StaticToken{Token: "0123456789abcdef", Subject: "ci"}), jwtOf(issuer), jwtOf(down))
+	at, refused := door(t, "catalog", auth.NewStatic(auth.StaticToken{Token: "0123456789abcdef", Subject: "ci"}), jwtOf(issuer), jwtOf(down))
 	origin, _ := url.Parse(at)
 	metadata := `resource_metadata="http://` + origin.Host + `/.well-known/oauth-protected-resource/mcp/catalog", scope="mcp:read"`
 	problem := func(code, description string) string {
@@ -230,16 +223,6 @@ func TestRS13RS15StepUp(t *testing.T) {
 	_, refusal := g.Authenticate(httptest.NewRequest(http.MethodGet, "/", nil))
 	if strings.Contains(refusal.Challenge, "granted") {
 		t.Errorf("challenge asks for what every token has: %s", refusal.Challenge)
-	}
-}
-
-func TestEverybody(t *testing.T) {
-	p, refusal := auth.Everybody{}.Authenticate(httptest.NewRequest(http.MethodGet, "/", nil))
-	if !p.IsAnonymous() || refusal != nil {
-		t.Errorf("got %v, %v", p, refusal)
-	}
-	if got := (auth.Everybody{}).StepUp(p, []string{"x"}); got.Status != http.StatusForbidden {
-		t.Errorf("got %+v", got)
 	}
 }
 
