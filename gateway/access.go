@@ -52,6 +52,7 @@ type IntrospectionVerifier struct {
 // BackstageVerifier takes the tokens of a Backstage.
 type BackstageVerifier struct {
 	BaseURL             string            `koanf:"baseURL" doc:"URL of the backend (its backend.baseUrl), for example https://backstage.example.com."`
+	Issuer              string            `koanf:"issuer" doc:"What iss of its users' tokens has to be, for example https://backstage.example.com/api/auth. Default: it is not looked at, as Backstage itself does not: its keys are the proof."`
 	PluginID            string            `koanf:"pluginID" doc:"Who the gateway is to plugins of Backstage: what aud of their tokens has to be. At /api/{plugin} the plugin's name does as well. Default: stagedoor."`
 	Plugins             []string          `koanf:"plugins" doc:"Ids of the plugins of Backstage that may call, for example scaffolder and mcp-actions. Default: none."`
 	PluginURLs          map[string]string `koanf:"pluginURLs" doc:"Base URLs of plugins that are not at {baseURL}/api/{plugin}."`
@@ -70,7 +71,7 @@ type BackstageAccess struct {
 
 // BackstageStatic is externalAccess of the type static.
 type BackstageStatic struct {
-	Token   Secret `koanf:"token" doc:"The token, at least 8 characters."`
+	Token   Secret `koanf:"token" doc:"The token, at least 8 characters, none of them white space."`
 	Subject string `koanf:"subject" doc:"Who has it."`
 }
 
@@ -78,8 +79,8 @@ type BackstageStatic struct {
 type BackstageJWKS struct {
 	URL           string   `koanf:"url" doc:"URL of the keys."`
 	Algorithms    []string `koanf:"algorithms" doc:"Signatures that are taken. Default: RS256 and ES256."`
-	Issuers       []string `koanf:"issuers" doc:"What iss has to be one of."`
-	Audiences     []string `koanf:"audiences" doc:"What of aud one has to be."`
+	Issuers       []string `koanf:"issuers" doc:"What iss has to be one of. Default: it is not looked at."`
+	Audiences     []string `koanf:"audiences" doc:"What of aud one has to be. Default: it is not looked at: say it, or any token of that issuer is taken."`
 	SubjectPrefix string   `koanf:"subjectPrefix" doc:"Put before the subject: external:{prefix}:{sub}."`
 }
 

@@ -105,7 +105,7 @@ func (g *Gateway) replace(ctx context.Context, next generation, arrivals []arriv
 		return false, err
 	}
 	g.registry.Swap(next.snapshot)
-	g.actionsAPI.Offer(next.config.offer())
+	g.actionsAPI.Offer(next.offer())
 	g.take(next)
 	g.arrived(ctx, arrivals, old)
 	next.run(context.WithoutCancel(ctx), g)
@@ -139,6 +139,7 @@ func (g *Gateway) arrived(ctx context.Context, arrivals []arrival, old generatio
 func (g *Gateway) take(next generation) {
 	g.current = next
 	g.registering.Store(&next.config.Publishers)
+	g.gates.Store(&next.gates)
 	now := serving{generation: next.hash(), since: time.Now()}
 	if old := g.serving.Load(); old != nil && old.generation == now.generation {
 		now.since = old.since
@@ -167,6 +168,7 @@ func (c Config) fixedParts(next Config) (fs Faults) {
 		{"listen", c.Listen != next.Listen},
 		{"publicURL", c.PublicURL != next.PublicURL},
 		{"database.url", c.Database.URL != next.Database.URL},
+		{"database.encryptionKey", c.Database.EncryptionKey != next.Database.EncryptionKey},
 		{"log.format", c.Log.Format != next.Log.Format},
 		{"limits", c.Limits != next.Limits},
 		{"streams", c.Streams != next.Streams},

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/net/http/httpguts"
-
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/suggest"
 )
@@ -99,6 +97,7 @@ func (c Config) Validate() Faults {
 		}
 	}
 	c.Streams.validate(&fs)
+	c.Database.validateEncryptionKey(&fs)
 	for _, wait := range []struct {
 		path  string
 		value time.Duration
@@ -249,54 +248,7 @@ func (p Plugin) validate(fs *Faults, plugin string, from origin) {
 		}
 	}
 	validateIcons(fs, path+".icons", p.Icons)
-	p.Auth.validate(fs, path+".auth")
-	p.SpecAuth.validate(fs, path+".specAuth")
-}
-
-func (a PluginAuth) validate(fs *Faults, path string) {
-	kinds := 0
-	for _, set := range []bool{a.Bearer.IsSet(), a.Basic != BasicAuth{}, a.Header != HeaderAuth{}} {
-		if set {
-			kinds++
-		}
-	}
-	if kinds > 1 {
-		fs.add(path, "", "give one of bearer, basic and header")
-	}
-	if (a.Basic != BasicAuth{}) && (a.Basic.Username == "" || !a.Basic.Password.IsSet()) {
-		fs.add(path+".basic", "", "needs username and password")
-	}
-	if (a.Header != HeaderAuth{}) && (a.Header.Name == "" || !a.Header.Value.IsSet()) {
-		fs.add(path+".header", "", "needs name and value")
-	}
-	if a.Header.Name != "" && !isCredentialHeader(a.Header.Name) {
-		fs.add(path+".header.name", "for example X-API-Key", "%q cannot carry credentials", a.Header.Name)
-	}
-	for _, s := range []struct {
-		path   string
-		secret Secret
-	}{{path + ".bearer", a.Bearer}, {path + ".basic.password", a.Basic.Password}, {path + ".header.value", a.Header.Value}} {
-		if s.secret.IsSet() {
-			value, err := s.secret.Reveal()
-			if err == nil && !httpguts.ValidHeaderFieldValue(value) {
-				err = errors.New("secret has characters that a header cannot carry (a line break, for example)")
-			}
-			if err != nil {
-				fs.add(s.path, "", "%v", err)
-			}
-		}
-	}
-}
-
-// isCredentialHeader tells header names that are names, and not those of the
-// connection or the message.
-func isCredentialHeader(name string) bool {
-	switch strings.ToLower(name) {
-	case "host", "content-type", "content-length", "content-encoding", "connection", "transfer-encoding", "te", "trailer",
-		"upgrade", "expect", "accept", "accept-encoding", "user-agent":
-		return false
-	}
-	return httpguts.ValidHeaderFieldName(name)
+	p.validateCredentials(fs, path)
 }
 
 func (s Server) validate(fs *Faults, server string, known func(plugin string) bool) {

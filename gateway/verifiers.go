@@ -8,36 +8,22 @@ import (
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/auth"
-	"github.com/stagedoor/stagedoor/internal/principal"
 )
 
 // introspectionCache is how long an introspection's answer holds where the
 // config does not say.
 const introspectionCache = time.Minute
 
-// verifiers makes gates of what one config says. Lists of the same place share
-// their verifiers, and all configs of a gateway share the keys of issuers.
+// verifiers makes the verifiers of one config. Lists of the same place share
+// them, and all configs of a gateway share the keys of issuers.
 type verifiers struct {
 	keys *auth.KeySets
-	// backstage makes a verifier of the tokens of a Backstage.
-	backstage func(BackstageVerifier, *auth.KeySets) (auth.Verifier, error)
-	made      map[string]auth.Chain // by where their list is
-}
-
-// gate is what stands before a resource: a guard with the verifiers of a list,
-// which is at path. Secrets are looked up now.
-func (m *verifiers) gate(path string, list []Verifier, guard auth.Guard) (principal.Gate, Faults) {
-	if isOpen(list) {
-		return principal.Open, nil
-	}
-	chain, faults := m.chain(path, list)
-	guard.Chain, guard.Granted = chain, grantedByAll(list)
-	guard.Metadata = guard.Document("", "", nil).URL()
-	return &guard, faults
+	made map[string]auth.Chain // by where their list is
 }
 
 // chain makes the verifiers of a list. Static tokens are one verifier, so that
-// the time it takes tells nothing of which one it was.
+// the time it takes tells nothing of which one it was. Secrets are looked up now;
+// with a fault, the chain lets nobody in.
 func (m *verifiers) chain(path string, list []Verifier) (chain auth.Chain, fs Faults) {
 	if made, ok := m.made[path]; ok {
 		return made, nil
@@ -65,7 +51,7 @@ func (m *verifiers) chain(path string, list []Verifier) (chain auth.Chain, fs Fa
 			}
 			chain = append(chain, made)
 		case "backstage":
-			made, err := m.backstage(v.Backstage, m.keys)
+			made, err := v.Backstage.verifier(m.keys)
 			if err != nil {
 				fs.add(at+".backstage", "", "%v", err)
 			}
@@ -76,7 +62,7 @@ func (m *verifiers) chain(path string, list []Verifier) (chain auth.Chain, fs Fa
 		chain[static] = auth.NewStatic(tokens...)
 	}
 	if len(fs) > 0 {
-		return nil, fs // a chain that lets nobody in
+		return nil, fs
 	}
 	if m.made == nil {
 		m.made = map[string]auth.Chain{}

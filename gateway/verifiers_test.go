@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/stagedoor/stagedoor/internal/auth"
 	"github.com/stagedoor/stagedoor/internal/auth/authtest"
-	"github.com/stagedoor/stagedoor/internal/principal"
 )
 
 func TestValidateVerifiers(t *testing.T) {
@@ -121,22 +119,23 @@ func bearerOf(token string) *http.Request {
 // TestGate: a list becomes a guard that takes what it says, and nothing else.
 func TestGate(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
-	m := &verifiers{keys: auth.NewKeySets(nil)}
-	at := auth.Resource{URL: "https://stagedoor.example.com/mcp/sales"}
+	m := verifiers{keys: auth.NewKeySets(nil)}
+	const at = "https://stagedoor.example.com/mcp/sales"
 	list := []Verifier{
 		{Static: StaticVerifier{Token: SecretValue("0123456789abcdef"), Subject: "ci", Scopes: []string{"mcp:read"}, Claims: map[string]Scalar{"org": "7"}}},
 		{JWT: JWTVerifier{Issuer: issuer.URL, Groups: "roles", Claims: map[string]Scalar{"tid": "7"}, GrantScopes: []string{"mcp:read", "mcp:write"}}},
 		{Static: StaticVerifier{Token: SecretValue("fedcba9876543210"), Subject: "ops"}},
 	}
-	gate, faults := m.gate("servers.sales.auth", list, auth.Guard{Resource: at, Scopes: []string{"mcp:read"}})
+	var faults Faults
+	gate := m.guard(Config{PublicURL: "https://stagedoor.example.com"}, list, "servers.sales.auth", "/mcp/sales", &faults)
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
 	for token, want := range map[string]string{
 		"0123456789abcdef": "service static ci", "fedcba9876543210": "service static ops",
-		issuer.Token(at.URL, map[string]any{"tid": 7, "roles": []string{"dev"}}): "user " + issuer.URL + " ada",
-		issuer.Token(at.URL, nil): "token lacks a claim that is needed here",
-		"0123456789abcdeg":        "token is of nobody who is trusted here",
+		issuer.Token(at, map[string]any{"tid": 7, "roles": []string{"dev"}}): "user " + issuer.URL + " ada",
+		issuer.Token(at, nil): "token lacks a claim that is needed here",
+		"0123456789abcdeg":    "token is of nobody who is trusted here",
 	} {
 		p, refusal := gate.Authenticate(bearerOf(token))
 		got := string(p.Kind) + " " + p.Issuer + " " + p.Subject
@@ -147,11 +146,10 @@ func TestGate(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	_, refusal := gate.Authenticate(httptest.NewRequest(http.MethodPost, "/", nil))
-	if refusal == nil || refusal.Challenge != `Bearer resource_metadata="https://stagedoor.example.com/.well-known/oauth-protected-resource/mcp/sales"` {
-		t.Errorf("got %+v", refusal)
+	if strings.Join(gate.Granted, " ") != "mcp:read mcp:write" || gate.Resource.URL != at {
+		t.Errorf("got %+v", gate)
 	}
-	if gate, _ := m.gate("auth", []Verifier{{Use: "none"}}, auth.Guard{}); gate != principal.Open {
+	if gate := m.guard(Config{Auth: []Verifier{{Use: "none"}}}, nil, "servers.a.auth", "/mcp/a", &faults); gate != nil {
 		t.Errorf("none is %v", gate)
 	}
 }
@@ -162,7 +160,7 @@ func TestReloadFetchesNothing(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	keys := auth.NewKeySets(nil)
 	for range 3 {
-		m := &verifiers{keys: keys}
+		m := verifiers{keys: keys}
 		for _, url := range []string{"https://a.example/mcp/a", "https://a.example/mcp/b"} {
 			chain, faults := m.chain("auth", []Verifier{{JWT: JWTVerifier{Issuer: issuer.URL}}})
 			if len(faults) > 0 {
@@ -183,14 +181,14 @@ func TestReloadFetchesNothing(t *testing.T) {
 
 // TestMissingSecretsShutTheGate: a chain that cannot be made lets nobody in.
 func TestMissingSecretsShutTheGate(t *testing.T) {
-	m := &verifiers{keys: auth.NewKeySets(nil), backstage: func(BackstageVerifier, *auth.KeySets) (auth.Verifier, error) {
-		return nil, errors.New("secret of it is not set")
-	}}
+	m := verifiers{keys: auth.NewKeySets(nil)}
+	var faults Faults
 	nowhere := SecretEnv("STAGEDOOR_NOWHERE_TO_BE_FOUND")
-	gate, faults := m.gate("auth", []Verifier{
+	gate := m.guard(Config{}, []Verifier{
 		{Static: StaticVerifier{Token: nowhere, Subject: "ci"}}, {Introspection: IntrospectionVerifier{URL: "https://x", ClientSecret: nowhere}},
-		{Backstage: BackstageVerifier{BaseURL: "https://x"}}, {Static: StaticVerifier{Token: SecretValue("0123456789abcdef"), Subject: "ci"}},
-	}, auth.Guard{})
+		{Backstage: BackstageVerifier{BaseURL: "https://x", External: []BackstageAccess{{Static: BackstageStatic{Token: nowhere, Subject: "x"}}}}},
+		{Static: StaticVerifier{Token: SecretValue("0123456789abcdef"), Subject: "ci"}},
+	}, "auth", "", &faults)
 	if len(faults) != 3 || faults[0].Path != "auth[0].static.token" || faults[1].Path != "auth[1].introspection.clientSecret" || faults[2].Path != "auth[2].backstage" {
 		t.Errorf("faults %v", faults)
 	}

@@ -79,6 +79,8 @@ func validateVerifiers(fs *Faults, path string, list []Verifier) {
 			v.JWT.validate(fs, at+".jwt")
 		case "introspection":
 			v.Introspection.validate(fs, at+".introspection")
+		case "backstage":
+			v.Backstage.validate(fs, at+".backstage")
 		case "":
 			fs.add(at, "", "needs one of static, jwt, introspection and backstage, or none")
 		}

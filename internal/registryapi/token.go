@@ -58,12 +58,24 @@ func bearer(r *http.Request, all []Publisher) (holders []Publisher) {
 	return holders
 }
 
-// principal is who sends the request, with a token that has the scope.
-func (g Guard) principal(r *http.Request, scope string) (principal.Principal, error) {
+// Admit tells why the sender of a request is no operator; nil: it is one, or
+// nobody is asked.
+func (g Guard) Admit(r *http.Request) *principal.Refusal {
+	_, why := g.admit(r, g.Operate)
+	return why
+}
+
+func (g Guard) admit(r *http.Request, scope string) (principal.Principal, *principal.Refusal) {
 	p, why := g.Gate.Authenticate(r)
 	if why == nil && scope != "" && !p.IsAnonymous() && !slices.Contains(p.Scopes, scope) {
 		why = g.Gate.StepUp(p, []string{scope})
 	}
+	return p, why
+}
+
+// principal is who sends the request, with a token that has the scope.
+func (g Guard) principal(r *http.Request, scope string) (principal.Principal, error) {
+	p, why := g.admit(r, scope)
 	if why == nil {
 		return p, nil
 	}
