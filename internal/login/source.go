@@ -5,6 +5,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -127,7 +128,7 @@ func (s *Source) Token(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if record.fresh(time.Now()) {
+	if now := time.Now(); record.fresh(now) || record.Secrets.Refresh == "" && record.valid(now) {
 		return record.Secrets.Access, nil
 	}
 	token, err := s.Refresh(ctx, record.Secrets.Access)
@@ -151,7 +152,7 @@ func (s *Source) Refresh(ctx context.Context, rejected string) (string, error) {
 		return token, err
 	}
 	fmt.Fprintf(s.opts.Out, "Login needed for %s\n", s.Server())
-	record, err := s.logIn(ctx, nil)
+	record, err := s.logIn(ctx, s.opts.Scopes)
 	if err != nil {
 		return "", err
 	}
@@ -214,13 +215,22 @@ func notGranted(r record, needed []string) error {
 
 func stepKey(needed []string) string { return strings.Join(union(nil, needed), " ") }
 
-// Login logs a person in, whether a login is stored or not.
+// Login logs a person in, whether a login is stored or not, and tries the token
+// at the server. One that the server refuses is stored all the same: what is
+// wrong may be mended there.
 func (s *Source) Login(ctx context.Context) (Login, error) {
 	if err := s.begin(ctx); err != nil {
 		return Login{}, err
 	}
 	defer s.end()
 	record, err := s.logIn(ctx, s.opts.Scopes)
+	if err != nil {
+		return Login{}, err
+	}
+	challenge, _, err := s.probe(ctx, record.Secrets.Access)
+	if err == nil && challenge != nil {
+		err = fmt.Errorf("login succeeded, but the server refuses the token (%s): tokens of %s have to be for the audience %s", clean(cmp.Or(challenge["error_description"], challenge["error"], "it does not say why")), record.Issuer, record.Resource)
+	}
 	return record.Login, err
 }
 
