@@ -151,7 +151,7 @@ func (s *Source) Refresh(ctx context.Context, rejected string) (string, error) {
 	if !errors.Is(err, ErrLoggedOut) || !s.opts.Interactive {
 		return token, err
 	}
-	fmt.Fprintf(s.opts.Out, "Login needed for %s\n", s.Server())
+	say(s.opts.Out, "Login needed for %s\n", s.Server())
 	record, err := s.logIn(ctx, s.opts.Scopes)
 	if err != nil {
 		return "", err
@@ -182,7 +182,7 @@ func (s *Source) StepUp(ctx context.Context, challenge string) error {
 	if !s.opts.Interactive {
 		return fmt.Errorf("server wants the scopes %s: run stagedoor login %s --scope %q: %w", clean(asked["scope"]), s.Server(), strings.Join(union(record.scopes(), needed), " "), ErrLoggedOut)
 	}
-	fmt.Fprintf(s.opts.Out, "%s wants more than the login allows: %s\n", s.Server(), clean(asked["scope"]))
+	say(s.opts.Out, "%s wants more than the login allows: %s\n", s.Server(), clean(asked["scope"]))
 	s.steps[stepKey(needed)] = time.Now()
 	record, err = s.logIn(ctx, union(record.scopes(), needed))
 	if err == nil && !covers(record.Scopes, needed) {
@@ -257,10 +257,10 @@ func (s *Source) record() (record, error) {
 
 // loggedOut is an error that a login mends.
 func (s *Source) loggedOut(why string) error {
-	return &loggedOut{fmt.Sprintf("%s: stagedoor login %s", why, s.Server())}
+	return &loggedOutError{fmt.Sprintf("%s: stagedoor login %s", why, s.Server())}
 }
 
-type loggedOut struct{ message string }
+type loggedOutError struct{ message string }
 
-func (e *loggedOut) Error() string { return e.message }
-func (e *loggedOut) Unwrap() error { return ErrLoggedOut }
+func (e *loggedOutError) Error() string { return e.message }
+func (e *loggedOutError) Unwrap() error { return ErrLoggedOut }
