@@ -52,12 +52,12 @@ func (s *Source) byDevice(ctx context.Context, e *errand) (tokenAnswer, error) {
 
 // showCode tells a person what to do.
 func (s *Source) showCode(d deviceAnswer, life time.Duration) {
-	fmt.Fprintf(s.opts.Out, "To log in to %s, open\n\n    %s\n\nand enter the code\n\n    %s\n\nwithin %s.\n", s.Server(), clean(d.URI), clean(d.UserCode), life.Round(time.Second))
+	say(s.opts.Out, "To log in to %s, open\n\n    %s\n\nand enter the code\n\n    %s\n\nwithin %s.\n", s.Server(), clean(d.URI), clean(d.UserCode), life.Round(time.Second))
 	if !s.opts.QR {
 		return
 	}
 	if code, err := drawQR(cmp.Or(d.Complete, d.URI)); err == nil { // a URL too long for one is still shown
-		fmt.Fprintf(s.opts.Out, "\n%s\n", code)
+		say(s.opts.Out, "\n%s\n", code)
 	}
 }
 
@@ -74,18 +74,19 @@ func (e *errand) poll(ctx context.Context, d deviceAnswer, end time.Time) (token
 		if err == nil || ctx.Err() != nil {
 			return answer, cmp.Or(ctx.Err(), err)
 		}
-		switch codeOf(err) {
-		case "authorization_pending":
+		_, passes := errors.AsType[passing](err)
+		switch code := codeOf(err); {
+		case code == "authorization_pending":
 			wait = interval
-		case "slow_down":
+		case code == "slow_down":
 			interval += 5 * time.Second
 			wait = interval
-		case "expired_token":
+		case code == "expired_token":
 			return answer, errExpired()
-		case "access_denied":
+		case code == "access_denied":
 			return answer, errors.New("login was refused at the authorization server")
-		case "":
-			wait = min(2*wait, time.Minute) // no answer, or none of OAuth: it may come back
+		case passes:
+			wait = min(2*wait, time.Minute)
 		default:
 			return answer, err
 		}

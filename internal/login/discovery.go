@@ -46,7 +46,7 @@ type discovery struct {
 // 2026-07-28, basic/authorization/authorization-server-discovery). most "" is
 // as far as the server is itself.
 func (s *Source) discover(ctx context.Context, most reach) (discovery, error) {
-	challenge, at, err := s.probe(ctx)
+	challenge, at, err := s.probe(ctx, "")
 	if err != nil {
 		return discovery{}, err
 	}
@@ -70,9 +70,10 @@ func (s *Source) discover(ctx context.Context, most reach) (discovery, error) {
 	return d, nil
 }
 
-// probe sends the server an MCP ping without a token. The challenge is nil
-// where it wants none; at is where the server is.
-func (s *Source) probe(ctx context.Context) (challenge map[string]string, at reach, err error) {
+// probe sends the server an MCP ping, with a token or (for "") without one. The
+// challenge is nil where it answers with another status than 401; at is where
+// the server is.
+func (s *Source) probe(ctx context.Context, token string) (challenge map[string]string, at reach, err error) {
 	proxies, dialer := &proxies{}, &net.Dialer{Timeout: webPatience}
 	var seen atomic.Value
 	client := s.client(proxies, func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -89,6 +90,9 @@ func (s *Source) probe(ctx context.Context) (challenge map[string]string, at rea
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
 	req.Header.Set("User-Agent", s.opts.UserAgent)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, "", fmt.Errorf("server: %w", plainly(err, s.Server()))
@@ -109,6 +113,8 @@ func (s *Source) probe(ctx context.Context) (challenge map[string]string, at rea
 		return challenge, at, nil
 	case code >= 300 && code < 400:
 		return nil, "", fmt.Errorf("server redirects to %s: log in to that URL, if it is the right one", clean(resp.Header.Get("Location")))
+	case code == http.StatusNotFound || code == http.StatusMethodNotAllowed:
+		return nil, "", fmt.Errorf("server: HTTP %d; is the URL that of an MCP server, such as https://gateway.example.com/mcp/catalog?", code)
 	case code == http.StatusTooManyRequests || code >= 500:
 		return nil, "", fmt.Errorf("server: HTTP %d; try again later", code)
 	}
@@ -133,7 +139,7 @@ func (s *Source) metadata(ctx context.Context, w *web, challenge map[string]stri
 		if status >= 400 && status < 500 && place != places[len(places)-1] {
 			continue // there is none here
 		}
-		if status >= 400 && status < 500 && challenge == nil {
+		if challenge == nil && (status >= 400 && status < 500 || status == http.StatusOK && doc.Resource == "") {
 			return doc, fmt.Errorf("%s: %w, and has no metadata that says where to get one", s.Server(), ErrNoTokenNeeded)
 		}
 		if err != nil {

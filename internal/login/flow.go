@@ -19,6 +19,9 @@ type errand struct {
 
 // logIn logs a person in for some scopes; nil: those that the server names.
 func (s *Source) logIn(ctx context.Context, scopes []string) (record, error) {
+	if err := s.store.ready(); err != nil {
+		return record{}, err
+	}
 	d, err := s.discover(ctx, "")
 	if err != nil {
 		return record{}, err

@@ -158,7 +158,7 @@ func (w *web) ask(ctx context.Context, method, raw, contentType string, body io.
 	}
 	resp, err := w.client.Do(req)
 	if err != nil {
-		return 0, nil, plainly(err, raw)
+		return 0, nil, passing{plainly(err, raw)}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
@@ -166,13 +166,18 @@ func (w *web) ask(ctx context.Context, method, raw, contentType string, body io.
 	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
-		return resp.StatusCode, nil, plainly(err, raw)
+		return resp.StatusCode, nil, passing{plainly(err, raw)}
 	}
 	if len(data) > maxBody {
 		return resp.StatusCode, nil, fmt.Errorf("%s: answer is larger than 1 MiB", clean(raw))
 	}
 	return resp.StatusCode, data, nil
 }
+
+// passing is an error that may be gone when one asks again.
+type passing struct{ error }
+
+func (e passing) Unwrap() error { return e.error }
 
 // plainly leaves out what net/http says about a URL: a query may hold secrets.
 func plainly(err error, raw string) error {

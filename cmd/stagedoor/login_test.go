@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stagedoor/stagedoor/internal/login/logintest"
+)
+
+// stagedoorAt is the program as a process, with its logins in a folder.
+func stagedoorAt(t *testing.T, dir string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "stagedoor", args...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "STAGEDOOR_") })
+	cmd.Env = append(cmd.Env, "XDG_CONFIG_HOME="+dir, "HOME="+dir, "DBUS_SESSION_BUS_ADDRESS=", "XDG_RUNTIME_DIR="+dir)
+	return cmd
+}
+
+// TestTokenOfManyProcesses: processes that find one token about to end spend
+// its refresh token once. A second time would end the login: rotation takes it
+// for theft.
+func TestTokenOfManyProcesses(t *testing.T) {
+	provider, server := logintest.Start()
+	defer server.Close()
+	provider.Interval, provider.Life = 0.01, 1 // ended before anybody looks, or nearly so
+	dir := t.TempDir()
+	if out, err := stagedoorAt(t, dir, "login", provider.Server(), "--device", "--store", "file").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	file := filepath.Join(dir, "stagedoor", "tokens.json")
+	if matches, err := filepath.Glob(filepath.Join(dir, "*", "stagedoor", "tokens.json")); err == nil && len(matches) == 1 {
+		file = matches[0] // macOS
+	}
+	expire(t, file)
+	provider.Do(func() { provider.Life = 300 })
+	var wg sync.WaitGroup
+	tokens := make([]string, 8)
+	for i := range tokens {
+		wg.Go(func() {
+			out, err := stagedoorAt(t, dir, "token", provider.Server()).CombinedOutput()
+			if err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+			tokens[i] = string(out)
+		})
+	}
+	wg.Wait()
+	if n := len(provider.Grants("refresh_token")); n != 1 || len(slices.Compact(tokens)) != 1 {
+		t.Errorf("%d refreshes, tokens %q", n, tokens)
+	}
+}
+
+// expire has the stored tokens be about to end.
+func expire(t *testing.T, file string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored map[string]any
+	if err := json.Unmarshal(data, &stored); err != nil {
+		t.Fatal(err)
+	}
+	login := stored["logins"].([]any)[0].(map[string]any)
+	login["expires"], login["renew"] = "2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z"
+	if data, err = json.Marshal(stored); err == nil {
+		err = os.WriteFile(file, data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLoginInterrupted: Ctrl-C ends a login that waits, with a word and no
+// trace of a token.
+func TestLoginInterrupted(t *testing.T) {
+	provider, server := logintest.Start()
+	defer server.Close()
+	provider.Polls = []string{"authorization_pending"}
+	provider.Interval = 0.01
+	dir := t.TempDir()
+	cmd := stagedoorAt(t, dir, "login", provider.Server(), "--device")
+	var out bytes.Buffer
+	cmd.Stderr = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(patience)
+	for len(provider.Grants("urn:ietf:params:oauth:grant-type:device_code")) < 2 && time.Now().Before(deadline) {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != exitFailure || !strings.HasSuffix(out.String(), "stagedoor: login was called off\n") {
+		t.Errorf("%v: %s", err, out.String())
+	}
+}
