@@ -11,8 +11,7 @@ import (
 func (g *Gateway) newActionsAPI(cfg Config) *actionsapi.Handler {
 	h := actionsapi.New(actionsapi.Options{
 		Registry: g.registry,
-		Logger:   g.log,
-		Observe:  g.metrics.ActionCall,
+		Record:   g.record,
 		MaxBody:  int64(cfg.Limits.RequestBody),
 		Calls:    cfg.Limits.Calls,
 		Knows: func(plugin string) bool {
