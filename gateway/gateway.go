@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/actionsapi"
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/auth"
 	"github.com/stagedoor/stagedoor/internal/mcpserver"
 	"github.com/stagedoor/stagedoor/internal/registry"
@@ -46,6 +47,7 @@ type Gateway struct {
 	outputs  *registry.Outputs
 	mcp      *mcpserver.Handler
 	metrics  *telemetry.Metrics
+	trail    *audit.Trail
 	handler  http.Handler
 
 	actionsAPI *actionsapi.Handler
@@ -218,6 +220,7 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 	g.outputs = registry.NewOutputs(g.mismatch)
 	g.registry = registry.New(next.snapshot)
 	g.registry.CheckOutputs(g.outputs)
+	g.trail = audit.New(g.log)
 	secret, err := g.db.Key(ctx, "requests")
 	if err != nil {
 		return err
@@ -232,7 +235,7 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 		AllowedOrigins: cfg.origins(),
 		LoopbackOnly:   onLoopback(cfg.Listen),
 		Logger:         g.log,
-		Observe:        g.metrics.ToolCall,
+		Record:         g.record,
 		MaxBody:        int64(cfg.Limits.RequestBody),
 		SessionTTL:     cfg.Limits.SessionTTL,
 		Calls:          cfg.Limits.Calls, CallsPerSession: cfg.Limits.CallsPerSession,
@@ -270,6 +273,7 @@ func (g *Gateway) run(ctx context.Context, first generation, arrivals []arrival)
 	if g.offline {
 		return
 	}
+	g.warn(ctx, first.config)
 	g.reconcile(ctx) // plugins that registered before this start
 	g.running.Go(func() { g.keys.Run(ctx) })
 	g.running.Go(func() { g.keepAll(ctx) })

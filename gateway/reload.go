@@ -104,6 +104,9 @@ func (g *Gateway) replace(ctx context.Context, next generation, arrivals []arriv
 		_ = g.mcp.SetAllowedOrigins(old.config.origins()) // they were good before
 		return false, err
 	}
+	if !reflect.DeepEqual(old.config, next.config) {
+		g.warn(ctx, next.config)
+	}
 	g.registry.Swap(next.snapshot)
 	g.actionsAPI.Offer(next.offer())
 	g.take(next)

@@ -106,6 +106,7 @@ func (c Config) Validate() Faults {
 			fs.add(wait.path, "", "cannot be negative")
 		}
 	}
+	c.validateAuth(&fs)
 	c.validatePublishers(&fs)
 	for _, n := range slices.Sorted(maps.Keys(c.Plugins)) {
 		c.Plugins[n].validate(&fs, n, c.origin(n))
@@ -135,15 +136,12 @@ func (c Config) validateListen(fs *Faults) {
 		fs.add("listen", "for example 127.0.0.1:8080", "expected host:port, got %q", c.Listen)
 		return
 	}
-	if c.letsEverybodyIn() && !isLoopback(host) {
+	ways := c.waysIn()
+	open := slices.IndexFunc(ways, func(w wayIn) bool { return isOpen(w.list) })
+	if open >= 0 && !isLoopback(host) {
 		fs.add("listen", "say under auth how callers prove who they are, or listen on 127.0.0.1",
-			"%q is reachable from other machines, and auth: none lets everybody call", c.Listen)
+			"%q is reachable from other machines, and %s: none lets everybody call", c.Listen, ways[open].path)
 	}
-}
-
-// letsEverybodyIn tells whether some way in asks nobody who they are.
-func (c Config) letsEverybodyIn() bool {
-	return slices.ContainsFunc(c.Auth, func(v Verifier) bool { return v.Use == "none" })
 }
 
 // validateCatalogs keeps two embedded catalogs from sharing one set of tables.
