@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stagedoor/stagedoor/gateway"
+	"github.com/stagedoor/stagedoor/internal/config"
 )
 
 // guarded is the gateway with the plugin pets, which lets in whom Backstage
@@ -218,4 +222,27 @@ func TestOnBehalf(t *testing.T) {
 	if !strings.Contains(who, `"userEntityRef":"user:default/guest"`) {
 		t.Errorf("who-am-i: %s", who)
 	}
+}
+
+// TestDocumentedOnBehalf runs the config of docs/backstage.md that calls for
+// users, as it stands there.
+func TestDocumentedOnBehalf(t *testing.T) {
+	url, _ := backstage(t)
+	page, err := os.ReadFile("../../docs/backstage.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(publicURL:.*?)```").FindAllSubmatch(page, -1)
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if len(blocks) != 1 || os.WriteFile(path, []byte(strings.ReplaceAll(string(blocks[0][1]), "https://backstage.example.com", url)), 0o600) != nil {
+		t.Fatalf("docs/backstage.md has %d configs with publicURL", len(blocks))
+	}
+	file, err := config.Load(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate, guest := serveForBackstage(t, file.Config), guestToken(t)
+	eventually(t, `"userEntityRef":"user:default/guest"`, func() string { // Backstage reads the gateway's keys once it listens
+		return string(lastMessage(t, sendMCP(t, gate+"/mcp/desk", guest, "tools/call", "me_who-am-i", `"name":"me_who-am-i","arguments":{},`)))
+	})
 }
