@@ -3,6 +3,7 @@ package login
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -160,7 +161,7 @@ func TestRequests(t *testing.T) {
 			}
 		}
 		var asked map[string]any
-		if err := jsonOf(p.Requests(logintest.RegisterPath)[0].Body, &asked); err != nil || asked["application_type"] != "native" || asked["token_endpoint_auth_method"] != "none" {
+		if err := json.Unmarshal([]byte(p.Requests(logintest.RegisterPath)[0].Body), &asked); err != nil || asked["application_type"] != "native" || asked["token_endpoint_auth_method"] != "none" {
 			t.Errorf("registration: %v %v", asked, err)
 		}
 	})
