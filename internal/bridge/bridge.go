@@ -42,7 +42,9 @@ type Options struct {
 	URL    string      // of the server: https://gateway.example.com/mcp/catalog
 	Header http.Header // goes with each request
 	Tokens Tokens      // nil: there are none
-	Log    io.Writer   // lines for a person
+	// Background is for what no client waits for, and begins no login; nil: Tokens.
+	Background Tokens
+	Log        io.Writer // lines for a person
 }
 
 // bridge is one client and its server.
@@ -51,6 +53,7 @@ type bridge struct {
 	header http.Header
 	http   *http.Client
 	access access
+	idle   access // for what no client waits for
 	log    *log
 	out    *output
 	delays delays
@@ -112,7 +115,10 @@ func newBridge(o Options, out io.Writer) (*bridge, error) {
 		calls: newCalls(), places: make(chan struct{}, maxAtOnce), mirrors: map[string]json.RawMessage{},
 	}
 	b.reading.left.Store(maxHeld)
-	b.access.tokens = o.Tokens
+	b.access.tokens, b.idle.tokens = o.Tokens, o.Background
+	if o.Background == nil {
+		b.idle.tokens = o.Tokens
+	}
 	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && o.Tokens != nil && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		b.log.say("the token travels to " + u.Host + " in clear text; use https")
 	}
