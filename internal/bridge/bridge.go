@@ -69,10 +69,11 @@ type bridge struct {
 	life, listening context.Context
 	barrier         <-chan struct{} // closed when what came before is done; only the reader's
 
-	mu      sync.Mutex
-	session *session                   // nil: none
-	mirrors map[string]json.RawMessage // input schemas with x-mcp-header, by tool
-	asked   int                        // requests of our own
+	mu       sync.Mutex
+	session  *session                   // nil: none
+	mirrors  map[string]json.RawMessage // input schemas with x-mcp-header, by tool
+	mirrored int                        // their bytes
+	asked    int                        // requests of our own
 }
 
 // delays are how long the bridge waits.
@@ -138,7 +139,7 @@ func transport() *http.Transport {
 		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 		TLSHandshakeTimeout:    10 * time.Second,
 		ExpectContinueTimeout:  time.Second,
-		IdleConnTimeout:        20 * time.Second,
+		IdleConnTimeout:        4 * time.Second, // Node's servers wait for five
 		MaxIdleConnsPerHost:    maxAtOnce,
 		MaxResponseHeaderBytes: 256 << 10,
 		ForceAttemptHTTP2:      true,

@@ -214,6 +214,7 @@ func insufficientScope(h http.Header) string {
 // refusal is what the server says with a status that is no success: its own
 // JSON-RPC error, where it has one.
 func (b *bridge) refusal(resp *http.Response) *fault {
+	defer within(resp, 10*time.Second)()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if m, bad := decodeMessage(data); err == nil && bad == nil && m.fault != nil {
 		return serverFault(m.fault)
@@ -242,8 +243,14 @@ func (b *bridge) host() string {
 	return u.Host
 }
 
+// within closes an answer that is not read in time, until it is called off.
+func within(resp *http.Response, limit time.Duration) (off func() bool) {
+	return time.AfterFunc(limit, func() { resp.Body.Close() }).Stop
+}
+
 // discard frees an answer's connection for the next request, if that is quick.
 func discard(resp *http.Response) {
+	defer within(resp, 200*time.Millisecond)()
 	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // or it is closed
 	resp.Body.Close()
 }
