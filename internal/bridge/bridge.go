@@ -188,13 +188,14 @@ func (b *bridge) await(ctx context.Context, limit time.Duration, late string) {
 }
 
 // take begins the work on one line of the client. Requests run side by side; but
-// what comes after an initialize or a notification waits until that is through,
-// for it may depend on it.
+// what comes after an initialize, a log level or a notification waits until that is through,
+// for it may depend on it. Nothing here waits: not for the server, and not for a
+// client that does not read.
 func (b *bridge) take(ctx context.Context, line []byte) {
 	m, fault := parseMessage(line)
 	switch {
 	case fault != nil:
-		b.out.write(answerWith(m.id, fault))
+		b.work.Go(func() { b.out.write(answerWith(m.id, fault)) })
 		return
 	case m.method == methodCancelled && m.id == nil:
 		b.cancel(ctx, m)
@@ -202,16 +203,11 @@ func (b *bridge) take(ctx context.Context, line []byte) {
 	}
 	c := newCall(ctx, m)
 	if fault := b.calls.add(c); fault != nil {
-		defer c.cancel()
-		if fault.Code == codeInvalidRequest { // its id would answer another request
-			b.out.write(answerWith(nil, fault))
-			return
-		}
-		b.settle(c, fault)
+		b.work.Go(func() { b.reject(c, fault) })
 		return
 	}
 	before := b.barrier
-	if m.method == methodInitialize || m.notification() {
+	if m.method == methodInitialize || m.method == methodSetLevel || m.notification() {
 		through := make(chan struct{})
 		b.barrier, c.through = through, through
 	}
@@ -224,6 +220,16 @@ func (b *bridge) take(ctx context.Context, line []byte) {
 		defer b.calls.remove(c)
 		b.settle(c, b.inTurn(c, before))
 	})
+}
+
+// reject answers a call that was not taken in.
+func (b *bridge) reject(c *call, f *fault) {
+	defer c.cancel()
+	if f.Code == codeInvalidRequest { // its id would answer another request
+		b.out.write(answerWith(nil, f))
+		return
+	}
+	b.settle(c, f)
 }
 
 // inTurn answers a message when what came before it is through and there is a

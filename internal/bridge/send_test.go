@@ -211,15 +211,17 @@ func TestLastAnswers(t *testing.T) {
 		t.Error(err, r.log)
 	}
 	fast := scripted(t, func(w http.ResponseWriter, r received) { reply(w, r.id, `{}`) })
-	read, write := io.Pipe() // nobody reads
-	defer read.Close()
-	b, err := newBridge(Options{URL: fast.URL}, write)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.delays.answers, b.delays.end = time.Millisecond, time.Millisecond
-	if err := b.run(t.Context(), strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)); err != nil {
-		t.Error(err)
+	for _, line := range []string{`{"jsonrpc":"2.0","id":1,"method":"ping"}`, `junk`} {
+		read, write := io.Pipe() // nobody reads
+		defer read.Close()
+		b, err := newBridge(Options{URL: fast.URL}, write)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.delays.answers, b.delays.end = time.Millisecond, time.Millisecond
+		if err := b.run(t.Context(), strings.NewReader(line)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
