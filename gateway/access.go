@@ -14,7 +14,7 @@ type Verifier struct {
 // StaticVerifier is a token that the operator gave to somebody.
 type StaticVerifier struct {
 	Token   Secret            `koanf:"token" doc:"The token, at least 16 characters, for example the output of openssl rand -hex 24."`
-	Subject string            `koanf:"subject" doc:"Who has it."`
+	Subject string            `koanf:"subject" doc:"Who has it. The principal is a service."`
 	Groups  []string          `koanf:"groups" doc:"Groups that the principal is in."`
 	Scopes  []string          `koanf:"scopes" doc:"Scopes that the token has, for example mcp:read."`
 	Claims  map[string]Scalar `koanf:"claims" doc:"Further claims, for rules and bound arguments."`
@@ -27,7 +27,7 @@ type JWTVerifier struct {
 	Audiences   []string          `koanf:"audiences" doc:"What of aud one has to be. Default: the URL of the server, for example https://stagedoor.example.com/mcp/catalog."`
 	Algorithms  []string          `koanf:"algorithms" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"Signatures that are taken. Default: RS256, PS256, ES256 and EdDSA."`
 	Types       []string          `koanf:"types" doc:"What typ may be; none is a token without. Default: at+jwt, JWT and none. ID tokens are refused in any case."`
-	Subject     string            `koanf:"subject" doc:"Claim that names the principal. Default: sub. Like those below, a name with dots is a path, for example realm_access.roles."`
+	Subject     string            `koanf:"subject" doc:"Claim that names the principal. Default: sub. One that is the client itself makes the principal a service (as do gty: client-credentials and idtyp: app), any other one a user. Like those below, a name with dots is a path, for example realm_access.roles."`
 	Groups      string            `koanf:"groups" doc:"Claim with its groups, a list or one text. Default: groups."`
 	Scopes      string            `koanf:"scopes" doc:"Claim with the token's scopes, a list or a text with spaces. Default: scope, or else scp, or else scopes."`
 	Claims      map[string]Scalar `koanf:"claims" doc:"Claims that a token has to have, with their values, for example tid."`

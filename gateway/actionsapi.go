@@ -12,8 +12,7 @@ func (g *Gateway) newActionsAPI(n generation) *actionsapi.Handler {
 	cfg := n.config
 	h := actionsapi.New(actionsapi.Options{
 		Registry: g.registry,
-		Logger:   g.log,
-		Observe:  g.metrics.ActionCall,
+		Record:   g.record,
 		MaxBody:  int64(cfg.Limits.RequestBody),
 		Calls:    cfg.Limits.Calls,
 		Knows: func(plugin string) bool {

@@ -25,6 +25,7 @@ func (g *Gateway) routes() http.Handler {
 	r.Handle("/catalog-info.yaml", g.mcp.Guard(g.operators(http.HandlerFunc(g.catalogInfo)))).Methods(http.MethodGet, http.MethodHead)
 	r.Handle("/metrics", g.mcp.Guard(g.operators(g.metrics.Handler()))).Methods(http.MethodGet)
 	r.Handle(auth.WellKnown+"/mcp/{server}", http.HandlerFunc(g.protectedResource))
+	r.Handle("/.well-known/jwks.json", http.HandlerFunc(g.jwks)).Methods(http.MethodGet, http.MethodHead)
 	r.NotFoundHandler = http.HandlerFunc(g.nothing)
 	return r
 }
@@ -37,6 +38,16 @@ func (g *Gateway) nothing(w http.ResponseWriter, _ *http.Request) {
 // healthz says that the process answers.
 func (g *Gateway) healthz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// jwks are the public keys of the gateway (RFC 7517), for plugins that verify
+// what it says of its callers. They are for everybody.
+func (g *Gateway) jwks(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(g.keys.JWKS()) // nobody is left to tell
 }
 
 type readiness struct {

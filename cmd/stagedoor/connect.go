@@ -96,7 +96,7 @@ func parseHeaders(lines []string) (http.Header, error) {
 		own := slices.Contains([]string{"Accept", "Connection", "Content-Length", "Content-Type", "Host", "Last-Event-Id", "Transfer-Encoding"}, name)
 		switch {
 		case !found || name == "" || strings.ContainsAny(name, " \t") || strings.ContainsAny(value, "\r\n\x00"):
-			return nil, fmt.Errorf("--header: expected 'Name: value', got %q", name)
+			return nil, errors.New("--header: expected 'Name: value'")
 		case own || strings.HasPrefix(name, "Mcp-"):
 			return nil, fmt.Errorf("--header: %s is set by the protocol", name)
 		}

@@ -3,16 +3,15 @@ package actionsapi
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gorilla/mux"
 
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registry"
@@ -44,8 +43,8 @@ func petRegistry(t testing.TB) *registry.Registry {
 // serve makes a handler; the principal is the word after "Bearer".
 func serve(r Registry, rules ...registry.AccessRule) http.Handler {
 	h := New(Options{
-		Registry: r, Logger: slog.New(slog.DiscardHandler), MaxBody: 1000, Calls: 10,
-		Observe: func(string, string, string, time.Duration) {},
+		Registry: r, MaxBody: 1000, Calls: 10,
+		Record: func(context.Context, audit.Call) {},
 	})
 	h.Offer(everything(rules...))
 	router := mux.NewRouter().SkipClean(true)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/principal"
@@ -77,7 +78,8 @@ type Chain []Verifier
 // the first one said whose token it is. Once a verifier knows a token for one of
 // its own, no authorization server is shown it (see [Introspection]).
 func (c Chain) Verify(ctx context.Context, token string, at Resource) (principal.Principal, error) {
-	var verdict, unknown error
+	var verdict error
+	var unknown []string
 	for _, v := range c {
 		if _, asks := v.(*Introspection); asks && verdict != nil {
 			continue
@@ -87,13 +89,13 @@ func (c Chain) Verify(ctx context.Context, token string, at Resource) (principal
 		case err == nil:
 			return p, nil
 		case errors.Is(err, ErrNotMine):
-			unknown = errors.Join(unknown, err)
+			unknown = append(unknown, err.Error())
 		case verdict == nil:
 			verdict = err
 		}
 	}
 	if verdict == nil {
-		verdict = &InvalidError{Message: "token is of nobody who is trusted here", Cause: unknown}
+		verdict = &InvalidError{Message: "token is of nobody who is trusted here", Cause: errors.New(strings.Join(unknown, "; "))}
 	}
 	return principal.Principal{}, verdict
 }

@@ -45,8 +45,8 @@ func TestPutOff(t *testing.T) {
 	})
 	r := start(t, s.URL, nil)
 	r.send(`{"jsonrpc":"2.0","id":1,"method":"tools/call"}`)
-	if r.fault("1"); asked.Load() != 1 {
-		t.Error("it was asked again before its time")
+	if f := r.fault("1"); asked.Load() != 1 {
+		t.Error("it was asked again before its time:", f)
 	}
 }
 
@@ -204,7 +204,9 @@ func TestLastAnswers(t *testing.T) {
 	r := start(t, s.URL, nil, func(b *bridge) { b.delays.answers = time.Millisecond })
 	r.send(`{"jsonrpc":"2.0","id":1,"method":"tools/call"}`)
 	r.in.Close()
-	r.fault("1")
+	if f := r.fault("1"); !strings.Contains(f.Message, "being closed") {
+		t.Error(f)
+	}
 	if err := <-r.done; err != nil || !strings.Contains(r.log.String(), "answers are still missing") {
 		t.Error(err, r.log)
 	}
@@ -254,7 +256,7 @@ func TestNothingStays(t *testing.T) {
 			runtime.Gosched()
 		}
 		r.stop()
-		for range r.lines { //nolint:revive // until the end
+		for range r.lines { // until the end
 		}
 		<-r.done
 		r.in.Close()

@@ -17,7 +17,6 @@ type office struct {
 	begun   int
 	current string // the session that lives
 	log     []string
-	streams chan http.ResponseWriter // of GET, as they are opened
 	stream  func(w http.ResponseWriter, r received)
 	call    func(w http.ResponseWriter, r received)
 }
@@ -368,7 +367,9 @@ func TestRefusedInitialize(t *testing.T) {
 	})
 	r := start(t, s.URL, nil)
 	r.send(initialize25, `{"jsonrpc":"2.0","id":1,"method":"ping"}`)
-	r.fault(`"init"`)
+	if f := r.fault(`"init"`); f.Message != "no" {
+		t.Error(f)
+	}
 	r.expect(`{"jsonrpc":"2.0","id":1,"result":{}}`)
 }
 

@@ -122,8 +122,9 @@ func (b *bridge) relist(ctx context.Context, c *call) error {
 		var page struct {
 			Next json.RawMessage `json:"nextCursor"`
 		}
-		if json.Unmarshal(answer.result, &page) != nil || len(page.Next) == 0 || string(page.Next) == "null" {
-			return nil
+		err = json.Unmarshal(answer.result, &page)
+		if err != nil || len(page.Next) == 0 || string(page.Next) == "null" {
+			return err
 		}
 		params["cursor"] = page.Next
 	}
@@ -142,26 +143,25 @@ type property struct {
 // are where they can be. names are those that were seen, in lower case.
 func checkMirrored(schema json.RawMessage, names map[string]bool) error {
 	var s property
-	if !bytes.Contains(schema, []byte("x-mcp-header")) || json.Unmarshal(schema, &s) != nil {
+	if !bytes.Contains(schema, []byte("x-mcp-header")) {
 		return nil
 	}
+	_ = json.Unmarshal(schema, &s) // as far as it goes
 	for _, raw := range s.Properties {
 		var p property
-		if json.Unmarshal(raw, &p) != nil {
-			continue
-		}
+		_ = json.Unmarshal(raw, &p)
 		if p.Header != nil {
 			name := p.name()
-			switch lower := strings.ToLower(name); {
+			lower := strings.ToLower(name)
+			switch {
 			case name == "":
 				return fmt.Errorf("x-mcp-header %.100s is no name of a header", p.Header)
 			case names[lower]:
 				return fmt.Errorf("x-mcp-header %.100q is there twice", name)
 			case !p.primitive():
 				return fmt.Errorf("x-mcp-header %.100q is for a string, an integer or a boolean only", name)
-			default:
-				names[lower] = true
 			}
+			names[lower] = true
 		}
 		if err := checkMirrored(raw, names); err != nil {
 			return err

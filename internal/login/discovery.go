@@ -46,7 +46,7 @@ type discovery struct {
 // 2026-07-28, basic/authorization/authorization-server-discovery). most "" is
 // as far as the server is itself.
 func (s *Source) discover(ctx context.Context, most reach) (discovery, error) {
-	challenge, at, err := s.probe(ctx)
+	challenge, at, err := s.probe(ctx, "")
 	if err != nil {
 		return discovery{}, err
 	}
@@ -70,9 +70,10 @@ func (s *Source) discover(ctx context.Context, most reach) (discovery, error) {
 	return d, nil
 }
 
-// probe sends the server an MCP ping without a token. The challenge is nil
-// where it wants none; at is where the server is.
-func (s *Source) probe(ctx context.Context) (challenge map[string]string, at reach, err error) {
+// probe sends the server an MCP ping, with a token or (for "") without one. The
+// challenge is nil where it answers with another status than 401; at is where
+// the server is.
+func (s *Source) probe(ctx context.Context, token string) (challenge map[string]string, at reach, err error) {
 	proxies, dialer := &proxies{}, &net.Dialer{Timeout: webPatience}
 	var seen atomic.Value
 	client := s.client(proxies, func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -89,6 +90,9 @@ func (s *Source) probe(ctx context.Context) (challenge map[string]string, at rea
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
 	req.Header.Set("User-Agent", s.opts.UserAgent)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, "", fmt.Errorf("server: %w", plainly(err, s.Server()))

@@ -39,7 +39,9 @@ func TestDiscoveryLies(t *testing.T) {
 		{"wrong URL", func(p *logintest.Provider) { p.Instead[logintest.ServerPath] = text(404, "") }, "server: HTTP 404; is the URL that of an MCP server"},
 		{"server down", func(p *logintest.Provider) { p.Instead[logintest.ServerPath] = text(503, "") }, "server: HTTP 503; try again later"},
 		{"server redirects", func(p *logintest.Provider) {
-			p.Instead[logintest.ServerPath] = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/mcp/x", 307) }
+			p.Instead[logintest.ServerPath] = func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "/mcp/x", http.StatusTemporaryRedirect)
+			}
 		}, "server redirects to /mcp/x"},
 		{"challenge without metadata", func(p *logintest.Provider) { p.Challenge = `Bearer realm="x"` }, ""},
 		{"challenge of another scheme", func(p *logintest.Provider) { p.Challenge = `Basic realm="x"` }, ""},
@@ -63,7 +65,7 @@ func TestDiscoveryLies(t *testing.T) {
 		{"no JSON", func(p *logintest.Provider) { p.Instead[logintest.ResourcePath] = text(200, "<html>") }, "no JSON document"},
 		{"redirect", func(p *logintest.Provider) {
 			p.Instead[logintest.ResourcePath] = func(w http.ResponseWriter, r *http.Request) {
-				http.Redirect(w, r, "http://169.254.169.254/latest", 302)
+				http.Redirect(w, r, "http://169.254.169.254/latest", http.StatusFound)
 			}
 		}, "answer is a redirect, which is not followed"},
 		{"10 MB", func(p *logintest.Provider) {

@@ -156,7 +156,7 @@ func (s *Source) spend(ctx context.Context, r record) (string, error) {
 	}
 	r.issue(answer, nil, now)
 	if err := s.store.save(r); err != nil {
-		fmt.Fprintf(s.opts.Out, "Renewed tokens could not be stored, and the old ones may be of no use any more: %v\n", err)
+		say(s.opts.Out, "Renewed tokens could not be stored, and the old ones may be of no use any more: %v\n", err)
 	}
 	return answer.AccessToken, nil
 }
@@ -179,7 +179,7 @@ func (s *Source) Logout(ctx context.Context) (int, error) {
 			err = s.revoke(ctx, l)
 		}
 		if err != nil {
-			fmt.Fprintf(s.opts.Out, "Tokens for %s are forgotten, but could not be revoked: %v\n", s.Server(), err)
+			say(s.opts.Out, "Tokens for %s are forgotten, but could not be revoked: %v\n", s.Server(), err)
 		}
 		if err := s.store.forget(l.Login); err != nil {
 			return n, err

@@ -5,6 +5,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -127,7 +128,7 @@ func (s *Source) Token(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if record.fresh(time.Now()) {
+	if now := time.Now(); record.fresh(now) || record.Secrets.Refresh == "" && record.valid(now) {
 		return record.Secrets.Access, nil
 	}
 	token, err := s.Refresh(ctx, record.Secrets.Access)
@@ -150,8 +151,8 @@ func (s *Source) Refresh(ctx context.Context, rejected string) (string, error) {
 	if !errors.Is(err, ErrLoggedOut) || !s.opts.Interactive {
 		return token, err
 	}
-	fmt.Fprintf(s.opts.Out, "Login needed for %s\n", s.Server())
-	record, err := s.logIn(ctx, nil)
+	say(s.opts.Out, "Login needed for %s\n", s.Server())
+	record, err := s.logIn(ctx, s.opts.Scopes)
 	if err != nil {
 		return "", err
 	}
@@ -181,7 +182,7 @@ func (s *Source) StepUp(ctx context.Context, challenge string) error {
 	if !s.opts.Interactive {
 		return fmt.Errorf("server wants the scopes %s: run stagedoor login %s --scope %q: %w", clean(asked["scope"]), s.Server(), strings.Join(union(record.scopes(), needed), " "), ErrLoggedOut)
 	}
-	fmt.Fprintf(s.opts.Out, "%s wants more than the login allows: %s\n", s.Server(), clean(asked["scope"]))
+	say(s.opts.Out, "%s wants more than the login allows: %s\n", s.Server(), clean(asked["scope"]))
 	s.steps[stepKey(needed)] = time.Now()
 	record, err = s.logIn(ctx, union(record.scopes(), needed))
 	if err == nil && !covers(record.Scopes, needed) {
@@ -214,13 +215,22 @@ func notGranted(r record, needed []string) error {
 
 func stepKey(needed []string) string { return strings.Join(union(nil, needed), " ") }
 
-// Login logs a person in, whether a login is stored or not.
+// Login logs a person in, whether a login is stored or not, and tries the token
+// at the server. One that the server refuses is stored all the same: what is
+// wrong may be mended there.
 func (s *Source) Login(ctx context.Context) (Login, error) {
 	if err := s.begin(ctx); err != nil {
 		return Login{}, err
 	}
 	defer s.end()
 	record, err := s.logIn(ctx, s.opts.Scopes)
+	if err != nil {
+		return Login{}, err
+	}
+	challenge, _, err := s.probe(ctx, record.Secrets.Access)
+	if err == nil && challenge != nil {
+		err = fmt.Errorf("login succeeded, but the server refuses the token (%s): tokens of %s have to be for the audience %s", clean(cmp.Or(challenge["error_description"], challenge["error"], "it does not say why")), record.Issuer, record.Resource)
+	}
 	return record.Login, err
 }
 
@@ -247,10 +257,10 @@ func (s *Source) record() (record, error) {
 
 // loggedOut is an error that a login mends.
 func (s *Source) loggedOut(why string) error {
-	return &loggedOut{fmt.Sprintf("%s: stagedoor login %s", why, s.Server())}
+	return &loggedOutError{fmt.Sprintf("%s: stagedoor login %s", why, s.Server())}
 }
 
-type loggedOut struct{ message string }
+type loggedOutError struct{ message string }
 
-func (e *loggedOut) Error() string { return e.message }
-func (e *loggedOut) Unwrap() error { return ErrLoggedOut }
+func (e *loggedOutError) Error() string { return e.message }
+func (e *loggedOutError) Unwrap() error { return ErrLoggedOut }

@@ -229,6 +229,29 @@ func TestRotationRace(t *testing.T) {
 	}
 }
 
+// TestNoRefreshToken: a token without one serves until it ends, and no longer.
+func TestNoRefreshToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := logintest.New("https://mcp.example.com")
+		p.Instead[logintest.TokenPath] = func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"access_token":"only","token_type":"Bearer","expires_in":"300"}`))
+		}
+		s, _ := open(t, p, t.TempDir())
+		_, err := s.Login(t.Context())
+		if want := "login succeeded, but the server refuses the token (it does not say why): tokens of https://mcp.example.com/idp have to be for the audience https://mcp.example.com/mcp/demo"; err == nil || err.Error() != want {
+			t.Errorf("got %v", err)
+		}
+		time.Sleep(299 * time.Second)
+		if token, err := s.Token(t.Context()); token != "only" || err != nil {
+			t.Errorf("%q, %v", token, err)
+		}
+		time.Sleep(time.Second)
+		if _, err := s.Token(t.Context()); !errors.Is(err, ErrLoggedOut) || !strings.Contains(err.Error(), "gave no refresh token") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // TestLoginEnds: a refresh token that is of no use is forgotten, and the error
 // says what to do.
 func TestLoginEnds(t *testing.T) {

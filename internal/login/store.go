@@ -81,7 +81,7 @@ func (st *store) read() (contents, error) {
 		if err := os.Chmod(st.path(), 0o600); err != nil {
 			return c, fmt.Errorf("stored logins: others may read %s, and that cannot be changed: %w", st.path(), err)
 		}
-		fmt.Fprintf(st.out, "%s could be read by others of this machine: its mode is 0600 now. If they are not to be trusted: stagedoor logout --all, and log in again\n", st.path())
+		say(st.out, "%s could be read by others of this machine: its mode is 0600 now. If they are not to be trusted: stagedoor logout --all, and log in again\n", st.path())
 	}
 	data, err := os.ReadFile(st.path())
 	if err != nil {
@@ -269,8 +269,8 @@ func (st *store) fromRing(l Login) (*secrets, error) {
 		return nil, err
 	}
 	s := &secrets{}
-	if err := json.Unmarshal([]byte(data), s); err != nil || s.Access == "" {
-		return nil, nil
+	if json.Unmarshal([]byte(data), s) != nil || s.Access == "" {
+		s = nil
 	}
 	return s, nil
 }

@@ -21,6 +21,7 @@ type exchange struct {
 	principal principal.Principal
 	ref       string
 	session   session.Session // zero: 2026-07-28, or none yet
+	client    []byte          // clientInfo of 2026-07-28
 	request   []byte          // id of the request that is answered
 	stream    stream
 }

@@ -213,7 +213,7 @@ func (p *Provider) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	challenge := p.Challenge
 	if challenge == "" {
-		challenge = fmt.Sprintf(`Bearer resource_metadata="%s", scope="mcp:read"`, p.Base+ResourcePath)
+		challenge = fmt.Sprintf(`Bearer resource_metadata=%q, scope="mcp:read"`, p.Base+ResourcePath)
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
 	w.WriteHeader(http.StatusUnauthorized)
@@ -265,7 +265,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	if p.Callback != nil {
 		p.Callback(back)
 	}
-	http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound)
+	http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound) // #nosec G710 -- tests only
 }
 
 func (p *Provider) token(w http.ResponseWriter, form url.Values) {
