@@ -213,7 +213,11 @@ func (r *remote) ask(ctx context.Context, method string, more http.Header, param
 	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mediaType == "text/event-stream" {
 		data = lastEvent(data)
 	}
-	return decodeAnswer(resp.StatusCode, data, result)
+	err = decodeAnswer(resp.StatusCode, data, result)
+	if resp.StatusCode == http.StatusUnauthorized {
+		return fmt.Errorf("%w; to log in: stagedoor login %s", err, r.url)
+	}
+	return err
 }
 
 // lastEvent gives the data of a stream's last event that has any: the answer,

@@ -44,15 +44,15 @@ type discovery struct {
 
 // discover asks the server without a token who may issue one for it (MCP
 // 2026-07-28, basic/authorization/authorization-server-discovery). most "" is
-// as far as the server is itself.
-func (s *Source) discover(ctx context.Context, most reach) (discovery, error) {
+// as far as the server is itself, or private where that is allowed.
+func (s *Source) discover(ctx context.Context, most reach, private bool) (discovery, error) {
 	challenge, at, err := s.probe(ctx, "")
 	if err != nil {
 		return discovery{}, err
 	}
 	if most == "" {
 		most = at
-		if s.opts.AllowPrivate && most == reachPublic {
+		if private && most == reachPublic {
 			most = reachPrivate
 		}
 	}

@@ -132,7 +132,7 @@ func (s *Source) spend(ctx context.Context, r record) (string, error) {
 	if r.Secrets.Refresh == "" {
 		return "", s.loggedOut("login has ended, and the authorization server gave no refresh token")
 	}
-	d, err := s.discover(ctx, r.Reach)
+	d, err := s.discover(ctx, r.Reach, false)
 	if err != nil {
 		return "", err
 	}
@@ -171,20 +171,31 @@ func (s *Source) Logout(ctx context.Context) (int, error) {
 	}
 	defer s.end()
 	for n := 0; ; n++ {
-		l, ok, err := s.store.find(s.Server(), "")
+		r, ok, err := s.store.find(s.Server(), "")
 		if !ok {
 			return n, err
 		}
-		if err == nil {
-			err = s.revoke(ctx, l)
-		}
-		if err != nil {
-			say(s.opts.Out, "Tokens for %s are forgotten, but could not be revoked: %v\n", s.Server(), err)
-		}
-		if err := s.store.forget(l.Login); err != nil {
+		if err := s.close(ctx, r.Login); err != nil {
 			return n, err
 		}
 	}
+}
+
+// close revokes and forgets one login. Nobody renews it meanwhile.
+func (s *Source) close(ctx context.Context, l Login) error {
+	unlock, err := s.store.lock(ctx, "refresh-"+ringHash(l))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	r, ok, err := s.store.find(l.Server, l.Client)
+	if ok && err == nil && r.key() == l.key() {
+		err = s.revoke(ctx, r)
+	}
+	if err != nil {
+		say(s.opts.Out, "Tokens for %s are forgotten, but could not be revoked: %v\n", s.Server(), err)
+	}
+	return s.store.forget(l)
 }
 
 // revoke has the authorization server forget a login.

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -71,8 +72,9 @@ type Source struct {
 	server *url.URL // as canonical makes it
 	opts   Options
 	store  *store
-	busy   chan struct{}        // holds one while somebody renews or logs in
-	steps  map[string]time.Time // when StepUp began a login for which scopes; guarded by busy
+	busy   chan struct{}          // holds one while somebody renews or logs in
+	held   atomic.Pointer[record] // that Token gave last: a keyring is slow to ask
+	steps  map[string]time.Time   // when StepUp began a login for which scopes; guarded by busy
 
 	tls       *tls.Config       // of tests; nil: as usual
 	transport http.RoundTripper // of tests; nil: the network
@@ -124,11 +126,15 @@ func canonical(raw string) (*url.URL, error) {
 // Token gives the access token, renewed when it is about to end. Without a
 // stored login the error is ErrLoggedOut.
 func (s *Source) Token(ctx context.Context) (string, error) {
+	if held := s.held.Load(); held != nil && held.fresh(time.Now()) {
+		return held.Secrets.Access, nil
+	}
 	record, err := s.record()
 	if err != nil {
 		return "", err
 	}
 	if now := time.Now(); record.fresh(now) || record.Secrets.Refresh == "" && record.valid(now) {
+		s.held.Store(&record)
 		return record.Secrets.Access, nil
 	}
 	token, err := s.Refresh(ctx, record.Secrets.Access)
@@ -234,10 +240,12 @@ func (s *Source) Login(ctx context.Context) (Login, error) {
 	return record.Login, err
 }
 
-// begin waits until nobody else renews or logs in.
+// begin waits until nobody else renews or logs in. What Token held is looked up
+// anew, as somebody is not content with it.
 func (s *Source) begin(ctx context.Context) error {
 	select {
 	case s.busy <- struct{}{}:
+		s.held.Store(nil)
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

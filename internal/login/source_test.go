@@ -3,6 +3,7 @@ package login
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -160,7 +161,7 @@ func TestRequests(t *testing.T) {
 			}
 		}
 		var asked map[string]any
-		if err := jsonOf(p.Requests(logintest.RegisterPath)[0].Body, &asked); err != nil || asked["application_type"] != "native" || asked["token_endpoint_auth_method"] != "none" {
+		if err := json.Unmarshal([]byte(p.Requests(logintest.RegisterPath)[0].Body), &asked); err != nil || asked["application_type"] != "native" || asked["token_endpoint_auth_method"] != "none" {
 			t.Errorf("registration: %v %v", asked, err)
 		}
 	})
@@ -391,6 +392,26 @@ func TestStepUp(t *testing.T) {
 	})
 }
 
+// TestAllowPrivate: what was allowed at a login holds for what comes of it.
+func TestAllowPrivate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const issuer = "https://10.0.0.1" + logintest.IssuerPath
+		p := logintest.New("https://mcp.example.com")
+		p.Resource = map[string]any{"authorization_servers": []string{issuer}}
+		p.Metadata = map[string]any{"issuer": issuer, "token_endpoint": "https://10.0.0.1" + logintest.TokenPath}
+		s, _ := open(t, p, t.TempDir())
+		if _, err := s.Login(t.Context()); err == nil || !strings.Contains(err.Error(), "--allow-private at the login permits it") {
+			t.Errorf("got %v", err)
+		}
+		allowed, _ := open(t, p, s.opts.Dir, func(o *Options) { o.AllowPrivate = true })
+		token := mustLogin(t, allowed)
+		if _, err := s.Refresh(t.Context(), token); err != nil {
+			t.Error(err)
+		}
+		mustLogin(t, s)
+	})
+}
+
 // TestLogout: tokens are revoked where they can be, and forgotten in any case.
 func TestLogout(t *testing.T) {
 	for name, change := range map[string]func(*logintest.Provider){
@@ -440,6 +461,7 @@ func TestNoSecretInTheOpen(t *testing.T) {
 		if err := os.Chmod(file, 0o644); err != nil {
 			t.Fatal(err)
 		}
+		s.held.Store(nil)
 		if got, err := s.Token(t.Context()); got != token || err != nil {
 			t.Error(err)
 		}
