@@ -3,7 +3,8 @@
 // line, all optional:
 //
 //   port        where it listens, on 127.0.0.1; 0 is any
-//   resources   URLs of the resources that it issues tokens for (RFC 8707)
+//   resources   URLs of the resources that it issues tokens for (RFC 8707);
+//               none: of every one on 127.0.0.1
 //   scopes      scopes that a resource has
 //   lifetime    of access tokens, in seconds
 //   opaque      access tokens that only introspection can read
@@ -16,7 +17,7 @@ import Provider, { errors } from 'oidc-provider'
 const settings = {
   port: 0,
   resources: [],
-  scopes: 'mcp:read mcp:write mcp:destructive',
+  scopes: 'mcp:read mcp:write mcp:destructive billing:admin',
   lifetime: 300,
   opaque: false,
   ...JSON.parse(process.argv[2] ?? '{}'),
@@ -34,6 +35,11 @@ const port = settings.port || (await freePort())
 const issuer = `http://127.0.0.1:${port}`
 const groupsOf = (name) => (name.startsWith('admin') ? ['admins', 'dev'] : ['dev'])
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
+
+const isKnown = (resource) =>
+  settings.resources.length === 0
+    ? new URL(resource).hostname === '127.0.0.1'
+    : settings.resources.includes(resource)
 
 const provider = new Provider(issuer, {
   clients: [
@@ -82,7 +88,7 @@ const provider = new Provider(issuer, {
       defaultResource: async (_ctx, _client, oneOf) => oneOf,
       useGrantedResource: async () => true,
       getResourceServerInfo: async (_ctx, resource) => {
-        if (!settings.resources.includes(resource)) throw new errors.InvalidTarget()
+        if (!isKnown(resource)) throw new errors.InvalidTarget()
         return {
           scope: settings.scopes,
           audience: resource,
