@@ -19,10 +19,15 @@ import (
 type identity struct {
 	signer    credential.Signer
 	publicURL string
+	// backstages are the base URLs of Backstages whose users may call.
+	backstages []string
+	// target is the id in Backstage of the plugin that is called; "": its name.
+	target string
 }
 
 // credentials are those for calls of a plugin; nil: it gets none.
 func (p Plugin) credentials(name string, id identity) credential.Source {
+	id.target = p.Backstage.Plugin
 	auth := p.Auth.source(name, id)
 	if len(p.Schemes) == 0 {
 		return auth
@@ -49,6 +54,8 @@ func (a PluginAuth) source(plugin string, id identity) credential.Source {
 		return credential.ClientCredentials(a.ClientCredentials.endpoint())
 	case a.TokenExchange.TokenURL != "":
 		return credential.TokenExchange(a.TokenExchange.endpoint(), a.TokenExchange.Issuers)
+	case a.backstage() != nil:
+		return a.backstage().source(plugin, id)
 	case a.assertion() != nil:
 		o := a.assertion()
 		return credential.Assertion(credential.AssertionOptions{
@@ -96,12 +103,13 @@ func (p Plugin) documentCredentials(name string, id identity, own credential.Sou
 	switch {
 	case p.SpecAuth.IsSet():
 		return p.SpecAuth.source(name, id)
-	case !p.Auth.IsSet() || p.Auth.wantsCaller():
+	case !p.Auth.IsSet() || p.Auth.wantsCaller() || !p.atOwnOrigin():
 		return nil
-	case p.atOwnOrigin():
-		return own
+	case p.Auth.backstage() != nil:
+		id.target = p.Backstage.Plugin
+		return p.Auth.backstage().forItself().source(name, id)
 	}
-	return nil
+	return own
 }
 
 // atOwnOrigin tells whether the document is where the plugin is.

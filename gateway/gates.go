@@ -20,12 +20,13 @@ type gates struct {
 	actions  principal.Gate
 	operator registryapi.Guard
 	metadata map[string]auth.Metadata // of servers whose callers get tokens somewhere
+	plugins  []string                 // of Backstage that the gateway is: they have its keys
 }
 
 // gatesOf makes the gates of a config: each named server is a resource of its
 // own, for which tokens have to be made.
 func (g *Gateway) gatesOf(cfg Config) (gates, Faults) {
-	out := gates{servers: map[string]principal.Gate{}, metadata: map[string]auth.Metadata{}}
+	out := gates{servers: map[string]principal.Gate{}, metadata: map[string]auth.Metadata{}, plugins: cfg.backstagePluginIDs()}
 	m := verifiers{keys: g.issuers}
 	var faults Faults
 	for name, s := range cfg.Servers {

@@ -195,8 +195,10 @@ func (g *Gateway) openKeys(ctx context.Context, cfg Config) (err error) {
 	return err
 }
 
-// identity is what the gateway proves itself with.
-func (g *Gateway) identity() identity { return identity{g.keys, g.publicURL} }
+// identity is what the gateway proves itself with, as a config has it.
+func (g *Gateway) identity(cfg Config) identity {
+	return identity{signer: g.keys, publicURL: g.publicURL, backstages: cfg.backstages()}
+}
 
 // inspect finds what else is wrong with a config that has faults: whoever
 // mends it learns of everything in one go.

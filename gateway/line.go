@@ -13,6 +13,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,6 +69,7 @@ type settings struct {
 	retry, breaker                         string
 	overlays                               [sha256.Size]byte
 	authority                              [sha256.Size]byte // content of tls.caFile
+	backstages                             string            // whose users the plugin may be told of
 	catalog                                *runningCatalog
 }
 
@@ -87,6 +89,9 @@ func newLine(name string, p Plugin, from origin, catalog *runningCatalog, id ide
 		origin: from, embedded: p.Embedded, spec: p.Spec, baseURL: p.BaseURL, actions: p.Actions, refs: p.Refs, backstage: p.Backstage.settings(),
 		timeout: p.Timeout, refresh: p.Refresh, maxResponse: p.MaxResponse, concurrency: p.Concurrency, retry: p.Retry, breaker: p.Breaker,
 		overlays: digest(l.overlays), authority: contentOf(p.TLS.CAFile), catalog: catalog,
+	}
+	if slices.ContainsFunc(p.auths(), func(a PluginAuth) bool { return a.backstage() != nil }) {
+		l.settings.backstages = strings.Join(id.backstages, " ")
 	}
 	l.credentials = p.credentials(name, id)
 	var err error

@@ -110,6 +110,7 @@ func (c Config) Validate() Faults {
 	c.validatePublishers(&fs)
 	for _, n := range slices.Sorted(maps.Keys(c.Plugins)) {
 		c.Plugins[n].validate(&fs, n, c.origin(n))
+		c.validateBackstageAuths(&fs, n)
 	}
 	oneOf(&fs, "actionsAPI.support", c.ActionsAPI.Support, "on", "off")
 	for i, r := range c.ActionsAPI.Actions.Include {

@@ -41,37 +41,39 @@ beforehand, is smoother.`,
 		if *device {
 			o.Flow = login.Device
 		}
-		o.Interactive = true
-		tokens, err := p.tokens(args[0], *tokenEnv, header.Get("Authorization") != "", *o)
-		if err != nil {
-			return failure{err}
-		}
-		if err := bridge.Run(cmd.Context(), p.stdin, p.stdout, bridge.Options{URL: args[0], Header: header, Tokens: tokens, Log: p.stderr}); err != nil {
-			return failure{err}
-		}
-		return nil
+		return does(func(cmd *cobra.Command, args []string) error {
+			options := bridge.Options{URL: args[0], Header: header, Log: p.stderr}
+			if err := p.giveTokens(&options, *tokenEnv, *o); err != nil {
+				return err
+			}
+			return bridge.Run(cmd.Context(), p.stdin, p.stdout, options)
+		})(cmd, args)
 	}
 	return cmd
 }
 
-// tokens is where connect has its access tokens from; nil: a header has all that
-// is needed.
-func (p *program) tokens(server, variable string, header bool, o login.Options) (bridge.Tokens, error) {
-	switch token := p.variable(variable); {
+// giveTokens says where a bridge has its access tokens from: a variable of the
+// environment, or a login. A header may have all that is needed instead.
+func (p *program) giveTokens(options *bridge.Options, variable string, o login.Options) error {
+	switch token, header := p.variable(variable), options.Header.Get("Authorization") != ""; {
 	case variable == "" && header:
-		return nil, nil
+		return nil
 	case variable != "" && header:
-		return nil, errors.New("--token-env and an Authorization --header are two answers to one question; give one")
+		return errors.New("--token-env and an Authorization --header are two answers to one question; give one")
 	case variable != "" && token == "":
-		return nil, fmt.Errorf("--token-env: %s is not set", variable)
+		return fmt.Errorf("--token-env: %s is not set", variable)
 	case variable != "":
-		return fixedToken{name: variable, token: token}, nil
+		options.Tokens = fixedToken{name: variable, token: token}
+		return nil
 	}
-	source, err := login.Open(server, o)
+	background, err := login.Open(options.URL, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return loginTokens{source}, nil
+	o.Interactive = true
+	source, err := login.Open(options.URL, o)
+	options.Tokens, options.Background = loginTokens{source}, loginTokens{background}
+	return err
 }
 
 // loginTokens are those of a login. Where there is none, the server is asked

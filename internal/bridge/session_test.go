@@ -385,3 +385,24 @@ func TestSessionIDs(t *testing.T) {
 		t.Error("a result that is none began a session")
 	}
 }
+
+// TestOwnStreamLost: a session that ends while nobody asks for anything is begun
+// anew as well, so that the client goes on hearing.
+func TestOwnStreamLost(t *testing.T) {
+	lost := make(chan struct{})
+	o := &office{}
+	o.stream = func(w http.ResponseWriter, r received) {
+		events(w, "retry: 1\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"heard/"+r.Header.Get("Mcp-Session-Id")+"\"}\n\n")
+		if r.Header.Get("Mcp-Session-Id") == "s1" {
+			<-lost
+			return
+		}
+		<-r.Context().Done()
+	}
+	r := start(t, scripted(t, o.serve).URL, nil)
+	r.open()
+	r.expect(`{"jsonrpc":"2.0","method":"heard/s1"}`)
+	o.lose()
+	close(lost)
+	r.expect(`{"jsonrpc":"2.0","method":"heard/s2"}`)
+}

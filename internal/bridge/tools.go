@@ -61,7 +61,7 @@ func (b *bridge) learnTools(c *call, answer message) []byte {
 			Schema json.RawMessage `json:"inputSchema"`
 		}
 		_ = json.Unmarshal(raw, &tool)
-		delete(b.mirrors, tool.Name)
+		b.keepMirror(tool.Name, nil)
 		err := checkMirrored(tool.Schema, map[string]bool{})
 		if err != nil && c.modern() {
 			b.log.say(fmt.Sprintf("tool %.100q is left out: %v", tool.Name, err))
@@ -69,13 +69,30 @@ func (b *bridge) learnTools(c *call, answer message) []byte {
 		}
 		good = append(good, raw)
 		if err == nil && bytes.Contains(tool.Schema, []byte("x-mcp-header")) {
-			b.mirrors[tool.Name] = tool.Schema
+			b.keepMirror(tool.Name, tool.Schema)
 		}
 	}
 	if len(good) == len(list.Tools) {
 		return answer.raw
 	}
 	return replaceTools(answer, good)
+}
+
+// keepMirror keeps a tool's schema; nil: it has none. A server with more of them
+// than fit has those forgotten that came before, until a call misses them. b.mu
+// is held.
+func (b *bridge) keepMirror(tool string, schema json.RawMessage) {
+	b.mirrored -= len(b.mirrors[tool])
+	delete(b.mirrors, tool)
+	if schema == nil {
+		return
+	}
+	if b.mirrored+len(schema) > maxMessage {
+		clear(b.mirrors)
+		b.mirrored = 0
+	}
+	b.mirrors[tool] = schema
+	b.mirrored += len(schema)
 }
 
 func (b *bridge) hasMirrors() bool {

@@ -212,3 +212,17 @@ func TestModernNotFound(t *testing.T) {
 	r.send(modern(1, "x/y", ""))
 	r.expect(`{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"method not found"}}`)
 }
+
+// TestMirrorsAreBounded: a server with ever more of them costs no more memory.
+func TestMirrorsAreBounded(t *testing.T) {
+	b := &bridge{mirrors: map[string]json.RawMessage{}}
+	schema := make(json.RawMessage, maxMessage/4)
+	for i := range 11 {
+		b.keepMirror(fmt.Sprint(i), schema)
+	}
+	b.keepMirror("9", schema[:5])
+	b.keepMirror("10", nil)
+	if len(b.mirrors) != 2 || b.mirrored != len(schema)+5 {
+		t.Errorf("%d schemas of %d bytes", len(b.mirrors), b.mirrored)
+	}
+}

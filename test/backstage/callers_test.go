@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stagedoor/stagedoor/gateway"
+	"github.com/stagedoor/stagedoor/internal/config"
 )
 
 // guarded is the gateway with the plugin pets, which lets in whom Backstage
@@ -154,4 +158,91 @@ func listTools(t *testing.T, url, token string) map[string]bool {
 		t.Fatalf("no tools: %s", text)
 	}
 	return names
+}
+
+// TestOnBehalf: who comes to the gateway with the token of a user of Backstage,
+// or for one, calls its plugins as that user, in the gateway's name, and nobody
+// else does.
+func TestOnBehalf(t *testing.T) {
+	url, static := backstage(t)
+	cfg := testConfig(t)
+	for name, behalf := range map[string]string{"auth": "", "depot": "required", "notes": "possible", "stock": "never"} {
+		p := gateway.DefaultPlugin()
+		p.Backstage = gateway.BackstageSource{BaseURL: url, Plugin: "depot"}
+		if name == "auth" {
+			p.Backstage.Plugin = "auth"
+		}
+		p.Auth.Backstage = &gateway.BackstageAuth{OnBehalf: behalf}
+		cfg.Plugins[name] = p
+		server := gateway.DefaultServer()
+		server.ToolNames, server.Actions.Include = "{action}", []gateway.Rule{{ID: name + ":{who-am-i,see-caller}"}}
+		cfg.Servers[name] = server
+	}
+	cfg.Auth = []gateway.Verifier{
+		{Backstage: gateway.BackstageVerifier{
+			BaseURL:  url,
+			External: []gateway.BackstageAccess{{Static: gateway.BackstageStatic{Token: gateway.SecretValue(static), Subject: "stagedoor"}}},
+		}},
+		{Static: gateway.StaticVerifier{Token: gateway.SecretValue("somebody-else-altogether"), Subject: "user:default/guest", Scopes: []string{"mcp:destructive"}}},
+	}
+	gate := serveForBackstage(t, cfg)
+	guest := guestToken(t)
+	for name := range cfg.Servers { // Backstage reads the gateway's keys once it listens
+		eventually(t, `"tools":[{`, func() string {
+			return string(lastMessage(t, sendMCP(t, gate+"/mcp/"+name, guest, "tools/list", "", "")))
+		})
+	}
+	const (
+		asGuest   = `{"type":"user","userEntityRef":"user:default/guest","actor":{"type":"service","subject":"plugin:stagedoor"}}`
+		asGateway = `{"type":"service","subject":"plugin:stagedoor"}`
+		refused   = "users of Backstage only"
+	)
+	for _, c := range []struct{ who, token, server, want string }{
+		{"user", guest, "depot", asGuest},
+		{"user", guest, "notes", asGuest},
+		{"user", guest, "stock", asGateway},
+		{"service of Backstage", static, "depot", refused},
+		{"service of Backstage", static, "notes", asGateway},
+		{"service of Backstage", static, "stock", asGateway},
+		{"somebody of that name", "somebody-else-altogether", "depot", refused},
+		{"somebody of that name", "somebody-else-altogether", "notes", asGateway},
+	} {
+		text := string(lastMessage(t, sendMCP(t, gate+"/mcp/"+c.server, c.token, "tools/call", "see-caller", `"name":"see-caller","arguments":{},`)))
+		if c.want == refused {
+			if !strings.Contains(text, refused) || !strings.Contains(text, `"isError":true`) {
+				t.Errorf("%s at %s: %s", c.who, c.server, text)
+			}
+			continue
+		}
+		if diff := cmp.Diff(decode(t, []byte(c.want)), decode(t, []byte(look(t, ".result.structuredContent", decode(t, []byte(text)))))); diff != "" {
+			t.Errorf("%s at %s: the plugin sees (-want +got)\n%s\n%s", c.who, c.server, diff, text)
+		}
+	}
+	who := string(lastMessage(t, sendMCP(t, gate+"/mcp/auth", guest, "tools/call", "who-am-i", `"name":"who-am-i","arguments":{},`)))
+	if !strings.Contains(who, `"userEntityRef":"user:default/guest"`) {
+		t.Errorf("who-am-i: %s", who)
+	}
+}
+
+// TestDocumentedOnBehalf runs the config of docs/backstage.md that calls for
+// users, as it stands there.
+func TestDocumentedOnBehalf(t *testing.T) {
+	url, _ := backstage(t)
+	page, err := os.ReadFile("../../docs/backstage.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(publicURL:.*?)```").FindAllSubmatch(page, -1)
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if len(blocks) != 1 || os.WriteFile(path, []byte(strings.ReplaceAll(string(blocks[0][1]), "https://backstage.example.com", url)), 0o600) != nil {
+		t.Fatalf("docs/backstage.md has %d configs with publicURL", len(blocks))
+	}
+	file, err := config.Load(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate, guest := serveForBackstage(t, file.Config), guestToken(t)
+	eventually(t, `"userEntityRef":"user:default/guest"`, func() string { // Backstage reads the gateway's keys once it listens
+		return string(lastMessage(t, sendMCP(t, gate+"/mcp/desk", guest, "tools/call", "me_who-am-i", `"name":"me_who-am-i","arguments":{},`)))
+	})
 }
