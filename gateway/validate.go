@@ -99,6 +99,7 @@ func (c Config) Validate() Faults {
 		}
 	}
 	c.Streams.validate(&fs)
+	c.Audit.validate(&fs)
 	for _, wait := range []struct {
 		path  string
 		value time.Duration
