@@ -14,7 +14,7 @@ type Verifier struct {
 // StaticVerifier is a token that the operator gave to somebody.
 type StaticVerifier struct {
 	Token   Secret            `koanf:"token" doc:"The token, at least 16 characters, for example the output of openssl rand -hex 24."`
-	Subject string            `koanf:"subject" doc:"Who has it."`
+	Subject string            `koanf:"subject" doc:"Who has it. The principal is a service."`
 	Groups  []string          `koanf:"groups" doc:"Groups that the principal is in."`
 	Scopes  []string          `koanf:"scopes" doc:"Scopes that the token has, for example mcp:read."`
 	Claims  map[string]Scalar `koanf:"claims" doc:"Further claims, for rules and bound arguments."`
@@ -27,7 +27,7 @@ type JWTVerifier struct {
 	Audiences   []string          `koanf:"audiences" doc:"What of aud one has to be. Default: the URL of the server, for example https://stagedoor.example.com/mcp/catalog."`
 	Algorithms  []string          `koanf:"algorithms" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"Signatures that are taken. Default: RS256, PS256, ES256 and EdDSA."`
 	Types       []string          `koanf:"types" doc:"What typ may be; none is a token without. Default: at+jwt, JWT and none. ID tokens are refused in any case."`
-	Subject     string            `koanf:"subject" doc:"Claim that names the principal. Default: sub. Like those below, a name with dots is a path, for example realm_access.roles."`
+	Subject     string            `koanf:"subject" doc:"Claim that names the principal. Default: sub. One that is the client itself makes the principal a service (as do gty: client-credentials and idtyp: app), any other one a user. Like those below, a name with dots is a path, for example realm_access.roles."`
 	Groups      string            `koanf:"groups" doc:"Claim with its groups, a list or one text. Default: groups."`
 	Scopes      string            `koanf:"scopes" doc:"Claim with the token's scopes, a list or a text with spaces. Default: scope, or else scp, or else scopes."`
 	Claims      map[string]Scalar `koanf:"claims" doc:"Claims that a token has to have, with their values, for example tid."`
@@ -52,6 +52,7 @@ type IntrospectionVerifier struct {
 // BackstageVerifier takes the tokens of a Backstage.
 type BackstageVerifier struct {
 	BaseURL             string            `koanf:"baseURL" doc:"URL of the backend (its backend.baseUrl), for example https://backstage.example.com."`
+	Issuer              string            `koanf:"issuer" doc:"What iss of its users' tokens has to be, for example https://backstage.example.com/api/auth. Default: it is not looked at, as Backstage itself does not: its keys are the proof."`
 	PluginID            string            `koanf:"pluginID" doc:"Who the gateway is to plugins of Backstage: what aud of their tokens has to be. At /api/{plugin} the plugin's name does as well. Default: stagedoor."`
 	Plugins             []string          `koanf:"plugins" doc:"Ids of the plugins of Backstage that may call, for example scaffolder and mcp-actions. Default: none."`
 	PluginURLs          map[string]string `koanf:"pluginURLs" doc:"Base URLs of plugins that are not at {baseURL}/api/{plugin}."`
@@ -70,7 +71,7 @@ type BackstageAccess struct {
 
 // BackstageStatic is externalAccess of the type static.
 type BackstageStatic struct {
-	Token   Secret `koanf:"token" doc:"The token, at least 8 characters."`
+	Token   Secret `koanf:"token" doc:"The token, at least 8 characters, none of them white space."`
 	Subject string `koanf:"subject" doc:"Who has it."`
 }
 
@@ -78,8 +79,8 @@ type BackstageStatic struct {
 type BackstageJWKS struct {
 	URL           string   `koanf:"url" doc:"URL of the keys."`
 	Algorithms    []string `koanf:"algorithms" doc:"Signatures that are taken. Default: RS256 and ES256."`
-	Issuers       []string `koanf:"issuers" doc:"What iss has to be one of."`
-	Audiences     []string `koanf:"audiences" doc:"What of aud one has to be."`
+	Issuers       []string `koanf:"issuers" doc:"What iss has to be one of. Default: it is not looked at."`
+	Audiences     []string `koanf:"audiences" doc:"What of aud one has to be. Default: it is not looked at: say it, or any token of that issuer is taken."`
 	SubjectPrefix string   `koanf:"subjectPrefix" doc:"Put before the subject: external:{prefix}:{sub}."`
 }
 

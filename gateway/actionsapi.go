@@ -8,7 +8,8 @@ import (
 )
 
 // newActionsAPI makes the HTTP face of the actions.
-func (g *Gateway) newActionsAPI(cfg Config) *actionsapi.Handler {
+func (g *Gateway) newActionsAPI(n generation) *actionsapi.Handler {
+	cfg := n.config
 	h := actionsapi.New(actionsapi.Options{
 		Registry: g.registry,
 		Record:   g.record,
@@ -19,13 +20,13 @@ func (g *Gateway) newActionsAPI(cfg Config) *actionsapi.Handler {
 			return all != nil && slices.ContainsFunc(*all, func(s status) bool { return s.Name == plugin })
 		},
 	})
-	h.Offer(cfg.offer())
+	h.Offer(n.offer())
 	return h
 }
 
 // offer is which actions the API has, and for whom; nil: there is none.
-func (c Config) offer() *actionsapi.Offer {
-	a := c.ActionsAPI
+func (n *generation) offer() *actionsapi.Offer {
+	a := n.config.ActionsAPI
 	if a.Support == "off" {
 		return nil
 	}
@@ -34,8 +35,8 @@ func (c Config) offer() *actionsapi.Offer {
 		list.Include = []registry.Rule{{}}
 	}
 	return &actionsapi.Offer{Allowlist: list, Door: &registry.Door{
-		Name: registry.ActionsAPI, Rules: c.accessRules(registry.ActionsAPI, "actionsAPI.rules", a.Rules), Scopes: a.Scopes.scopes("actions"),
-		Gate: c.gate(a.Auth), Limits: a.Limits.limits(),
+		Name: registry.ActionsAPI, Rules: n.config.accessRules(registry.ActionsAPI, "actionsAPI.rules", a.Rules), Scopes: a.Scopes.scopes("actions"),
+		Gate: n.gates.actions, Limits: a.Limits.limits(),
 	}}
 }
 

@@ -13,9 +13,12 @@ import (
 // faults that only follow from that. It returns with changing held.
 func (g *Gateway) build(ctx context.Context, cfg Config, old generation, known Faults) (generation, []arrival, Faults) {
 	next := generation{config: cfg, feeds: map[string]*feed{}, catalogs: map[string]*runningCatalog{}}
-	var faults Faults
-	next.specs, faults = cfg.serverSpecs(known)
-	faults = append(faults, next.readLock()...)
+	var faults, more Faults
+	if !known.about("auth") {
+		next.gates, faults = g.gatesOf(cfg)
+	}
+	next.specs, more = cfg.serverSpecs(next.gates, known)
+	faults = append(append(faults, more...), next.readLock()...)
 	arrivals := g.gather(ctx, &next, old, known)
 	g.changing.Lock()
 	arrivals = g.catchUp(&next, arrivals)
@@ -112,5 +115,5 @@ func (g *Gateway) line(ctx context.Context, next *generation, old generation, na
 	if faults := g.catalog(ctx, next, old, name, p); len(faults) > 0 {
 		return nil, faults
 	}
-	return newLine(name, p, next.config.origin(name), next.catalogs[name], g.log)
+	return newLine(name, p, next.config.origin(name), next.catalogs[name], g.identity(next.config), g.log)
 }

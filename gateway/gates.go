@@ -1,30 +1,155 @@
 package gateway
 
 import (
+	"context"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
+	"github.com/gorilla/mux"
+
+	"github.com/stagedoor/stagedoor/internal/auth"
 	"github.com/stagedoor/stagedoor/internal/principal"
+	"github.com/stagedoor/stagedoor/internal/registryapi"
 )
 
-// gate is what stands at a door.
-func (c Config) gate(own []Verifier) principal.Gate {
+// gates are what stands at the ways in, as one config has it.
+type gates struct {
+	servers  map[string]principal.Gate
+	actions  principal.Gate
+	operator registryapi.Guard
+	metadata map[string]auth.Metadata // of servers whose callers get tokens somewhere
+	plugins  []string                 // of Backstage that the gateway is: they have its keys
+}
+
+// gatesOf makes the gates of a config: each named server is a resource of its
+// own, for which tokens have to be made.
+func (g *Gateway) gatesOf(cfg Config) (gates, Faults) {
+	out := gates{servers: map[string]principal.Gate{}, metadata: map[string]auth.Metadata{}, plugins: cfg.backstagePluginIDs()}
+	m := verifiers{keys: g.issuers}
+	var faults Faults
+	for name, s := range cfg.Servers {
+		scopes := s.Scopes.scopes("mcp")
+		guard := m.guard(cfg, s.Auth, "servers."+name+".auth", "/mcp/"+name, &faults)
+		if guard == nil {
+			out.servers[name] = principal.Open
+			continue
+		}
+		meta := guard.Document(s.Title, s.WebsiteURL, nil)
+		guard.Metadata, guard.Scopes, guard.Union = meta.URL(), least(scopes.Least()), s.Scopes.Challenge == "union"
+		out.servers[name] = guard
+		if guard.Metadata != "" {
+			out.metadata[name] = meta
+		}
+	}
+	out.actions = principal.Open
+	if guard := m.guard(cfg, cfg.ActionsAPI.Auth, "actionsAPI.auth", "/.backstage/actions", &faults); guard != nil {
+		scopes := cfg.ActionsAPI.Scopes.scopes("actions")
+		guard.Scopes, guard.Plugin = least(scopes.Least()), pluginOf
+		guard.Union = cfg.ActionsAPI.Scopes.Challenge == "union"
+		out.actions = guard
+	}
+	out.operator = registryapi.Guard{Gate: principal.Open, Publish: "registry:publish", Operate: cfg.Operator.scope()}
+	if guard := m.guard(cfg, cfg.Operator.Auth, "operator.auth", "", &faults); guard != nil {
+		guard.Scopes = least(out.operator.Operate)
+		out.operator.Gate = guard
+	}
+	return out, faults
+}
+
+func least(scope string) []string {
+	if scope == "" {
+		return nil
+	}
+	return []string{scope}
+}
+
+// guard is the gate of a resource at a path of the gateway; nil: everybody may
+// come in.
+func (m *verifiers) guard(cfg Config, own []Verifier, path, at string, faults *Faults) *auth.Guard {
 	list := own
-	if len(list) == 0 {
-		list = c.Auth
+	if len(own) == 0 {
+		list, path = cfg.Auth, "auth"
 	}
-	if len(list) == 1 && list[0].Use == "none" {
-		return principal.Open
+	if isOpen(list) {
+		return nil
 	}
-	return shut{}
+	chain, more := m.chain(path, list)
+	*faults = append(*faults, more...)
+	return &auth.Guard{Chain: chain, Resource: auth.Resource{URL: cfg.publicURL() + at}, Granted: grantedByAll(list)}
 }
 
-// shut is a gate that lets nobody in.
-type shut struct{}
-
-func (shut) Authenticate(*http.Request) (principal.Principal, *principal.Refusal) {
-	return principal.Principal{}, &principal.Refusal{Status: http.StatusUnauthorized, Challenge: "Bearer", Message: "credentials are missing or not valid"}
+// warn says what is weaker than it looks.
+func (g *Gateway) warn(ctx context.Context, cfg Config) {
+	lists := map[string][]Verifier{"auth": cfg.Auth, "actionsAPI.auth": cfg.ActionsAPI.Auth, "operator.auth": cfg.Operator.Auth}
+	for name, s := range cfg.Servers {
+		lists["servers."+name+".auth"] = s.Auth
+	}
+	for _, path := range slices.Sorted(maps.Keys(lists)) {
+		if slices.ContainsFunc(lists[path], func(v Verifier) bool { return v.Backstage.BaseURL != "" }) {
+			g.log.WarnContext(ctx, "tokens of Backstage are not bound to a server: who gets hold of one may use all of Backstage with it", "config", path)
+		}
+	}
 }
 
-func (shut) StepUp(principal.Principal, []string) *principal.Refusal {
-	return &principal.Refusal{Status: http.StatusForbidden, Message: "the scopes for this are missing"}
+// pluginOf is the plugin of /api/{plugin}, which the tokens of Backstage's
+// plugins are for.
+func pluginOf(r *http.Request) string {
+	plugin, ok := strings.CutPrefix(r.URL.Path, "/api/")
+	if !ok {
+		return ""
+	}
+	plugin, _, _ = strings.Cut(plugin, "/")
+	return plugin
+}
+
+// publicURL is where clients find the gateway.
+func (c Config) publicURL() string {
+	if c.PublicURL != "" {
+		return strings.TrimSuffix(c.PublicURL, "/")
+	}
+	return "http://" + c.Listen
+}
+
+func (o Operator) scope() string {
+	switch o.Scope {
+	case "none":
+		return ""
+	case "":
+		return "operator:read"
+	}
+	return o.Scope
+}
+
+// protectedResource serves the metadata of servers (RFC 9728, section 3).
+func (g *Gateway) protectedResource(w http.ResponseWriter, r *http.Request) {
+	name := mux.Vars(r)["server"]
+	gates := g.gates.Load()
+	meta, ok := gates.metadata[name]
+	if !ok {
+		g.nothing(w, r)
+		return
+	}
+	guard, guarded := gates.servers[name].(*auth.Guard)
+	for _, s := range g.registry.Snapshot().Servers() {
+		if s.Name == name && guarded {
+			meta = guard.Document(meta.Name, meta.Documentation, s.Scopes())
+		}
+	}
+	meta.ServeHTTP(w, r)
+}
+
+// operators lets those who run the gateway pass, as the config says who they
+// are.
+func (g *Gateway) operators(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if why := g.gates.Load().operator.Admit(r); why != nil {
+			why.SetHeader(w.Header())
+			w.Header().Set("Cache-Control", "no-store")
+			writeJSON(w, why.Status, map[string]string{"error": why.Message})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

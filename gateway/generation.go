@@ -19,6 +19,7 @@ import (
 // of one plugin makes another one beside it.
 type generation struct {
 	config   Config
+	gates    gates
 	specs    []registry.ServerSpec
 	lock     *contract.Lock // nil: there is none
 	snapshot *registry.Snapshot

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/source"
 	"github.com/stagedoor/stagedoor/openapi"
 )
@@ -91,6 +92,11 @@ func (p Publisher) mayRegister(plugin string) bool {
 	})
 }
 
+// is tells whether a principal is the publisher.
+func (p Publisher) is(who principal.Principal) bool {
+	return slices.ContainsFunc(p.Principals, func(e Exception) bool { return new(e.who()).Is(who) })
+}
+
 // admits tells whether a base URL is one that the publisher may register, or
 // below one.
 func (p Publisher) admits(baseURL string) bool {
@@ -165,8 +171,9 @@ func (p Publisher) validate(fs *Faults, name string) {
 		fs.add(path, "", "publisher name %q does not match %s", name, namePattern)
 	}
 	switch token, err := p.Token.Reveal(); {
+	case !p.Token.IsSet() && len(p.Principals) > 0:
 	case !p.Token.IsSet():
-		fs.add(path, "token: {env: NAME}", "needs a token")
+		fs.add(path, "token: {env: NAME}, or principals", "needs a token, or the principals that it is")
 	case err != nil:
 		fs.add(path+".token", "", "%v", err)
 	case len(token) < shortestToken:

@@ -13,7 +13,7 @@ import (
 
 // newRegistryAPI makes the routes by which plugins register themselves.
 func (g *Gateway) newRegistryAPI() *registryapi.Handler {
-	return registryapi.New(registryapi.Options{Registrar: registrar{g}, Publishers: g.publishers, Logger: g.log})
+	return registryapi.New(registryapi.Options{Registrar: registrar{g}, Publishers: g.publishers, Guard: func() registryapi.Guard { return g.gates.Load().operator }, Logger: g.log})
 }
 
 // publishers are those of the config that is in use.
@@ -22,11 +22,15 @@ func (g *Gateway) publishers() (all []registryapi.Publisher) {
 	for _, name := range slices.Sorted(maps.Keys(configured)) {
 		p := configured[name]
 		token, err := p.Token.Reveal()
-		if err != nil {
+		if err != nil && (p.Token.IsSet() || len(p.Principals) == 0) {
 			g.log.Error("publisher has no token", "publisher", name, "error", err)
 			continue
 		}
-		all = append(all, registryapi.Publisher{Name: name, Token: token, MayRegister: p.mayRegister, Admits: p.admits})
+		is := registryapi.Publisher{Name: name, Token: token, MayRegister: p.mayRegister, Admits: p.admits}
+		if len(p.Principals) > 0 {
+			is.Is = p.is
+		}
+		all = append(all, is)
 	}
 	return all
 }

@@ -10,7 +10,7 @@ import (
 
 // serverSpecs says the servers in the registry's words. What is known to be
 // wrong is left out.
-func (c Config) serverSpecs(known Faults) (out []registry.ServerSpec, faults Faults) {
+func (c Config) serverSpecs(at gates, known Faults) (out []registry.ServerSpec, faults Faults) {
 	for _, name := range slices.Sorted(maps.Keys(c.Servers)) {
 		s := c.Servers[name]
 		spec := registry.ServerSpec{
@@ -19,7 +19,7 @@ func (c Config) serverSpecs(known Faults) (out []registry.ServerSpec, faults Fau
 			NoLegacySSE: s.LegacySSE == "off", ConfirmDestructive: s.Confirm == "destructive",
 			Include: rules("servers."+name+".actions.include", s.Actions.Include),
 			Exclude: rules("servers."+name+".actions.exclude", s.Actions.Exclude),
-			Rules:   c.accessRules(name, "servers."+name+".rules", s.Rules), Scopes: s.Scopes.scopes("mcp"), Gate: c.gate(s.Auth), Limits: s.Limits.limits(),
+			Rules:   c.accessRules(name, "servers."+name+".rules", s.Rules), Scopes: s.Scopes.scopes("mcp"), Gate: at.servers[name], Limits: s.Limits.limits(),
 		}
 		if s.Tasks.Support == "on" {
 			spec.TaskAfter = s.Tasks.After

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stagedoor/stagedoor/gateway"
+	"github.com/stagedoor/stagedoor/internal/login"
 	"github.com/stagedoor/stagedoor/internal/suggest"
 	"github.com/stagedoor/stagedoor/openapi"
 )
@@ -35,8 +36,9 @@ type asked interface {
 	call(ctx context.Context, id string, arguments json.RawMessage) (*gateway.Result, error)
 }
 
-// asked tells an MCP server, /mcp/{server}, from a source of actions.
-func (p *program) asked(w *where) (asked, error) {
+// asked tells an MCP server, /mcp/{server}, from a source of actions. To a server
+// that the user has logged in to, it goes with that login.
+func (p *program) asked(ctx context.Context, w *where) (asked, error) {
 	u, err := url.Parse(w.url)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
 		return nil, errors.New("--url: expected an absolute http or https URL without credentials, for example http://127.0.0.1:8080")
@@ -49,12 +51,27 @@ func (p *program) asked(w *where) (asked, error) {
 	}
 	if slices.Contains(strings.Split(u.Path, "/"), "mcp") {
 		r := p.remote(w.url)
-		r.token = token
-		return r, nil
+		if r.token = token; token == "" {
+			r.token, err = p.stored(ctx, w.url)
+		}
+		return r, err
 	}
 	base, _, _ := strings.Cut(w.url, "/.backstage/")
 	base, _, _ = strings.Cut(base, "?")
 	return &actionSource{base: strings.TrimRight(base, "/"), token: token, http: &http.Client{Timeout: 2 * time.Minute}}, nil
+}
+
+// stored is the token of a login to the server; "": there is none.
+func (p *program) stored(ctx context.Context, server string) (string, error) {
+	source, err := login.Open(server, login.Options{Out: p.stderr, UserAgent: "stagedoor/" + gateway.Version})
+	if err != nil {
+		return "", nil // it is no server that one can log in to
+	}
+	token, err := source.Token(ctx)
+	if errors.Is(err, login.ErrLoggedOut) {
+		return "", nil
+	}
+	return token, err
 }
 
 // variable is what the environment says.

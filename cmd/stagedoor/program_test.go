@@ -46,6 +46,13 @@ func TestExitCodes(t *testing.T) {
 		{"actions call x --url http://x --dry-run", 2, "--dry-run needs"},
 		{"actions call x --spec a.yaml", 2, "--base-url is needed"},
 		{"actions bogus", 2, "unknown command"},
+		{"login", 2, "accepts 1 arg"},
+		{"login https://a --device --browser", 2, "none of the others can be"},
+		{"token https://a --header --json", 2, "none of the others can be"},
+		{"logout", 2, "either a server's URL or --all is needed"},
+		{"logout https://a --all", 2, "either a server's URL or --all is needed"},
+		{"login http://a.example", 1, "http is for this machine only"},
+		{"whoami a.example", 1, "expected an absolute https URL"},
 	} {
 		code, _, stderr := run(t, strings.Fields(tt.args)...)
 		if code != tt.code || !strings.Contains(stderr, tt.want) {
@@ -56,7 +63,7 @@ func TestExitCodes(t *testing.T) {
 
 // TestHelpShowsExamples: each command that does something shows how.
 func TestHelpShowsExamples(t *testing.T) {
-	for _, command := range []string{"serve", "check", "lint", "actions list", "actions show", "actions call", "diff", "lock", "plugins", "plugins diff", "tools", "overlay", "schema"} {
+	for _, command := range []string{"serve", "check", "lint", "actions list", "actions show", "actions call", "diff", "lock", "plugins", "plugins diff", "tools", "overlay", "schema", "login", "token", "whoami", "logout"} {
 		code, help, _ := run(t, append(strings.Fields(command), "--help")...)
 		if code != 0 || !strings.Contains(help, "Examples:\n  stagedoor ") {
 			t.Errorf("%s --help shows no example:\n%s", command, help)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stagedoor/stagedoor/gateway"
+	"github.com/stagedoor/stagedoor/internal/bridge"
 	"github.com/stagedoor/stagedoor/internal/suggest"
 	"github.com/stagedoor/stagedoor/openapi"
 )
@@ -106,8 +107,8 @@ func (r *remote) call(ctx context.Context, id string, arguments json.RawMessage)
 	if err != nil {
 		return nil, err
 	}
-	header := http.Header{"Mcp-Name": {headerValue(tool.ID)}}
-	mirror(tool.InputSchema, arguments, header)
+	header := http.Header{"Mcp-Name": {bridge.HeaderValue(tool.ID)}}
+	bridge.Mirror(tool.InputSchema, arguments, header)
 	params := map[string]any{"name": tool.ID, "arguments": arguments}
 	for range maxRounds {
 		var answer remoteAnswer
@@ -212,7 +213,11 @@ func (r *remote) ask(ctx context.Context, method string, more http.Header, param
 	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mediaType == "text/event-stream" {
 		data = lastEvent(data)
 	}
-	return decodeAnswer(resp.StatusCode, data, result)
+	err = decodeAnswer(resp.StatusCode, data, result)
+	if resp.StatusCode == http.StatusUnauthorized {
+		return fmt.Errorf("%w; to log in: stagedoor login %s", err, r.url)
+	}
+	return err
 }
 
 // lastEvent gives the data of a stream's last event that has any: the answer,

@@ -118,18 +118,6 @@ func TestRemoteQuestions(t *testing.T) {
 	}
 }
 
-// TestRemoteHeaders: integers and members of members, and only what is there.
-func TestRemoteHeaders(t *testing.T) {
-	schema := `{"properties":{"n":{"type":"integer","x-mcp-header":"N"},"b":{"x-mcp-header":"B"},"gone":{"x-mcp-header":"Gone"},"any":true,
-		"null":{"x-mcp-header":"Null"},"o":{"properties":{"in":{"x-mcp-header":"In"}}},"list":{"x-mcp-header":"List"},"bad":{"x-mcp-header":1}}}`
-	header := http.Header{}
-	mirror([]byte(schema), []byte(`{"n":1e3,"b":true,"any":1,"null":null,"o":{"in":"x"},"list":[1],"bad":2}`), header)
-	got, _ := json.Marshal(header)
-	if want := `{"Mcp-Param-B":["true"],"Mcp-Param-In":["x"],"Mcp-Param-N":["1000"]}`; string(got) != want {
-		t.Error(string(got))
-	}
-}
-
 // TestRemoteStreams: a slow answer is the last event of a stream.
 func TestRemoteStreams(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

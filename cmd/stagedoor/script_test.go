@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/stagedoor/stagedoor/internal/login/logintest"
 	"github.com/stagedoor/stagedoor/internal/store/storetest"
 )
 
@@ -37,7 +38,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serving": serving, "audited": audited, "plugin": plugin, "jsonvalid": jsonvalid, "jsonlines": jsonlines,
+			"serving": serving, "audited": audited, "plugin": plugin, "idp": idp, "jsonvalid": jsonvalid, "jsonlines": jsonlines,
 		},
 		Setup: func(env *testscript.Env) error {
 			return os.WriteFile(filepath.Join(env.WorkDir, "config.example.yaml"), example, 0o600)
@@ -63,6 +64,15 @@ func plugin(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		_ = json.NewEncoder(w).Encode(map[string]string{"asked": r.Method + " " + r.URL.EscapedPath()})
 	}))
+	ts.Defer(server.Close)
+	ts.Setenv(args[0], server.URL)
+}
+
+// idp VAR starts an authorization server, with an MCP server at /mcp/demo that
+// trusts it, and sets VAR to their URL. Whoever logs in is let in at once.
+func idp(ts *testscript.TestScript, _ bool, args []string) {
+	provider, server := logintest.Start()
+	provider.Interval = 0.01
 	ts.Defer(server.Close)
 	ts.Setenv(args[0], server.URL)
 }

@@ -2,6 +2,7 @@ package invoke
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/credential"
 	"github.com/stagedoor/stagedoor/openapi"
 )
 
@@ -28,13 +30,17 @@ type Options struct {
 	Timeout time.Duration
 	// MaxResponse bounds a decoded response body; 0 means 1 MiB.
 	MaxResponse int64
-	// Credentials gives the headers that prove who calls, for each request
-	// anew; nil: none. Their values never appear in results or errors.
-	Credentials func() (http.Header, error)
+	// Credentials are what proves to the plugin who calls, for each call anew;
+	// nil: none. Their values never appear in results or errors, and arguments
+	// never stand in their places.
+	Credentials credential.Source
 	// Secrets gives the operator's secrets by name, for requests that carry
 	// some, for each call anew; nil: none. Their values never appear either.
 	Secrets   func() (map[string]string, error)
 	UserAgent string
+	// TLS is what connections to the plugin are made with, where Transport is nil;
+	// nil: as usual.
+	TLS *tls.Config
 	// Concurrency bounds the calls under way at once; 0 means 256. More wait
 	// for up to a second.
 	Concurrency int
@@ -58,7 +64,8 @@ type Client struct {
 	transport    http.RoundTripper
 	timeout      time.Duration
 	maxResponse  int64
-	credentials  func() (http.Header, error)
+	credentials  credential.Source
+	filled       credential.Places // by credentials of any action
 	reveal       func() (map[string]string, error)
 	userAgent    string
 	inner        *regexp.Regexp          // the plugin's host anywhere
@@ -97,7 +104,7 @@ func New(o Options) (*Client, error) {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	if c.transport == nil {
-		c.transport = newPool()
+		c.transport = newPool(o.TLS)
 	}
 	if c.timeout <= 0 {
 		c.timeout = 30 * time.Second
@@ -112,13 +119,17 @@ func New(o Options) (*Client, error) {
 	if c.userAgent == "" {
 		c.userAgent = "stagedoor"
 	}
+	if c.credentials != nil {
+		c.filled = c.credentials.Places(nil)
+	}
 	return c, nil
 }
 
 // newPool is a plugin's own connections, so that a slow plugin holds up no
 // other.
-func newPool() *http.Transport {
+func newPool(certificates *tls.Config) *http.Transport {
 	return &http.Transport{
+		TLSClientConfig:        certificates,
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2:      true,
@@ -165,7 +176,11 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 	if err != nil {
 		return nil, err
 	}
-	hidden, err := c.authorize(req, revealed)
+	proof, err := c.proof(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	hidden, err := c.authorize(req, proof, revealed)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +188,11 @@ func (c *Client) Invoke(ctx context.Context, a *openapi.Action, arguments map[st
 		once(req)
 	}
 	result, e := c.persist(ctx, a, req, func(req *http.Request) (*Result, *Error) {
-		return c.try(ctx, a, arguments, req, hidden, timeout)
+		result, e := c.try(ctx, a, arguments, req, hidden, timeout)
+		if e != nil && e.Status == http.StatusUnauthorized && proof != nil && proof.Drop != nil {
+			return c.renewed(ctx, a, arguments, req, proof, revealed, timeout, e)
+		}
+		return result, e
 	})
 	if e != nil {
 		return nil, e
@@ -208,30 +227,6 @@ func (c *Client) try(
 	return nil, c.unanswered(ctx, timeout, err)
 }
 
-// authorize adds the gateway's credentials and gives what of them, and of the
-// operator's secrets, must not be seen.
-func (c *Client) authorize(req *http.Request, revealed map[string]string) (*secrets, error) {
-	var header http.Header
-	if c.credentials != nil {
-		var err error
-		if header, err = c.credentials(); err != nil {
-			return nil, noCredentials(err)
-		}
-	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
-	if len(header)+len(revealed) == 0 {
-		return nil, nil
-	}
-	known := c.known.Load()
-	if !known.are(header, revealed) {
-		known = newSecrets(header, revealed)
-		c.known.Store(known)
-	}
-	return known, nil
-}
-
 // revealed are the operator's secrets for this call; never nil.
 func (c *Client) revealed() (map[string]string, error) {
 	values, err := c.reveal()
@@ -242,22 +237,6 @@ func (c *Client) revealed() (map[string]string, error) {
 		values = map[string]string{}
 	}
 	return values, nil
-}
-
-func noCredentials(err error) *Error {
-	return &Error{Kind: Unavailable, Message: "the gateway has no credentials for this plugin", Err: err}
-}
-
-// Masked replaces the values of credentials, for showing a request.
-func (c *Client) Masked(req *http.Request) error {
-	if c.credentials == nil {
-		return nil
-	}
-	header, err := c.credentials()
-	for name := range header {
-		req.Header[name] = []string{redacted}
-	}
-	return err
 }
 
 // unanswered classifies a call that got no answer, or not all of one.

@@ -3,7 +3,6 @@ package invoke
 import (
 	"compress/gzip"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -14,13 +13,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/credential"
 	"github.com/stagedoor/stagedoor/openapi"
 )
 
 const secret = "canary-token-12345"
 
-func credentials() (http.Header, error) {
-	return http.Header{"Authorization": {"Bearer " + secret}}, nil
+var credentials = credential.Bearer(known(secret))
+
+func known(secret string) credential.Secret {
+	return func() (string, error) { return secret, nil }
 }
 
 func plain(op string) *openapi.Action {
@@ -224,10 +226,10 @@ func TestCredentialsAreSentAndMasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Masked(req); err != nil || req.Header.Get("Authorization") != "[redacted]" {
-		t.Errorf("masked %v, %v", req.Header, err)
+	if c.Masked(plain("x"), req); req.Header.Get("Authorization") != "[redacted]" {
+		t.Errorf("masked %v", req.Header)
 	}
-	broken := newClient(t, Options{BaseURL: server.URL, Credentials: func() (http.Header, error) { return nil, errors.New("file /run/secret is gone") }})
+	broken := newClient(t, Options{BaseURL: server.URL, Credentials: credential.Bearer(func() (string, error) { return "", errors.New("file /run/secret is gone") })})
 	_, err = broken.Invoke(context.Background(), plain("x"), nil)
 	var e *Error
 	if !errors.As(err, &e) || e.Kind != Unavailable || strings.Contains(e.Message, "/run") {
@@ -322,15 +324,13 @@ func TestEchoedSecrets(t *testing.T) {
 		fmt.Fprintf(w, `{"authorization":%q,"key":%q,"password":%q}`, r.Header.Get("Authorization"), r.Header.Get("X-Key"), password)
 	}))
 	defer server.Close()
-	for _, header := range []http.Header{
-		{"Authorization": {"Bearer " + secret}},
-		{"X-Key": {secret + " with space"}},
-		{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("user:"+secret))}},
+	for i, source := range []credential.Source{
+		credentials, credential.Header("X-Key", known(secret+" with space")), credential.Basic("user", known(secret)),
 	} {
-		c := newClient(t, Options{BaseURL: server.URL, Credentials: func() (http.Header, error) { return header, nil }})
+		c := newClient(t, Options{BaseURL: server.URL, Credentials: source})
 		r, err := c.Invoke(context.Background(), plain("x"), nil)
 		if err != nil || strings.Contains(string(r.JSON), secret) || !strings.Contains(string(r.JSON), redacted) {
-			t.Errorf("%v: got %s %v", header, r.JSON, err)
+			t.Errorf("%d: got %s %v", i, r.JSON, err)
 		}
 	}
 }

@@ -5,11 +5,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/stagedoor/stagedoor/internal/credential"
 )
 
 const redacted = "[redacted]"
@@ -22,19 +23,24 @@ const minSecret = 6
 // operator's secrets: a plugin that echoes its request would tell them. A nil one
 // has nothing to hide.
 type secrets struct {
-	header   http.Header       // what it was made of,
-	revealed map[string]string // and the operator's by name
-	forms    []string          // that an answer may have them in, the longest first
+	proof    *credential.Credentials // what it was made of,
+	revealed map[string]string       // and the operator's by name
+	forms    []string                // that an answer may have them in, the longest first
 }
 
-// newSecrets prepares the forms of a header's values and of the operator's
+// newSecrets prepares the forms of the credentials' values and of the operator's
 // secrets: as they are, in JSON, and percent-encoded.
-func newSecrets(header http.Header, revealed map[string]string) *secrets {
-	s := &secrets{header: header.Clone(), revealed: maps.Clone(revealed)}
+func newSecrets(proof *credential.Credentials, revealed map[string]string) *secrets {
+	s := &secrets{proof: proof, revealed: maps.Clone(revealed)}
 	hidden := slices.Collect(maps.Values(revealed))
-	for _, values := range header {
-		for _, value := range values {
-			hidden = append(hidden, secretsOf(value)...)
+	if proof != nil {
+		for _, values := range proof.Header {
+			for _, value := range values {
+				hidden = append(hidden, secretsOf(value)...)
+			}
+		}
+		for _, values := range proof.Query {
+			hidden = append(hidden, values...)
 		}
 	}
 	for _, secret := range hidden {
@@ -97,9 +103,9 @@ func percentForms(s string) (forms []string) {
 	return forms
 }
 
-// are tells whether these are the secrets of the header and the operator's.
-func (s *secrets) are(header http.Header, revealed map[string]string) bool {
-	return s != nil && maps.EqualFunc(s.header, header, slices.Equal) && maps.Equal(s.revealed, revealed)
+// are tells whether these are the secrets of the credentials and the operator's.
+func (s *secrets) are(proof *credential.Credentials, revealed map[string]string) bool {
+	return s != nil && s.proof == proof && maps.Equal(s.revealed, revealed)
 }
 
 // longest is the length of the longest form in bytes.

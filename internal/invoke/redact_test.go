@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/stagedoor/stagedoor/internal/credential"
 )
 
 // TestRedactedJSON: what hides a secret is JSON where the answer was.
@@ -22,7 +24,7 @@ func TestRedactedJSON(t *testing.T) {
 		{`a":"bcd`, "application/json", `{"a":"bcd","e":"a\":\"bcd"}`, `{"a":"bcd","e":"[redacted]"}`},
 		{"key<&>/x", "application/json", `["key<&>/x","key\u003c\u0026\u003e/x","key<&>\/x"]`, `["[redacted]","[redacted]","[redacted]"]`},
 	} {
-		o := Options{Credentials: func() (http.Header, error) { return http.Header{"X-Key": {tt.key}}, nil }}
+		o := Options{Credentials: credential.Header("X-Key", known(tt.key))}
 		r, err := ask(t, reply(200, tt.contentType, tt.body), o, plain("x"))
 		if err != nil || string(r.JSON) != tt.want || !json.Valid(r.JSON) {
 			t.Errorf("%s: %s\ngot  %v %v\nwant %s", tt.contentType, tt.body, r, err, tt.want)
@@ -33,13 +35,13 @@ func TestRedactedJSON(t *testing.T) {
 // TestRedactedForms: a secret is none the less told where it is escaped.
 func TestRedactedForms(t *testing.T) {
 	const key = "s3cr/t+k y==é"
-	hidden := newSecrets(http.Header{"Authorization": {"Bearer " + key}}, nil)
+	hidden := newSecrets(&credential.Credentials{Header: http.Header{"Authorization": {"Bearer " + key}}}, nil)
 	for _, form := range []string{key, "Bearer " + key, url.QueryEscape(key), url.PathEscape(key), strings.ToLower(url.QueryEscape(key)), `s3cr\/t+k y==é`} {
 		if got := hidden.redactText("/x?k=" + form + "&l=1"); strings.TrimSuffix(strings.Replace(got, "Bearer ", "", 1), "&l=1") != "/x?k=[redacted]" {
 			t.Errorf("%s became %s", form, got)
 		}
 	}
-	if got := newSecrets(http.Header{"A": {"secret1"}, "B": {"secret12"}}, nil).redactText("secret12 secret1"); got != "[redacted] [redacted]" {
+	if got := newSecrets(&credential.Credentials{Header: http.Header{"A": {"secret1"}}, Query: url.Values{"b": {"secret12"}}}, nil).redactText("secret12 secret1"); got != "[redacted] [redacted]" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -47,9 +49,13 @@ func TestRedactedForms(t *testing.T) {
 // TestSecretsAreLearnt: credentials that change are hidden at once.
 func TestSecretsAreLearnt(t *testing.T) {
 	key := "first-key"
-	c := newClient(t, Options{Credentials: func() (http.Header, error) { return http.Header{"X-Key": {key}}, nil }})
+	c := newClient(t, Options{Credentials: credential.Header("X-Key", func() (string, error) { return key, nil })})
 	for _, key = range []string{"first-key", "first-key", "other-key"} {
-		hidden, err := c.authorize(&http.Request{Header: http.Header{}}, nil)
+		proof, err := c.proof(t.Context(), plain("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		hidden, err := c.authorize(&http.Request{Header: http.Header{}, URL: c.base, Host: c.base.Host}, proof, nil)
 		if err != nil || hidden.redactText(key) != redacted {
 			t.Errorf("%s is seen: %v", key, err)
 		}
@@ -61,7 +67,7 @@ func FuzzRedactJSON(f *testing.F) {
 	f.Add(`{"pin":12345678,"a\u0031":"12345678\n"}`, "12345678")
 	f.Add(`["\nabcdef","a\":\"bcd"]`, `a":"bcd`)
 	f.Fuzz(func(t *testing.T, text, key string) {
-		hidden := newSecrets(http.Header{"X-Key": {key}}, nil)
+		hidden := newSecrets(&credential.Credentials{Header: http.Header{"X-Key": {key}}}, nil)
 		out := hidden.redactJSON([]byte(text))
 		if json.Valid([]byte(text)) && !json.Valid(out) {
 			t.Errorf("%q without %q became %q", text, key, out)

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/text/encoding/unicode"
 
+	"github.com/stagedoor/stagedoor/internal/credential"
 	"github.com/stagedoor/stagedoor/openapi"
 )
 
@@ -336,7 +337,7 @@ func TestDiscreet(t *testing.T) {
 // TestHeadersAreCheap: they are part of every call.
 func TestHeadersAreCheap(t *testing.T) {
 	c := newClient(t, Options{BaseURL: "https://billing.internal/v1"})
-	hidden := newSecrets(http.Header{"Authorization": {"Bearer " + secret}}, nil)
+	hidden := newSecrets(&credential.Credentials{Header: http.Header{"Authorization": {"Bearer " + secret}}}, nil)
 	usual := http.Header{
 		"Etag": {`W/"33a64df551425fcc55e4d42a148795d9f25f89d4"`}, "X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"4999"},
 		"Last-Modified": {"Wed, 21 Oct 2015 07:28:00 GMT"}, "Content-Type": {"application/json"}, "Date": {"Wed, 21 Oct 2015 07:28:00 GMT"},
@@ -453,7 +454,7 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatal(err)
 		}
 		resp := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: -1}
-		r, err := c.answer(t.Context(), plain("x"), nil, resp, newSecrets(http.Header{"X-Key": {"a-secret"}}, nil))
+		r, err := c.answer(t.Context(), plain("x"), nil, resp, newSecrets(&credential.Credentials{Header: http.Header{"X-Key": {"a-secret"}}}, nil))
 		var e *Error
 		switch {
 		case errors.As(err, &e):

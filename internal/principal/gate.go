@@ -1,7 +1,9 @@
 package principal
 
 import (
+	"math"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -36,6 +38,16 @@ func (r *Refusal) Error() string {
 		return r.Message + ": " + r.Cause.Error()
 	}
 	return r.Message
+}
+
+// SetHeader says in an answer's header what the refusal says.
+func (r *Refusal) SetHeader(h http.Header) {
+	if r.Challenge != "" {
+		h.Set("WWW-Authenticate", r.Challenge)
+	}
+	if r.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(r.RetryAfter.Seconds()))))
+	}
 }
 
 // Open is the gate that asks nobody: everybody is the anonymous principal.

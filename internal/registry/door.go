@@ -117,10 +117,11 @@ func (d *Door) byRules(p principal.Principal, a *Action) Decision {
 }
 
 func (r *AccessRule) about(p principal.Principal, a *Action) bool {
-	return (len(r.Actions) == 0 || matchesAny(r.Actions, a)) && r.Who.is(p) && (r.Unless == nil || !r.Unless.is(p))
+	return (len(r.Actions) == 0 || matchesAny(r.Actions, a)) && r.Who.Is(p) && (r.Unless == nil || !r.Unless.Is(p))
 }
 
-func (w *Who) is(p principal.Principal) bool {
+// Is tells whether a principal is meant.
+func (w *Who) Is(p principal.Principal) bool {
 	return (w.Subject == "" || glob(w.Subject, p.Subject)) &&
 		(w.Group == "" || slices.ContainsFunc(p.Groups, func(group string) bool { return glob(w.Group, group) })) &&
 		(w.Client == "" || w.Client == p.Client) &&
@@ -190,3 +191,23 @@ func (s *Scopes) above(scope string, has []string) bool {
 // Least is the scope that a token needs for anything at all, for those who have
 // none yet; "": none.
 func (s *Scopes) Least() string { return cmp.Or(s.Read, s.Write, s.Destructive) }
+
+// Scopes are all that calls of the server's tools may need, without repeats.
+func (s *Server) Scopes() (all []string) {
+	for _, scope := range s.Door.Scopes.ladder() {
+		if scope != "" && !slices.Contains(all, scope) {
+			all = append(all, scope)
+		}
+	}
+	for _, t := range s.Tools {
+		if len(t.Action.Scopes) == 0 {
+			continue
+		}
+		for _, scope := range s.Door.Scopes.needed(t.Action) {
+			if !slices.Contains(all, scope) {
+				all = append(all, scope)
+			}
+		}
+	}
+	return all
+}

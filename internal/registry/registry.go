@@ -83,7 +83,8 @@ func (r *Registry) Preview(ctx context.Context, c Call) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	return req, c.Action.client.Masked(req)
+	c.Action.client.Masked(&c.Action.Action, req)
+	return req, nil
 }
 
 // admit is the gate of every call: who may call what, and with what.

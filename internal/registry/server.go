@@ -48,7 +48,7 @@ func (b *building) server(spec ServerSpec) (*resolved, []Fault) {
 	faults = append(b.checkRules(next), faults...)
 	resources, more := b.resources(next, was)
 	faults = append(faults, more...)
-	if slices.Equal(tools, was.server.Tools) && reflect.DeepEqual(spec, was.spec) { // resources' actions are among the tools
+	if slices.Equal(tools, was.server.Tools) && spec.same(was.spec) { // resources' actions are among the tools
 		next.server, next.unmet = was.server, was.unmet
 	} else {
 		next.server = spec.server(tools, resources)
@@ -58,6 +58,17 @@ func (b *building) server(spec ServerSpec) (*resolved, []Fault) {
 		faults = append(faults, b.checkPrompts(next)...)
 	}
 	return next, faults
+}
+
+// same tells whether both say the same. Gates are the same only if they are one:
+// what they hold changes all the time.
+func (spec ServerSpec) same(other ServerSpec) bool {
+	gate := other.Gate
+	if other.Gate = spec.Gate; gate != spec.Gate {
+		return false
+	}
+	spec.Gate, other.Gate = nil, nil
+	return reflect.DeepEqual(spec, other)
 }
 
 func (spec ServerSpec) server(tools []Tool, resources []Resource) *Server {

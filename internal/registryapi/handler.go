@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/publication"
 )
 
@@ -62,12 +63,23 @@ type Publisher struct {
 	Token       string // empty: nobody has it
 	MayRegister func(plugin string) bool
 	Admits      func(baseURL string) bool
+	// Is tells principals that are this publisher; nil: none is.
+	Is func(principal.Principal) bool
+}
+
+// Guard finds out who sends a request without a publisher's token.
+type Guard struct {
+	Gate principal.Gate
+	// Publish and Operate are the scopes that it takes to register plugins, and to
+	// see all that is known of them; "": none.
+	Publish, Operate string
 }
 
 // Options are what a Handler needs.
 type Options struct {
 	Registrar  Registrar
 	Publishers func() []Publisher // asked for each request
+	Guard      func() Guard       // asked for each request; nil: nobody but publishers is asked who they are
 	Logger     *slog.Logger
 }
 
@@ -75,13 +87,17 @@ type Options struct {
 type Handler struct {
 	registrar  Registrar
 	publishers func() []Publisher
+	guard      func() Guard
 	log        *slog.Logger
 	turns      turns
 }
 
 // New makes a handler.
 func New(o Options) *Handler {
-	return &Handler{registrar: o.Registrar, publishers: o.Publishers, log: o.Logger, turns: newTurns()}
+	if o.Guard == nil {
+		o.Guard = func() Guard { return Guard{Gate: principal.Open} }
+	}
+	return &Handler{registrar: o.Registrar, publishers: o.Publishers, guard: o.Guard, log: o.Logger, turns: newTurns()}
 }
 
 // isName tells whether a text is [a-z0-9][a-z0-9-]*, as names of plugins are.

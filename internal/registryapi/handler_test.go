@@ -102,15 +102,17 @@ func newFixture(t testing.TB) *fixture {
 	return f
 }
 
+// publisher may register what is called billing.
+func publisher(name, token string) registryapi.Publisher {
+	return registryapi.Publisher{
+		Name: name, Token: token,
+		MayRegister: func(plugin string) bool { return strings.HasPrefix(plugin, "billing") },
+		Admits:      func(baseURL string) bool { return strings.HasPrefix(baseURL, "https://billing.internal") },
+	}
+}
+
 // fresh is a handler that remembers nothing.
 func (f *fixture) fresh() *registryapi.Handler {
-	publisher := func(name, token string) registryapi.Publisher {
-		return registryapi.Publisher{
-			Name: name, Token: token,
-			MayRegister: func(plugin string) bool { return strings.HasPrefix(plugin, "billing") },
-			Admits:      func(baseURL string) bool { return strings.HasPrefix(baseURL, "https://billing.internal") },
-		}
-	}
 	return registryapi.New(registryapi.Options{
 		Registrar: f.registrar,
 		Publishers: func() []registryapi.Publisher {

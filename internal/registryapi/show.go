@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/publication"
 )
 
@@ -63,17 +64,30 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request, plugin string) err
 	return nil
 }
 
-// knows tells of which plugins the request may learn all: of those that its
-// token may register. Sources, reasons and
-// findings can name hosts inside; the cause of a state is for everybody.
+// knows tells of which plugins the request may learn all: publishers of those
+// that they may register, operators of all. Sources, reasons and findings can
+// name hosts inside; the cause of a state is for everybody, where nobody is asked
+// who they are.
 func (h *Handler) knows(r *http.Request) (func(plugin string) bool, error) {
-	if r.Header.Get("Authorization") == "" {
+	guard := h.guard()
+	if guard.Gate == principal.Open && r.Header.Get("Authorization") == "" {
 		return func(string) bool { return false }, nil
 	}
-	holders, err := h.bearer(r)
+	holders := bearer(r, h.publishers())
+	if len(holders) == 0 && guard.Gate != principal.Open {
+		if _, err := guard.principal(r, guard.Operate); err == nil {
+			return func(string) bool { return true }, nil
+		} else if holders, _ = h.holders(r); len(holders) == 0 {
+			return nil, err
+		}
+	}
+	if len(holders) == 0 {
+		_, err := h.holders(r)
+		return nil, err
+	}
 	return func(plugin string) bool {
 		return slices.ContainsFunc(holders, func(p Publisher) bool { return p.MayRegister(plugin) })
-	}, err
+	}, nil
 }
 
 func shown(s publication.Status, all bool) publication.Status {

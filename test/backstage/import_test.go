@@ -1,6 +1,7 @@
 package backstage_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stagedoor/stagedoor/internal/credential"
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/source"
 	"github.com/stagedoor/stagedoor/openapi"
@@ -29,7 +31,9 @@ const depotKey = "depot-key-123456"
 func importPlugin(t *testing.T, plugin, token string) imported {
 	t.Helper()
 	url, _ := backstage(t)
-	credentials := func() (http.Header, error) { return http.Header{"Authorization": {"Bearer " + token}}, nil }
+	credentials := func(context.Context) (http.Header, error) {
+		return http.Header{"Authorization": {"Bearer " + token}}, nil
+	}
 	secrets := []string{"depotKey"}
 	p, err := source.FromBackstage(source.BackstageOptions{BaseURL: url, Plugin: plugin, Header: credentials, Secrets: secrets}).Poll(t.Context())
 	if err != nil {
@@ -42,7 +46,7 @@ func importPlugin(t *testing.T, plugin, token string) imported {
 		}
 	}
 	client, err := invoke.New(invoke.Options{
-		BaseURL: p.BaseURL, Credentials: credentials, Secrets: func() (map[string]string, error) { return map[string]string{"depotKey": depotKey}, nil },
+		BaseURL: p.BaseURL, Credentials: credential.Bearer(func() (string, error) { return token, nil }), Secrets: func() (map[string]string, error) { return map[string]string{"depotKey": depotKey}, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -91,7 +91,7 @@ func TestTypos(t *testing.T) {
 		{"deployment.yaml", "readinessProbe:", "readynessProbe:"},
 		{"deployment.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFileSystem: true"},
 		{"deployment.yaml", "terminationGracePeriodSeconds: 50", `terminationGracePeriodSeconds: "50"`},
-		{"deployment.yaml", "failureThreshold: 60", "failureThreshold: sixty"},
+		{"deployment.yaml", "failureThreshold: 180", "failureThreshold: many"},
 		{"deployment.yaml", "  selector:\n", "  selectors:\n"},
 		{"deployment.yaml", "apps/v1", "apps/v1beta1"},
 		{"deployment.yaml", "name: stagedoor\n", "name: Stage_Door\n"},
@@ -128,8 +128,8 @@ func loadConfig(t *testing.T) gateway.Config {
 	t.Helper()
 	dir := t.TempDir()
 	secret, path := filepath.Join(dir, "database-url"), filepath.Join(dir, "config.yaml")
-	text := strings.Replace(string(read(t, "config.yaml")), "/etc/stagedoor-secret/database-url", secret, 1)
-	for name, text := range map[string]string{path: text, secret: "sqlite::memory:"} {
+	text := strings.ReplaceAll(string(read(t, "config.yaml")), "/etc/stagedoor-secret/", dir+"/")
+	for name, text := range map[string]string{path: text, secret: "sqlite::memory:", filepath.Join(dir, "prometheus-token"): "a-token-of-some-length"} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -156,17 +156,19 @@ func TestConfig(t *testing.T) {
 type pod struct {
 	TerminationGracePeriodSeconds int               `yaml:"terminationGracePeriodSeconds"`
 	SecurityContext               map[string]any    `yaml:"securityContext"`
-	InitContainers                []container       `yaml:"initContainers"`
 	Containers                    []container       `yaml:"containers"`
 	Volumes                       []map[string]any  `yaml:"volumes"`
 	Labels                        map[string]string `yaml:"-"`
 }
 
 type container struct {
-	Name            string
-	Image           string
-	Args            []string
-	Ports           []struct{ Name string }
+	Name  string
+	Image string
+	Args  []string
+	Ports []struct {
+		Name          string
+		ContainerPort int `yaml:"containerPort"`
+	}
 	SecurityContext map[string]any   `yaml:"securityContext"`
 	StartupProbe    map[string]any   `yaml:"startupProbe"`
 	VolumeMounts    []map[string]any `yaml:"volumeMounts"`
@@ -209,8 +211,8 @@ func TestPod(t *testing.T) {
 	if wait < cfg.Database.Wait+30*time.Second {
 		t.Errorf("Kubernetes waits %v for the start, and the gateway %v for its database", wait, cfg.Database.Wait)
 	}
-	if !slices.Contains(p.InitContainers[0].Args, "--upstream=http://"+cfg.Listen) {
-		t.Errorf("the proxy does not lead to %s: %q", cfg.Listen, p.InitContainers[0].Args)
+	if want := fmt.Sprintf("0.0.0.0:%d", gate.Ports[0].ContainerPort); cfg.Listen != want {
+		t.Errorf("the gateway listens on %s, and requests go to %s", cfg.Listen, want)
 	}
 	if k.Images[0].Name != gate.Image || k.Images[0].NewTag != gateway.Version {
 		t.Errorf("image %+v for %s, version %s", k.Images[0], gate.Image, gateway.Version)
@@ -234,7 +236,7 @@ func TestRestricted(t *testing.T) {
 	if p.SecurityContext["runAsNonRoot"] != true || fmt.Sprint(p.SecurityContext["seccompProfile"]) != "map[type:RuntimeDefault]" {
 		t.Errorf("pod: %v", p.SecurityContext)
 	}
-	for _, c := range append(p.InitContainers, p.Containers...) {
+	for _, c := range p.Containers {
 		s := c.SecurityContext
 		if s["allowPrivilegeEscalation"] != false || s["readOnlyRootFilesystem"] != true || fmt.Sprint(s["capabilities"]) != "map[drop:[ALL]]" {
 			t.Errorf("%s: %v", c.Name, s)

@@ -1,5 +1,6 @@
 // The official TypeScript clients, connected to the gateway in GATEWAY_URL, or
-// over stdio to one that they start themselves (GATEWAY, GATEWAY_CONFIG), and made
+// over stdio to one that they start themselves (GATEWAY, GATEWAY_CONFIG), or over
+// stdio and stagedoor connect to the running one, and made
 // alike: the old package and the new one differ in how handlers are set and calls
 // are made.
 import path from "node:path";
@@ -22,6 +23,9 @@ const stdio = {
   cwd: path.dirname(GATEWAY_CONFIG),
   stderr: "ignore",
 };
+
+// bridge is the program that carries a stdio client's messages to the running gateway.
+const bridge = { command: GATEWAY, args: ["connect", endpoint.href, "--token-env", "ANY_TOKEN"], env: { ANY_TOKEN: "any" }, stderr: "inherit" };
 
 const info = { name: "stagedoor-test", version: "1.0.0" };
 const capabilities = { elicitation: {}, sampling: {}, roots: {} };
@@ -121,4 +125,7 @@ export const kinds = [
   { name: "new-sse", connect: newClient("legacy", () => new modern.SSEClientTransport(sse)) },
   { name: "new-stdio-sessions", connect: newClient("legacy", () => new ModernStdio(stdio)) },
   { name: "new-stdio", connect: newClient("auto", () => new ModernStdio(stdio)) },
+  { name: "old-connect", connect: oldClient(() => new StdioClientTransport(bridge)) },
+  { name: "new-connect-sessions", connect: newClient("legacy", () => new ModernStdio(bridge)) },
+  { name: "new-connect", connect: newClient("auto", () => new ModernStdio(bridge)) },
 ];
