@@ -220,7 +220,12 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 	g.outputs = registry.NewOutputs(g.mismatch)
 	g.registry = registry.New(next.snapshot)
 	g.registry.CheckOutputs(g.outputs)
-	g.trail = audit.New(g.log)
+	prints, err := g.db.Key(ctx, "audit")
+	if err != nil {
+		return err
+	}
+	g.trail = audit.New(audit.Options{Log: g.log, Key: prints, Store: g.db, Lost: g.metrics.AuditLost})
+	g.trail.Set(cfg.Audit.settings(g.offline))
 	secret, err := g.db.Key(ctx, "requests")
 	if err != nil {
 		return err
@@ -282,6 +287,7 @@ func (g *Gateway) run(ctx context.Context, first generation, arrivals []arrival)
 	g.running.Go(func() { g.beat(ctx) })
 	g.running.Go(func() { g.purge(ctx) })
 	g.running.Go(func() { g.mcp.Run(ctx) })
+	g.running.Go(func() { g.trail.Run(ctx) })
 	g.running.Go(func() { g.outputs.Run(ctx) })
 	g.changing.Lock()
 	defer g.changing.Unlock()

@@ -109,6 +109,7 @@ func (g *Gateway) replace(ctx context.Context, next generation, arrivals []arriv
 	}
 	g.registry.Swap(next.snapshot)
 	g.actionsAPI.Offer(next.offer())
+	g.trail.Set(next.config.Audit.settings(g.offline))
 	g.take(next)
 	g.arrived(ctx, arrivals, old)
 	next.run(context.WithoutCancel(ctx), g)

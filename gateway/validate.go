@@ -97,6 +97,7 @@ func (c Config) Validate() Faults {
 		}
 	}
 	c.Streams.validate(&fs)
+	c.Audit.validate(&fs)
 	c.Database.validateEncryptionKey(&fs)
 	for _, wait := range []struct {
 		path  string

@@ -5,10 +5,7 @@
 package audit
 
 import (
-	"context"
-	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
@@ -60,7 +57,7 @@ type Call struct {
 	Ref  string // ties the record to what the caller was told
 	// Principal is who calls; nil where nobody found out.
 	Principal *principal.Principal
-	Client    []byte // MCP's clientInfo, a JSON object; nil: not said
+	Client    string // name and version of the program, as it says itself; "": it does not
 	// Method is what was asked for: "tools/call", "resources/read", "invoke", or
 	// HTTP's where nothing was read but the head.
 	Method string
@@ -109,54 +106,39 @@ func (c *Call) Decision() Decision {
 	return Allowed
 }
 
-// Trail takes calls. It is safe for concurrent use.
-type Trail struct {
-	log *slog.Logger
+// Record is what is kept of a call, or of several requests that were turned
+// away for the same reason. It has no secret and no inner host.
+type Record struct {
+	ID          string        `json:"-" db:"id"`
+	Time        time.Time     `json:"time" db:"-"`
+	Ref         string        `json:"ref,omitempty" db:"ref"`
+	Face        Face          `json:"face" db:"face"`
+	Server      string        `json:"server" db:"server"` // or "actions-api", "registry"
+	Method      string        `json:"method" db:"method"`
+	Kind        string        `json:"kind,omitempty" db:"kind"` // of the principal, as those below; "": anonymous
+	Subject     string        `json:"subject,omitempty" db:"subject"`
+	Issuer      string        `json:"issuer,omitempty" db:"issuer"`
+	OAuthClient string        `json:"oauthClient,omitempty" db:"oauth_client"`
+	Actor       string        `json:"actor,omitempty" db:"actor"`
+	Client      string        `json:"client,omitempty" db:"client"`
+	Tool        string        `json:"tool,omitempty" db:"tool"`
+	Action      string        `json:"action,omitempty" db:"action"`
+	Plugin      string        `json:"plugin,omitempty" db:"plugin"`
+	Decision    Decision      `json:"decision" db:"decision"`
+	Rule        string        `json:"rule,omitempty" db:"rule"`
+	Arguments   string        `json:"arguments,omitempty" db:"arguments"` // fingerprint, or JSON
+	Outcome     string        `json:"outcome" db:"outcome"`
+	Status      int           `json:"status,omitempty" db:"status"`
+	Duration    time.Duration `json:"durationNs" db:"duration"`
+	// Count is how many requests it is about; more than 1 only where they were
+	// turned away, in the minute before Time.
+	Count int `json:"count" db:"count"`
 }
 
-// New makes a trail into the log.
-func New(log *slog.Logger) *Trail { return &Trail{log: log} }
-
-// Record writes the call down, and waits for nothing.
-func (t *Trail) Record(ctx context.Context, c Call) {
-	t.write(ctx, &c)
-}
-
-// write writes the call's line.
-func (t *Trail) write(ctx context.Context, c *Call) {
-	level := invoke.Level(c.Outcome)
-	if !t.log.Enabled(ctx, level) {
-		return
-	}
-	who := c.Principal
-	if who == nil {
-		who = &principal.Principal{}
-	}
-	line := slog.NewRecord(time.Now(), level, "call", 0)
-	line.AddAttrs(
-		slog.String("face", string(c.Face)), slog.String("server", c.Door), slog.String("method", c.Method),
-		slog.String("tool", short(c.Tool)), slog.String("principal", who.Subject), slog.String("decision", string(c.Decision())),
-		slog.String("outcome", c.Outcome), slog.Duration("duration", c.Duration), slog.String("ref", c.Ref),
-	)
-	for _, a := range [...]slog.Attr{
-		slog.String("plugin", c.Plugin), slog.String("action", c.Action), slog.String("rule", c.Rule),
-	} {
-		if a.Value.String() != "" {
-			line.AddAttrs(a)
-		}
-	}
-	if c.Err != nil {
-		line.AddAttrs(slog.String("error", c.Err.Error()))
-	}
-	_ = t.log.Handler().Handle(ctx, line)
-}
-
-// maxName bounds what of a caller's own words is kept.
-const maxName = 128
-
-func short(s string) string {
-	if len(s) > maxName {
-		return strings.ToValidUTF8(s[:maxName], "") + "…"
-	}
-	return s
+// Query picks records: those of which all is true that it says.
+type Query struct {
+	Since, Until                    time.Time // Until is left out itself; zero: there is no bound
+	Subject, Server, Action, Plugin string
+	Decisions                       []Decision // one of them; none: whatever was decided
+	Limit                           int        // the newest of them
 }

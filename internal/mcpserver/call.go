@@ -114,12 +114,9 @@ func (h *Handler) observe(ctx context.Context, x *exchange, t *tool, c audit.Cal
 
 // record adds who called what by which way.
 func (h *Handler) record(ctx context.Context, x *exchange, a *registry.Action, c audit.Call) {
-	c.Face, c.Door, c.Ref, c.Principal, c.Client = audit.MCP, x.server.name, x.ref, &x.principal, x.client
+	c.Face, c.Door, c.Ref, c.Principal, c.Client = audit.MCP, x.server.name, x.ref, &x.principal, x.program()
 	if x.forwards() {
 		c.Face = audit.Stdio
-	}
-	if c.Client == nil {
-		c.Client = x.session.ClientInfo
 	}
 	if a != nil {
 		c.Action, c.Plugin, c.Schema = a.ID, a.Plugin, a.InputSchema
@@ -128,6 +125,19 @@ func (h *Handler) record(ctx context.Context, x *exchange, a *registry.Action, c
 		}
 	}
 	h.options.Record(ctx, c)
+}
+
+// program is the client's name and version, as it says itself.
+func (x *exchange) program() string {
+	info := x.session.ClientInfo
+	if x.client != nil {
+		info = x.client
+	}
+	name, version := textOf(member(info, "name")), textOf(member(info, "version"))
+	if name == "" || version == "" {
+		return name
+	}
+	return name + "/" + version
 }
 
 // argumentsOf gives the arguments object; leaving it out means no arguments.

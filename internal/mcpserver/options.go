@@ -68,7 +68,7 @@ func setDefaults(o *Options) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Record == nil {
-		o.Record = audit.New(o.Logger).Record
+		o.Record = audit.New(audit.Options{Log: o.Logger}).Record
 	}
 	if o.MaxBody == 0 {
 		o.MaxBody = 4 << 20
