@@ -189,7 +189,7 @@ func (s *Source) StepUp(ctx context.Context, challenge string) error {
 		return err
 	}
 	if !s.opts.Interactive {
-		return fmt.Errorf("server wants the scopes %s: run stagedoor login %s --scope %q: %w", clean(asked["scope"]), s.Server(), clean(strings.Join(union(record.scopes(), needed), " ")), ErrLoggedOut)
+		return &loggedOutError{fmt.Sprintf("server wants the scopes %s: run stagedoor login %s --scope %q", clean(asked["scope"]), s.Server(), clean(strings.Join(union(record.scopes(), needed), " ")))}
 	}
 	if s.recentSteps() >= maxSteps {
 		return fmt.Errorf("server has asked for other scopes %d times within %s, and now for %s; if that is right: stagedoor login %s --scope %q", maxSteps, patience, clean(asked["scope"]), s.Server(), clean(strings.Join(union(record.scopes(), needed), " ")))
