@@ -39,6 +39,12 @@ func (p Plugin) credentials(name string, id identity) credential.Source {
 	return credential.BySecurity(schemes, auth)
 }
 
+// hasCredentials tells whether there is anything that is for the plugin alone.
+func (p Plugin) hasCredentials() bool {
+	says := func(a PluginAuth) bool { return a.IsSet() && a.Use != "none" }
+	return says(p.Auth) || says(p.SpecAuth) || len(p.Schemes) > 0
+}
+
 // source gives the credentials that are said; nil: none are.
 func (a PluginAuth) source(plugin string, id identity) credential.Source {
 	switch {

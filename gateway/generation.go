@@ -96,6 +96,7 @@ func (n *generation) hash() string {
 		p := n.config.Plugins[name]
 		p.Handler, p.Document, p.Overlays = nil, nil, nil
 		p.Spec, p.BaseURL, p.Locations = named(p.Spec), named(p.BaseURL), slices.Clone(p.Locations)
+		p.TLS.CertFile, p.TLS.KeyFile, p.TLS.CAFile = named(p.TLS.CertFile), named(p.TLS.KeyFile), named(p.TLS.CAFile)
 		for i, location := range p.Locations {
 			p.Locations[i] = named(location)
 		}

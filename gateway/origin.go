@@ -219,7 +219,7 @@ func (c Config) validatePublishers(fs *Faults) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Plugins)) {
 		p, publishers := c.Plugins[name], c.publishersOf(name)
-		if (p.Auth.IsSet() || p.SpecAuth.IsSet() || len(p.Schemes) > 0) && len(publishers) > 1 && c.origin(name) == fromPublisher {
+		if p.hasCredentials() && len(publishers) > 1 && c.origin(name) == fromPublisher {
 			fs.add("plugins."+name, "let one of them register it", "has credentials, which would go to whichever of the publishers %s registers it", strings.Join(publishers, ", "))
 		}
 	}

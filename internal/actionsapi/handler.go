@@ -15,6 +15,7 @@ import (
 	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/principal"
+	"github.com/stagedoor/stagedoor/internal/quota"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
@@ -42,6 +43,7 @@ type Options struct {
 type Handler struct {
 	options  Options
 	places   chan struct{}
+	quota    *quota.Quota
 	offer    atomic.Pointer[Offer] // nil: nothing is served
 	current  atomic.Pointer[listing]
 	building sync.Mutex // held while a listing is made
@@ -51,7 +53,7 @@ var _ http.Handler = (*Handler)(nil)
 
 // New makes a handler that serves nothing; see [Handler.Offer].
 func New(o Options) *Handler {
-	return &Handler{options: o, places: make(chan struct{}, o.Calls)}
+	return &Handler{options: o, places: make(chan struct{}, o.Calls), quota: quota.New()}
 }
 
 // Offer sets which actions there are, from the next request on, and who may call

@@ -16,6 +16,8 @@ import (
 
 	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/principal"
+	"github.com/stagedoor/stagedoor/internal/quota"
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
 
@@ -26,6 +28,7 @@ const (
 	outcomeUnknown = "unknown_action"
 	outcomeInvalid = "invalid_request"
 	outcomeScope   = "insufficient_scope"
+	outcomeLimit   = "rate_limited"
 )
 
 // readTimeout is how long a body may take to arrive.
@@ -43,6 +46,12 @@ func (x *exchange) invoke(l *listing) *fault {
 		x.observe(l, e, audit.Call{Outcome: outcomeScope})
 		return refused(l.offer.Door.Gate.StepUp(x.principal, l.offer.Door.Decide(x.principal, e.action).Needed))
 	}
+	release, f := x.take(l.offer.Door)
+	if f != nil {
+		x.observe(l, e, audit.Call{Outcome: outcomeLimit})
+		return f
+	}
+	defer release()
 	arguments, f := x.arguments() // before the place: who sends slowly is to keep nobody from his
 	if f != nil {
 		x.observe(l, e, audit.Call{Outcome: outcomeInvalid})
@@ -68,6 +77,17 @@ func (x *exchange) invoke(l *listing) *fault {
 	}
 	x.write(http.StatusOK, append(append([]byte(`{"output":`), e.ready().output(result)...), '}'))
 	return nil
+}
+
+// take counts the call among those of its principal.
+func (x *exchange) take(door *registry.Door) (release func(), f *fault) {
+	release, retryAfter, ok := x.handler.quota.Take(door.Name, x.principal.Key(), 1, quota.Limits(door.Limits))
+	if !ok {
+		return nil, refused(&principal.Refusal{
+			Status: http.StatusTooManyRequests, RetryAfter: max(retryAfter, time.Second), Message: "you have made too many calls: try again later",
+		})
+	}
+	return release, nil
 }
 
 // call turns a panic below into an error, so that there is an answer.

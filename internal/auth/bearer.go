@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// maxToken bounds a token, in bytes.
-const maxToken = 16 << 10
+// maxToken bounds a token, in bytes. Users' tokens of a Backstage that name all
+// that the user owns may be as long.
+const maxToken = 32 << 10
 
 // credentials are what a request has of a bearer token.
 type credentials struct {

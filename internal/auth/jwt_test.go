@@ -148,7 +148,7 @@ func TestRS07Forgeries(t *testing.T) {
 		"cut off":                    {good[:len(good)-4], signature},
 		"other payload":              {parts[0] + "." + payload(`{"iss":"`+issuer.URL+`","aud":"`+catalog+`","sub":"root","exp":99999999999}`) + "." + parts[2], signature},
 		"padded base64":              {parts[0] + "=." + parts[1] + "." + parts[2], "not mine"},
-		"too long":                   {ecKey.Sign(nil, issuer.Claims(catalog, map[string]any{"x": strings.Repeat("x", 16<<10)})), "not mine"},
+		"too long":                   {ecKey.Sign(nil, issuer.Claims(catalog, map[string]any{"x": strings.Repeat("x", 32<<10)})), "not mine"},
 	} {
 		if got := verdict(t, v, tc.token); got != tc.want {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)

@@ -52,7 +52,7 @@ type backstage struct {
 }
 
 // Places implements [Source].
-func (b *backstage) Places(*openapi.Action) Places { return authorization }
+func (b *backstage) Places(*openapi.Action) Places { return authorization() }
 
 // Credentials implements [Source].
 func (b *backstage) Credentials(ctx context.Context, _ *openapi.Action) (*Credentials, error) {

@@ -66,7 +66,7 @@ const portal = "https://backstage.example.com"
 // userToken is a token in the shape of Backstage's; its proof is no signature,
 // which is nothing to the credential.
 func userToken(header, sub string, ends time.Time) string {
-	payload := fmt.Sprintf(`{"iss":"%s/api/auth","sub":"%s","aud":"backstage","iat":%d,"exp":%d,"uip":"cHJvb2Y"}`, portal, sub, ends.Add(-time.Hour).Unix(), ends.Unix())
+	payload := fmt.Sprintf(`{"iss":%q,"sub":%q,"aud":"backstage","iat":%d,"exp":%d,"uip":"cHJvb2Y"}`, portal+"/api/auth", sub, ends.Add(-time.Hour).Unix(), ends.Unix())
 	return encode(header) + "." + encode(payload) + ".c2lnbmF0dXJl"
 }
 
@@ -76,7 +76,7 @@ func encode(s string) string { return base64.RawURLEncoding.EncodeToString([]byt
 
 func limited(sub string, ends time.Time) string {
 	return encode(`{"typ":"vnd.backstage.limited-user","alg":"ES256","kid":"u1"}`) + "." +
-		encode(fmt.Sprintf(`{"sub":"%s","iat":%d,"exp":%d}`, sub, ends.Add(-time.Hour).Unix(), ends.Unix())) + ".cHJvb2Y"
+		encode(fmt.Sprintf(`{"sub":%q,"iat":%d,"exp":%d}`, sub, ends.Add(-time.Hour).Unix(), ends.Unix())) + ".cHJvb2Y"
 }
 
 func user(token string) principal.Principal {

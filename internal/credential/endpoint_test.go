@@ -446,3 +446,25 @@ func (h handled) RoundTrip(r *http.Request) (*http.Response, error) {
 	h.ServeHTTP(w, r)
 	return w.Result(), nil
 }
+
+// FuzzTokenAnswer: whatever a token endpoint says, it is an error, or a token
+// that a header can carry.
+func FuzzTokenAnswer(f *testing.F) {
+	for _, body := range []string{`{"access_token":"t","expires_in":-1}`, `{"access_token":"t","expires_in":1e400}`, `{"access_token":7}`, `[]`, `{"access_token":"\u0000","token_type":"bearer"}`, `{"access_token":"t","expires_in":{}}`} {
+		f.Add(200, body)
+		f.Add(400, body)
+	}
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		if status < 200 || status > 599 {
+			t.Skip()
+		}
+		h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		})
+		got, err := token(t.Context(), credential.ClientCredentials(credential.Endpoint{URL: "http://sts.invalid", ClientID: "g", Transport: handled{h}}))
+		if (got == "") != (err != nil) || strings.ContainsAny(got, "\r\n\x00 ") || err == nil && status != 200 {
+			t.Errorf("%d %q: %q, %v", status, body, got, err)
+		}
+	})
+}

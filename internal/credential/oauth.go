@@ -14,7 +14,7 @@ import (
 // ClientCredentials are a token that the gateway gets for itself (RFC 6749,
 // section 4.4), as a bearer token.
 func ClientCredentials(e Endpoint) Source {
-	return &clientCredentials{e.ready(), newTokens(e.Now)}
+	return &clientCredentials{ready(e), newTokens(e.Now)}
 }
 
 type clientCredentials struct {
@@ -22,7 +22,7 @@ type clientCredentials struct {
 	tokens   *tokens
 }
 
-func (e Endpoint) ready() *Endpoint {
+func ready(e Endpoint) *Endpoint {
 	if e.Transport == nil {
 		e.Transport = NewTransport()
 	}
@@ -39,13 +39,13 @@ func (s *clientCredentials) ask(ctx context.Context) (grant, error) {
 }
 
 // Places implements [Source].
-func (s *clientCredentials) Places(*openapi.Action) Places { return authorization }
+func (s *clientCredentials) Places(*openapi.Action) Places { return authorization() }
 
 // TokenExchange are a token for the caller, which a token service gives for the
 // caller's own (RFC 8693), as a bearer token. Only tokens of the issuers are
 // shown to it; other callers are refused, and nothing takes the place of theirs.
 func TokenExchange(e Endpoint, issuers []string) Source {
-	return &tokenExchange{e.ready(), issuers, newTokens(e.Now)}
+	return &tokenExchange{ready(e), issuers, newTokens(e.Now)}
 }
 
 type tokenExchange struct {
@@ -101,4 +101,4 @@ func aboutCaller(code string) bool {
 }
 
 // Places implements [Source].
-func (s *tokenExchange) Places(*openapi.Action) Places { return authorization }
+func (s *tokenExchange) Places(*openapi.Action) Places { return authorization() }

@@ -20,10 +20,15 @@ func (c *Client) proof(ctx context.Context, a *openapi.Action) (*credential.Cred
 		return nil, nil
 	}
 	proof, err := c.credentials.Credentials(ctx, a)
-	if err != nil {
-		return nil, noCredentials(err)
+	switch {
+	case err == nil:
+		return proof, nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return nil, &Error{Kind: Cancelled, Message: "the call was cancelled", Err: err}
+	case ctx.Err() != nil:
+		return nil, &Error{Kind: Timeout, Message: "the gateway did not get credentials for this plugin in time", Err: err}
 	}
-	return proof, nil
+	return nil, noCredentials(err)
 }
 
 // authorize adds the gateway's credentials and gives what of them, and of the

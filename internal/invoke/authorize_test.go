@@ -316,3 +316,41 @@ func TestConstantCredentialsAreCheap(t *testing.T) {
 		t.Errorf("%v allocations a call", n)
 	}
 }
+
+// FuzzTrespass: whatever an object's members are called, the plugin finds one
+// credential in its query, and it is the gateway's.
+func FuzzTrespass(f *testing.F) {
+	for _, name := range []string{"a", "api_key", "API_KEY", "api%5Fkey", "a;api_key", "a&api_key=x", "api_key[]", "+api_key", "api_key=", "\x00api_key"} {
+		for _, style := range []string{"form", "deepObject", "spaceDelimited"} {
+			f.Add(name, "value", style, true)
+		}
+	}
+	c, err := New(Options{BaseURL: "http://plugin.invalid", Credentials: credential.Query("api_key", known(secret))})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, name, value, style string, reserved bool) {
+		a := withParameter(openapi.Parameter{In: openapi.InQuery, Name: "o", Style: style, Explode: true, AllowReserved: reserved})
+		req, err := c.Request(t.Context(), a, map[string]any{"a": map[string]any{name: value}})
+		if err != nil {
+			return
+		}
+		proof, err := c.proof(t.Context(), a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.authorize(req, proof, nil); err != nil {
+			t.Fatal(err)
+		}
+		// As servers read it that take ; for & as well.
+		query, err := url.ParseQuery(strings.ReplaceAll(req.URL.RawQuery, ";", "&"))
+		if err != nil {
+			t.Skip(err)
+		}
+		for key, values := range query {
+			if strings.EqualFold(key, "api_key") && (key != "api_key" || len(values) != 1 || values[0] != secret) {
+				t.Errorf("%q %q: sent %s", name, value, req.URL.RawQuery)
+			}
+		}
+	})
+}

@@ -34,7 +34,36 @@ func (h *Handler) serveBatch(x *exchange, body []byte) {
 		x.fail(nil, fault)
 		return
 	}
+	if h.refusesBatch(x, messages) {
+		return
+	}
+	defer x.letGo()
 	x.within(h.calls, s.ID, func() { h.answerBatch(ctx, x, messages) })
+}
+
+// refusesBatch tells whether nothing of a batch is done, because it needs more
+// than its sender has; it is answered then.
+func (h *Handler) refusesBatch(x *exchange, batch [][]byte) bool {
+	messages := requestsOfBatch(batch)
+	fault := h.permit(x, messages...)
+	if fault != nil {
+		x.failAll(messages, fault)
+	}
+	return fault != nil
+}
+
+// requestsOfBatch are the messages of a batch that can be read; the others are
+// answered with why they cannot.
+func requestsOfBatch(batch [][]byte) (messages []*envelope) {
+	for _, raw := range batch {
+		if !isObject(raw) {
+			continue
+		}
+		if m, fault := parseEnvelope(raw); fault == nil {
+			messages = append(messages, &m)
+		}
+	}
+	return messages
 }
 
 func (h *Handler) answerBatch(ctx context.Context, x *exchange, messages [][]byte) {

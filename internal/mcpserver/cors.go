@@ -15,7 +15,7 @@ func (x *exchange) allowOrigin() {
 	}
 	header := x.w.Header()
 	header.Set("Access-Control-Allow-Origin", origin)
-	header.Set("Access-Control-Expose-Headers", sessionHeader+", X-Request-Id, WWW-Authenticate")
+	header.Set("Access-Control-Expose-Headers", sessionHeader+", X-Request-Id, WWW-Authenticate, Retry-After")
 	header.Add("Vary", "Origin")
 }
 

@@ -93,7 +93,7 @@ func (h *Handler) newDialogue(x *exchange, e era, m *envelope, arguments json.Ra
 		return d, nil
 	}
 	d.by, d.capabilities = d.askModern, m.capabilities
-	d.bound = append([]string{m.method, x.server.name, x.principal.Subject, digest(arguments)}, about...)
+	d.bound = append([]string{m.method, x.server.name, x.key, digest(arguments)}, about...)
 	if raw := m.param("inputResponses"); raw != nil {
 		if !isObject(raw) {
 			return nil, invalidParams("inputResponses must be an object")

@@ -14,7 +14,9 @@ type rpcError struct {
 	code    int
 	message string
 	data    json.RawMessage
-	status  int // HTTP status, 0 for 200
+	status  int       // HTTP status, 0 for 200
+	header  [2]string // one more header, for example Retry-After; "": none
+	outcome string    // of a call that is refused for it
 }
 
 func (e *rpcError) Error() string { return e.message }

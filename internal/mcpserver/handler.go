@@ -16,6 +16,7 @@ import (
 
 	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/principal"
+	"github.com/stagedoor/stagedoor/internal/quota"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
@@ -44,6 +45,8 @@ type Handler struct {
 	buffers    buffers
 	draining   chan struct{} // closed when the gateway stops
 	drain      sync.Once
+	watches    watches // of streams whose clients' tokens may end
+	quota      *quota.Quota
 	cursors    *cursors
 	states     sealer // of requestState
 	works      works  // tasks that this replica works on
@@ -62,6 +65,7 @@ func New(o Options) (*Handler, error) {
 	h := &Handler{options: o, sessions: newSessions(o.Store, o.SessionTTL, o.Now), draining: make(chan struct{})}
 	h.absent = absent{store: o.Store, sure: deadSure, since: map[string]time.Time{}, dead: map[string]bool{}}
 	h.calls, h.streams = newLimit("calls", o.Calls, o.CallsPerSession), newLimit("streams", o.Streams, o.StreamsPerSession)
+	h.quota = quota.New()
 	h.log = newEventLog(o.Store, o.Logger, h.logged)
 	h.servers.Store(&map[string]*server{})
 	if o.PublicURL != "" {
@@ -138,11 +142,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isModern(r.Header, &envelope{}):
 		x.refuse(notAllowed("POST"))
 	case r.Method == http.MethodGet:
-		limit := h.streams
-		if _, _, ok := parseEventID(r.Header.Get(lastEventHeader)); ok { // a call goes on in it
-			limit = h.calls
-		}
-		x.within(limit, r.Header.Get(sessionHeader), func() { h.listen(x) })
+		h.listen(x)
 	case r.Method == http.MethodDelete:
 		h.endSession(x)
 	default:
@@ -177,7 +177,7 @@ func unknownServer(name string) *refusal {
 func (h *Handler) identify(x *exchange) *refusal {
 	p, why := x.server.door.Gate.Authenticate(x.r)
 	if why == nil {
-		x.principal = p
+		x.principal, x.key = p, p.Key()
 		return nil
 	}
 	h.options.Record(x.r.Context(), audit.Turned(audit.MCP, x.server.name, x.ref, x.r.Method, why))

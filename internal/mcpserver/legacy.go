@@ -54,6 +54,11 @@ func (h *Handler) serveLegacy(x *exchange, m *envelope) {
 		x.accept()
 		return
 	}
+	if fault := h.permit(x, m); fault != nil {
+		x.fail(m.id, fault)
+		return
+	}
+	defer x.letGo()
 	x.within(h.calls, s.ID, func() { h.answerLegacy(ctx, x, m) })
 }
 
@@ -145,7 +150,7 @@ func (h *Handler) introduce(ctx context.Context, x *exchange, id string, m *enve
 		return made, nil, invalidParams("clientInfo and capabilities are too long")
 	}
 	return session.Session{
-		ID: id, Server: x.server.name, Principal: x.principal.Subject,
+		ID: id, Server: x.server.name, Principal: x.key,
 		ProtocolVersion: client.version, ClientInfo: info, Capabilities: capabilities,
 	}, result, nil
 }

@@ -138,9 +138,10 @@ func appendCache(dst []byte, ttl time.Duration) []byte {
 	return fmt.Appendf(dst, `,"ttlMs":%d,"cacheScope":%q`, ttl.Milliseconds(), mcp.CacheScopePrivate)
 }
 
-// version changes whenever one of the lists does.
-func version(lists ...*listing) string {
+// version changes whenever one of the lists does, or who sees what of them.
+func version(rules []byte, lists ...*listing) string {
 	h := sha256.New()
+	h.Write(rules)
 	for _, l := range lists {
 		for _, entry := range l.entries {
 			h.Write(entry.sum[:])

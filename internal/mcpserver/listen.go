@@ -3,6 +3,7 @@ package mcpserver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -56,7 +57,9 @@ func (h *Handler) listenLegacy(x *exchange, s session.Session, last string) {
 		x.comment()
 	}
 	l.tell(func(l *listener) { l.changed |= changed })
-	out.run(x.r.Context())
+	allowed, done := h.whileAllowed(x)
+	defer done()
+	out.run(allowed)
 	x.unbound()
 }
 
@@ -154,7 +157,9 @@ func (h *Handler) listenModern(x *exchange, m *envelope) {
 		agreed = addMember(agreed, "taskIds", appendStrings(nil, slices.Sorted(maps.Keys(tasks))))
 	}
 	out.send("notifications/subscriptions/acknowledged", append([]byte(`"notifications":`), agreed...))
-	if ended := out.run(x.r.Context()); ended { // by us: said with the answer to the request
+	allowed, done := h.whileAllowed(x)
+	defer done()
+	if ended := out.run(allowed); ended { // by us: said with the answer to the request
 		result := append(append([]byte(`{"resultType":"complete",`), out.meta...), '}')
 		out.deliver(appendAnswer(nil, m.id, result, nil))
 	}
@@ -210,7 +215,8 @@ type notices struct {
 	alive   func() bool // keeps the connection alive, nil: not needed
 }
 
-// run tells of changes until the client goes, and says whether it was us who ended.
+// run tells of changes until the client goes or may not listen any more, and says
+// whether it was us who ended.
 func (n *notices) run(ctx context.Context) (ended bool) {
 	tick := time.NewTicker(n.h.options.KeepAlive)
 	defer tick.Stop()
@@ -226,7 +232,7 @@ func (n *notices) run(ctx context.Context) (ended bool) {
 				return false
 			}
 		case <-ctx.Done():
-			return false
+			return errors.Is(context.Cause(ctx), errNoRight)
 		case <-n.h.draining:
 			n.tell(ctx) // what has come in the same moment
 			return true

@@ -47,6 +47,11 @@ func (h *Handler) serveModern(x *exchange, m *envelope) {
 		x.within(h.streams, "", func() { h.listenModern(x, m) })
 		return
 	}
+	if fault := h.permit(x, m); fault != nil {
+		x.fail(m.id, fault)
+		return
+	}
+	defer x.letGo()
 	x.within(h.calls, "", func() { h.answerModern(x, m, inflightKey{"", x.ref}) })
 }
 

@@ -52,6 +52,9 @@ type Options struct {
 	CallTimeout time.Duration // of a legacy request, which outlives its connection; default 15 min
 	SlowCall    time.Duration // after it, an answer becomes a stream; default 2 s
 	KeepAlive   time.Duration // between comments on a quiet stream; default 15 s
+	// Recheck is how often the gate is asked again about the callers of streams
+	// that only listen; default 30 s.
+	Recheck time.Duration
 	// EventTTL is how long the events of a stream are kept for a client that
 	// comes back; default 10 min.
 	EventTTL time.Duration
@@ -89,6 +92,7 @@ func setDefaults(o *Options) {
 	o.Streams, o.StreamsPerSession = cmp.Or(o.Streams, 10_000), cmp.Or(o.StreamsPerSession, 16)
 	o.SlowCall, o.KeepAlive = cmp.Or(o.SlowCall, 2*time.Second), cmp.Or(o.KeepAlive, 15*time.Second)
 	o.EventTTL, o.EventBytes = cmp.Or(o.EventTTL, 10*time.Minute), cmp.Or(o.EventBytes, 16<<20)
+	o.Recheck = cmp.Or(o.Recheck, 30*time.Second)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

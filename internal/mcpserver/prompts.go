@@ -67,6 +67,10 @@ func (h *Handler) getPrompt(ctx context.Context, x *exchange, e era, m *envelope
 			return instead(err)
 		}
 		maps.Copy(values, asked)
+		if fault := h.permitCalls(x, x.fills(nil, p, values)); fault != nil { // only now is it known what is called
+			h.refusedCall(x, m, fault)
+			return nil, fault
+		}
 	}
 	return h.fill(ctx, x, e, p, values)
 }

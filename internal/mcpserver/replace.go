@@ -28,6 +28,9 @@ func (h *Handler) replace(old, next map[string]*server) {
 			h.tellLists(name, changed)
 			changes = append(changes, name+" "+changed.String())
 		}
+		if was.door != is.door {
+			h.watches.look(name)
+		}
 		h.tellDocuments(was, is)
 		if is.noSSE && !was.noSSE {
 			h.listeners.each(name, func(l *listener) { l.ended = l.ended || h.channels.get(l.session) != nil })

@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"sync"
@@ -19,10 +20,12 @@ type exchange struct {
 	r         *http.Request
 	server    *server
 	principal principal.Principal
+	key       string // the principal's
 	ref       string
 	session   session.Session // zero: 2026-07-28, or none yet
 	client    []byte          // clientInfo of 2026-07-28
 	request   []byte          // id of the request that is answered
+	held      func()          // gives back what the calls take of the principal's limits; nil: nothing
 	stream    stream
 }
 
@@ -83,11 +86,30 @@ func jsonContentType() []string { return []string{"application/json"} }
 
 // fail answers with a JSON-RPC error.
 func (x *exchange) fail(id []byte, e *rpcError) {
-	status := e.status
-	if status == 0 {
-		status = http.StatusOK
+	x.sendFault(e, e.append(nil, id))
+}
+
+// failAll answers a batch with one error for each of its requests.
+func (x *exchange) failAll(batch []*envelope, e *rpcError) {
+	answers := []byte{'['}
+	for _, m := range batch {
+		if m.id != nil && !m.response {
+			answers = append(e.append(answers, m.id), ',')
+		}
 	}
-	x.send(status, e.append(nil, id))
+	answers[len(answers)-1] = ']' // an error has a request
+	x.sendFault(e, answers)
+}
+
+// sendFault sends a body with the status and the header of a fault, where they
+// can still be said.
+func (x *exchange) sendFault(e *rpcError, body []byte) {
+	x.stream.mu.Lock()
+	if e.header[0] != "" && x.w != nil && !x.stream.begun {
+		x.w.Header().Set(e.header[0], e.header[1])
+	}
+	x.stream.mu.Unlock()
+	x.send(cmp.Or(e.status, http.StatusOK), body)
 }
 
 // refuse answers with an HTTP status and a JSON-RPC error that has no id

@@ -47,15 +47,15 @@ func (h *Handler) listen(x *exchange) {
 		x.refuse(&refusal{status: http.StatusBadRequest, message: "Last-Event-ID may be given once"})
 		return
 	}
-	if stream, sequence, ok := parseEventID(last); ok {
-		h.resume(x, s, stream, sequence)
+	if stream, sequence, ok := parseEventID(last); ok { // a call goes on in it
+		x.within(h.calls, s.ID, func() { h.resume(x, s, stream, sequence) })
 		return
 	}
 	if last != "" && !strings.HasPrefix(last, listsCursor+".") { // who waits here for an answer would wait for ever
 		x.refuse(unknownEvent())
 		return
 	}
-	h.listenLegacy(x, s, last)
+	x.within(h.streams, s.ID, func() { h.listenLegacy(x, s, last) })
 }
 
 // unknownEvent is not 404, which would be the session's end (2025-11-25,
@@ -89,6 +89,9 @@ func (h *Handler) resume(x *exchange, s session.Session, stream string, after in
 		x.refuse(h.storeAway(x.r.Context(), x, err))
 		return
 	}
+	allowed, end := h.whileAllowed(x)
+	defer end()
+	x.r = x.r.WithContext(allowed)
 	h.follow(x.r.Context(), known)
 	beginEvents(x.w)
 	reader := replay{h: h, x: x, session: s, stream: known, after: after, since: time.Now()}

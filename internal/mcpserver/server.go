@@ -36,7 +36,7 @@ type server struct {
 	meta   []byte
 	engine *mcpgo.MCPServer
 	// versions are hashes of what tools, prompts and resources (with their
-	// templates) list, without regard to who asks.
+	// templates) list, and of the rules that say who sees what.
 	versions [3]string
 	noSSE    bool // HTTP+SSE is switched off
 	confirms bool // users are asked before a destructive action
@@ -77,7 +77,13 @@ func buildServer(s *registry.Server, c *cursors, was *server) (*server, error) {
 	}
 	built.addPrompts(s.Prompts)
 	built.addResources()
-	built.versions = [3]string{version(built.lists.tools), version(built.lists.prompts), version(built.lists.resources, built.lists.templates)}
+	rules, err := built.rules()
+	if err != nil {
+		return nil, err
+	}
+	built.versions = [3]string{
+		version(rules, built.lists.tools), version(nil, built.lists.prompts), version(rules, built.lists.resources, built.lists.templates),
+	}
 	return built, nil
 }
 
@@ -114,12 +120,31 @@ func (s *server) tool(t registry.Tool) *tool {
 	return s.tools[t.Name]
 }
 
+// rules are what lists depend on beside their entries; nil: nothing.
+func (s *server) rules() ([]byte, error) {
+	if s.door == nil || !s.door.Restricts() {
+		return nil, nil
+	}
+	return json.Marshal(s.door.Rules)
+}
+
 // begin starts a result of the era.
 func (s *server) begin(e era) []byte {
 	if e == legacy {
 		return []byte{'{'}
 	}
 	return append(append([]byte{'{'}, s.meta...), ',')
+}
+
+// unguarded is the same server for the operator's own user, whom no rule, scope
+// or limit is about. No server has none.
+func (s *server) unguarded() *server {
+	if s == nil {
+		return nil
+	}
+	own := *s
+	own.door = registry.Unguarded
+	return &own
 }
 
 // sees tells whether a principal may know of an action.

@@ -45,7 +45,7 @@ func unknownSession() *refusal {
 
 // owns tells whether a session belongs to the server and the principal.
 func (x *exchange) owns(s session.Session) bool {
-	return s.Server == x.server.name && s.Principal == x.principal.Subject
+	return s.Server == x.server.name && s.Principal == x.key
 }
 
 // endSession is the DELETE of 2025-03-26 and later ("Session Management").

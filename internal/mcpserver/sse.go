@@ -46,7 +46,7 @@ func (h *Handler) openSSE(x *exchange) {
 		x.refuse(&refusal{status: http.StatusNotAcceptable, message: "Accept must admit " + eventStream})
 		return
 	}
-	made := session.Session{ID: channelPrefix + newSessionID(), Server: x.server.name, Principal: x.principal.Subject}
+	made := session.Session{ID: channelPrefix + newSessionID(), Server: x.server.name, Principal: x.key}
 	if err := h.sessions.create(ctx, made); err != nil {
 		x.refuse(h.storeAway(ctx, x, err))
 		return
@@ -55,7 +55,9 @@ func (h *Handler) openSSE(x *exchange) {
 	outgoing := newChannel()
 	defer h.channels.add(made.ID, outgoing)()
 	beginEvents(x.w)
-	h.streamSSE(x, made.ID, outgoing)
+	allowed, done := h.whileAllowed(x)
+	defer done()
+	h.streamSSE(x, made.ID, outgoing, allowed.Done())
 	x.unbound()
 }
 
@@ -68,8 +70,8 @@ func (h *Handler) closeSSE(x *exchange, id string) {
 }
 
 // streamSSE writes what there is for the client: from this replica, from others
-// by mail, and changes of lists.
-func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel) {
+// by mail, and changes of lists; until the client goes, or its right is over.
+func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel, over <-chan struct{}) {
 	address := channelAddress(id)
 	news, done := h.mail.wait(address)
 	defer done()
@@ -83,7 +85,7 @@ func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel) {
 	}
 	tick := time.NewTicker(h.options.KeepAlive)
 	defer tick.Stop()
-	draining, stopping := h.draining, false
+	draining, stopping, late := h.draining, false, (<-chan time.Time)(nil)
 	for {
 		var mail [][]byte
 		select {
@@ -100,6 +102,10 @@ func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel) {
 			return
 		case <-draining:
 			draining, stopping = nil, true // its calls finish first; the deadline is the server's
+		case <-over:
+			over, stopping, late = nil, true, time.After(lastAnswers)
+		case <-late:
+			return
 		}
 		last := stopping && outgoing.idle()
 		if last {
@@ -183,6 +189,15 @@ func (h *Handler) messageSSE(x *exchange) {
 		h.workSSE(ctx, x, &m)
 		return
 	}
+	if m.batch != nil {
+		if h.refusesBatch(x, m.batch) {
+			return
+		}
+	} else if fault := h.permit(x, &m); fault != nil {
+		x.fail(m.id, fault)
+		return
+	}
+	defer x.letGo()
 	x.within(h.calls, x.session.ID, func() { h.workSSE(ctx, x, &m) })
 }
 

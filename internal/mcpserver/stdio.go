@@ -51,7 +51,7 @@ func (h *Handler) ServeStdio(ctx context.Context, server string, principal princ
 	}
 	c := &stdio{h: h, server: server, principal: principal, out: out, places: make(chan struct{}, maxAtOnce)}
 	c.writing, c.ended = make(chan struct{}, 1), make(chan struct{})
-	c.session = session.Session{ID: channelPrefix + newSessionID(), Server: server, Principal: principal.Subject}
+	c.session = session.Session{ID: channelPrefix + newSessionID(), Server: server, Principal: principal.Key()}
 	if err := h.sessions.create(ctx, c.session); err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (c *stdio) exchange(ctx context.Context) *exchange {
 	defer c.mu.Unlock()
 	x := &exchange{
 		handler: c.h, r: (&http.Request{Header: http.Header{}}).WithContext(ctx), ref: ref,
-		server: c.h.server(c.server), principal: c.principal, session: c.session,
+		server: c.h.server(c.server).unguarded(), principal: c.principal, key: c.session.Principal, session: c.session,
 	}
 	x.stream.forward, x.stream.silent = c.write, c.ended
 	return x

@@ -117,7 +117,7 @@ func (h *Handler) findTask(ctx context.Context, x *exchange, m *envelope) (t ses
 }
 
 func (x *exchange) ownsTask(t *session.Task) bool {
-	return t.Server == x.server.name && t.Principal == x.principal.Subject && t.Session == x.session.ID
+	return t.Server == x.server.name && t.Principal == x.key && t.Session == x.session.ID
 }
 
 // bury ends a task whose replica is no more.
@@ -173,7 +173,7 @@ func (h *Handler) listTasks(ctx context.Context, x *exchange, _ era, m *envelope
 			return nil, invalidParams("cursor is not one of this list")
 		}
 	}
-	tasks, err := h.options.Store.Tasks(ctx, x.server.name, x.principal.Subject, x.session.ID, after, tasksPage+1)
+	tasks, err := h.options.Store.Tasks(ctx, x.server.name, x.key, x.session.ID, after, tasksPage+1)
 	if err != nil {
 		return nil, h.storeFault(ctx, x, err)
 	}

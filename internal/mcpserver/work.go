@@ -25,6 +25,8 @@ type work struct {
 	o    outcome       // of the call, after done
 	err  error
 
+	held func() // see [exchange]
+
 	mu     sync.Mutex
 	asking bool // the client is asked in the answer to its request
 	task   session.Task
@@ -190,13 +192,14 @@ func (w *work) become(ctx context.Context, ttl time.Duration) (made session.Task
 func (w *work) create(ctx context.Context, ttl time.Duration) bool {
 	now, x := w.h.options.Now(), w.d.x
 	w.task = session.Task{
-		ID: newSessionID(), Server: x.server.name, Principal: x.principal.Subject, Session: x.session.ID, Tool: w.tool.name,
+		ID: newSessionID(), Server: x.server.name, Principal: x.key, Session: x.session.ID, Tool: w.tool.name,
 		Status: session.TaskWorking, Message: "The call is being made.", Replica: w.h.options.Replica,
 		Created: now, Updated: now, Expires: now.Add(ttl),
 	}
 	w.h.works.add(w.task.ID, w)
 	err := w.h.options.Store.CreateTask(ctx, w.task)
 	if err == nil {
+		w.held, x.held = x.held, nil
 		return true
 	}
 	w.h.works.remove(w.task.ID)
@@ -302,6 +305,9 @@ func (w *work) show(ctx context.Context, status session.TaskStatus, asked json.R
 func (w *work) finish() {
 	<-w.done
 	w.stop()
+	if w.held != nil {
+		w.held()
+	}
 	w.mu.Lock()
 	w.conclude()
 	task := w.task

@@ -5,9 +5,12 @@ package principal
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -62,13 +65,25 @@ func (p Principal) HasClaim(name, value string) bool {
 // Claim is what the issuer says under a name or a path.
 func (p Principal) Claim(name string) (any, bool) { return Claim(p.Claims, name) }
 
+// maxKey bounds keys, in bytes: databases have bounds for what they index.
+const maxKey = 512
+
 // Key tells principals apart: who has the same key is the same one, whatever
-// token it came with. It is "" for the anonymous one.
+// token it came with. It is "" for the anonymous one, and has at most 512 bytes.
 func (p Principal) Key() string {
 	if p.IsAnonymous() {
 		return ""
 	}
-	return fmt.Sprintf("%s %q %q %q", p.Kind, p.Issuer, p.Subject, p.Actor)
+	var space [256]byte
+	key := append(space[:0], p.Kind...)
+	for _, word := range [...]string{p.Issuer, p.Subject, p.Actor} {
+		key = strconv.AppendQuote(append(key, ' '), word)
+	}
+	if len(key) > maxKey {
+		sum := sha256.Sum256(key)
+		key = hex.AppendEncode(append(space[:0], "sha256 "...), sum[:])
+	}
+	return string(key)
 }
 
 // Token is a bearer token. However it is printed, it does not tell.

@@ -41,6 +41,10 @@ func TestKey(t *testing.T) {
 		{Kind: principal.User, Issuer: "https://idp", Subject: "ada", Actor: "plugin:a"},
 		{Kind: principal.User, Issuer: "https://idp", Subject: `ada" "plugin:a`},
 		{Kind: principal.User, Issuer: `https://idp" "ada`, Subject: ""},
+		{Kind: principal.User, Issuer: "https://idp", Subject: "ada\x00"},
+		{Kind: principal.User, Issuer: "https://idp", Subject: strings.Repeat("long", 1000)},
+		{Kind: principal.User, Issuer: "https://idp", Subject: strings.Repeat("long", 1001)},
+		{Kind: principal.Service, Issuer: "https://idp", Subject: strings.Repeat("long", 1000)},
 	}
 	seen := map[string]int{}
 	for i, p := range all {
@@ -48,6 +52,12 @@ func TestKey(t *testing.T) {
 			t.Errorf("%d and %d have the key %s", other, i, p.Key())
 		}
 		seen[p.Key()] = i
+		if len(p.Key()) > 512 || strings.ContainsAny(p.Key(), "\x00\n") {
+			t.Errorf("%d has the key %q", i, p.Key())
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { _ = all[1].Key() }); n > 1 {
+		t.Errorf("a key takes %v allocations", n)
 	}
 	same := all[1]
 	same.Token, same.Scopes = principal.NewToken("other"), []string{"mcp:read"}

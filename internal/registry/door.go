@@ -192,21 +192,19 @@ func (s *Scopes) above(scope string, has []string) bool {
 // none yet; "": none.
 func (s *Scopes) Least() string { return cmp.Or(s.Read, s.Write, s.Destructive) }
 
-// Scopes are all that calls of the server's tools may need, without repeats.
+// Scopes are all that calls of the server's tools may need, and what everybody
+// needs, without repeats: those of the hierarchy first, the least of them in
+// front.
 func (s *Server) Scopes() (all []string) {
-	for _, scope := range s.Door.Scopes.ladder() {
+	needed := []string{s.Door.Scopes.Least()}
+	for _, t := range s.Tools {
+		needed = append(needed, s.Door.Scopes.needed(t.Action)...)
+	}
+	ladder := s.Door.Scopes.ladder()
+	rungs := slices.DeleteFunc(ladder[:], func(scope string) bool { return !slices.Contains(needed, scope) })
+	for _, scope := range slices.Concat(rungs, needed) {
 		if scope != "" && !slices.Contains(all, scope) {
 			all = append(all, scope)
-		}
-	}
-	for _, t := range s.Tools {
-		if len(t.Action.Scopes) == 0 {
-			continue
-		}
-		for _, scope := range s.Door.Scopes.needed(t.Action) {
-			if !slices.Contains(all, scope) {
-				all = append(all, scope)
-			}
 		}
 	}
 	return all

@@ -18,7 +18,7 @@ var ErrNotFound = errors.New("session not found")
 type Session struct {
 	ID              string
 	Server          string
-	Principal       string // the principal's subject, empty for anonymous
+	Principal       string // its key, see principal.Principal.Key; empty for the anonymous one
 	ProtocolVersion string // empty: not initialized yet
 	ClientInfo      json.RawMessage
 	Capabilities    json.RawMessage

@@ -12,8 +12,6 @@ import (
 	"time"
 )
 
-var encoding = base64.RawURLEncoding
-
 // Sign gives a JWT in the compact form, signed with ES256 (RFC 7515, RFC 7518
 // section 3.4). claims are anything that encoding/json makes an object of; they
 // are written as it writes them, save that <, > and & stay as they are.
@@ -31,7 +29,7 @@ func (k *Keys) Sign(typ string, claims any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := encoding.EncodeToString(header) + "." + encoding.EncodeToString(payload)
+	text := encode(header) + "." + encode(payload)
 	sum := sha256.Sum256([]byte(text))
 	r, s, err := ecdsa.Sign(rand.Reader, set.signer, sum[:])
 	if err != nil {
@@ -40,7 +38,7 @@ func (k *Keys) Sign(typ string, claims any) (string, error) {
 	signature := make([]byte, 64)
 	r.FillBytes(signature[:32])
 	s.FillBytes(signature[32:])
-	return text + "." + encoding.EncodeToString(signature), nil
+	return text + "." + encode(signature), nil
 }
 
 func compact(v any) ([]byte, error) {
@@ -52,6 +50,8 @@ func compact(v any) ([]byte, error) {
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
+
+func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // jwk is a public key (RFC 7518, section 6.2.1).
 type jwk struct {
@@ -74,13 +74,13 @@ func newKey(sequence int, now time.Time, s *seal) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("signing key: %w", err)
 	}
-	public := jwk{Curve: "P-256", KeyType: "EC", X: encoding.EncodeToString(point[1:33]), Y: encoding.EncodeToString(point[33:])}
+	public := jwk{Curve: "P-256", KeyType: "EC", X: encode(point[1:33]), Y: encode(point[33:])}
 	canonical, err := json.Marshal(public) // the required members in the order of their names (RFC 7638, section 3.2)
 	if err != nil {
 		return Key{}, fmt.Errorf("signing key: %w", err)
 	}
 	thumbprint := sha256.Sum256(canonical)
-	public.KeyID, public.Algorithm, public.Use = encoding.EncodeToString(thumbprint[:]), "ES256", "sig"
+	public.KeyID, public.Algorithm, public.Use = encode(thumbprint[:]), "ES256", "sig"
 	key := Key{Sequence: sequence, ID: public.KeyID, Created: now}
 	if key.Public, err = json.Marshal(public); err != nil {
 		return Key{}, fmt.Errorf("signing key: %w", err)

@@ -91,7 +91,10 @@ func New(ctx context.Context, o Options) (*Keys, error) {
 	if k.seal, err = newSeal(o.Seal); err != nil {
 		return nil, err
 	}
-	return k, k.refresh(ctx)
+	if err := k.refresh(ctx); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // Run keeps the keys as the store has them, and makes new ones in time, until
