@@ -61,9 +61,9 @@ func (p Principal) In(group string) bool { return slices.Contains(p.Groups, grou
 func (p Principal) HasClaim(name, value string) bool {
 	claim, ok := p.Claim(name)
 	if items, isList := claim.([]any); ok && isList {
-		return slices.ContainsFunc(items, func(item any) bool { text, ok := scalar(item); return ok && text == value })
+		return slices.ContainsFunc(items, func(item any) bool { text, ok := Scalar(item); return ok && text == value })
 	}
-	text, isScalar := scalar(claim)
+	text, isScalar := Scalar(claim)
 	return ok && isScalar && text == value
 }
 
@@ -85,8 +85,8 @@ func (p Principal) Claim(name string) (any, bool) {
 	return at, true
 }
 
-// scalar is a claim's value as text, where it is no list and no object.
-func scalar(v any) (text string, ok bool) {
+// Scalar is a claim's value as text, where it is no list and no object.
+func Scalar(v any) (text string, ok bool) {
 	switch v := v.(type) {
 	case string:
 		return v, true
