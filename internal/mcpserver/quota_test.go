@@ -1,15 +1,17 @@
 package mcpserver
 
 import (
-	"bytes"
+	"context"
 	"io"
-	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
 
@@ -193,15 +195,19 @@ func TestStdioIsUnguarded(t *testing.T) {
 	l.end(t)
 }
 
-// What was refused is in the log and in the numbers: who, what and why.
+// What was refused is recorded: who, what and why.
 func TestRefusalsAreTold(t *testing.T) {
-	var log bytes.Buffer
 	var told []string
 	door := people().door()
 	door.Limits = registry.Limits{CallsPerMinute: 1, Burst: 1}
 	h := prepareHandler(t, Options{
-		Logger:  slog.New(slog.NewTextHandler(&log, nil)),
-		Observe: func(server, tool, outcome string, _ time.Duration) { told = append(told, server+" "+tool+" "+outcome) },
+		Record: func(_ context.Context, c audit.Call) {
+			who := ""
+			if c.Principal != nil {
+				who = c.Principal.Subject
+			}
+			told = append(told, strings.Join([]string{c.Door, c.Method, c.Tool, who, c.Outcome, string(c.Decision())}, " "))
+		},
 	})
 	if err := h.SetServers(behind(door)); err != nil {
 		t.Fatal(err)
@@ -216,17 +222,16 @@ func TestRefusalsAreTold(t *testing.T) {
 	call("reader", "made_up")
 	s := open(t, h, "/mcp/offers", "2025-11-25", "reader")
 	serve(h, "POST", "/mcp/offers", bearer("reader", headers{sessionHeader: s}), `{"jsonrpc":"2.0","id":7,"method":"resources/read","params":{"uri":"docs://note"}}`)
-	want := "catalog fake_note insufficient_scope;catalog fake_echo ok;catalog fake_echo rate_limited;catalog unknown unknown_tool"
-	if got := strings.Join(told, ";"); got != want {
-		t.Errorf("told %s, want %s", got, want)
+	want := []string{
+		"catalog POST   unauthenticated unauthenticated",
+		"catalog tools/call fake_note reader insufficient_scope insufficient_scope",
+		"catalog tools/call fake_echo reader ok allowed",
+		"catalog tools/call fake_echo reader rate_limited rate_limited",
+		"catalog tools/call made_up reader unknown_tool unknown",
+		"offers resources/read docs://note reader insufficient_scope insufficient_scope",
 	}
-	for _, line := range []string{
-		`msg="caller refused" server=catalog`, "tool=fake_note principal=reader outcome=insufficient_scope", "tool=fake_echo principal=reader outcome=rate_limited",
-		`msg="call refused" server=offers method=resources/read name="\"docs://note\"" principal=reader outcome=insufficient_scope`,
-	} {
-		if !strings.Contains(log.String(), line) {
-			t.Errorf("the log lacks %s:\n%s", line, log.String())
-		}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Error(diff)
 	}
 }
 
