@@ -106,7 +106,9 @@ func read(client *http.Client, request *http.Request) ([]byte, http.Header, erro
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("answered with HTTP %d", response.StatusCode)
+		var said struct{ Error string }
+		_ = json.NewDecoder(io.LimitReader(response.Body, 4<<10)).Decode(&said) // it may say nothing
+		return nil, nil, &refusedError{response.StatusCode, said.Error}
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
@@ -116,6 +118,19 @@ func read(client *http.Client, request *http.Request) ([]byte, http.Header, erro
 		return nil, nil, fmt.Errorf("answer has more than %d bytes", maxAnswer)
 	}
 	return body, response.Header, nil
+}
+
+// refusedError is an answer other than 200.
+type refusedError struct {
+	status int
+	code   string // of OAuth (RFC 6749, section 5.2); "": it says none
+}
+
+func (e *refusedError) Error() string {
+	if e.code == "" {
+		return fmt.Sprintf("answered with HTTP %d", e.status)
+	}
+	return fmt.Sprintf("answered with HTTP %d, %.100q", e.status, e.code)
 }
 
 // freshness is how long an answer may be used (RFC 9111, section 5.2.2), within

@@ -169,7 +169,12 @@ func (v *Introspection) ask(ctx context.Context, token string) (answer map[strin
 	if err == nil {
 		answer, err = parseObject(body)
 	}
-	if err != nil {
+	switch refused, ok := errors.AsType[*refusedError](err); {
+	case ok && refused.status == http.StatusBadRequest && refused.code == "unsupported_token_type":
+		return map[string]any{"active": false}, nil // RFC 7009, section 2.2.1: it is about the token
+	case ok && refused.status == http.StatusBadRequest && refused.code != "invalid_client":
+		return nil, fmt.Errorf("introspection at %s: %w", v.URL, err) // this may be, so that others are asked about
+	case err != nil:
 		v.failedAt.Store(time.Now().UnixNano())
 		return nil, fmt.Errorf("introspection at %s: %w", v.URL, err)
 	}
