@@ -107,10 +107,13 @@ func (l CallLimits) limits() registry.Limits {
 	return registry.Limits{CallsPerMinute: l.CallsPerMinute, Burst: max(1, cmp.Or(l.Burst, l.CallsPerMinute/10)), Concurrent: l.Concurrent}
 }
 
-// argumentRules are a server's.
-func argumentRules(path string, in []ArgumentRule) (out []registry.ArgumentRule) {
+// argumentRules are a server's, without those that are known to be wrong.
+func argumentRules(path string, in []ArgumentRule, known Faults) (out []registry.ArgumentRule) {
 	for i, r := range in {
 		at := fmt.Sprintf("%s[%d]", path, i)
+		if known.about(at) {
+			continue
+		}
 		rule := registry.ArgumentRule{Path: at, Actions: rules(at+".actions", r.Actions), Bind: map[string]string{}, Limit: map[string]registry.Limit{}}
 		for name, value := range r.Bind {
 			rule.Bind[name] = string(value)
