@@ -98,7 +98,13 @@ func (s *source) get(ctx context.Context, place string) ([]byte, http.Header, er
 	return read(s.client, request)
 }
 
-// read gives the body of an answer with status 200.
+// statusError is about an answer with another status than 200.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("answered with HTTP %d", int(e)) }
+
+// read gives the body of an answer with status 200. The error is a *url.Error
+// where there was no answer.
 func read(client *http.Client, request *http.Request) ([]byte, http.Header, error) {
 	response, err := client.Do(request) //nolint:gosec // the config names it, or the metadata of an issuer that it names (IsEndpoint)
 	if err != nil {
@@ -106,7 +112,7 @@ func read(client *http.Client, request *http.Request) ([]byte, http.Header, erro
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("answered with HTTP %d", response.StatusCode)
+		return nil, nil, statusError(response.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {

@@ -34,7 +34,8 @@ type IntrospectionOptions struct {
 	// URL is the introspection endpoint.
 	URL string
 	// Issuer is what iss has to be where the answer has one, and who clients are
-	// sent to for a token; "": nobody.
+	// sent to for a token; "": nobody, and the issuer of the principals is URL: an
+	// answer cannot make them another's.
 	Issuer string
 	// ClientID and ClientSecret are the gateway's own (client_secret_basic).
 	ClientID, ClientSecret string
@@ -100,8 +101,7 @@ func (v *Introspection) Verify(ctx context.Context, token string, at Resource) (
 		mapping.Subject = "client_id" // sub is optional here; without a user it is the client
 	}
 	p, err := mapping.principal(answer)
-	issuer, _ := answer["iss"].(string)
-	p.Issuer, p.Expires, p.Token = cmp.Or(v.Issuer, issuer, v.URL), end, principal.NewToken(token)
+	p.Issuer, p.Expires, p.Token = cmp.Or(v.Issuer, v.URL), end, principal.NewToken(token)
 	return p, err
 }
 
@@ -170,8 +170,23 @@ func (v *Introspection) ask(ctx context.Context, token string) (answer map[strin
 		answer, err = parseObject(body)
 	}
 	if err != nil {
-		v.failedAt.Store(time.Now().UnixNano())
+		if failedForAll(err) {
+			v.failedAt.Store(time.Now().UnixNano())
+		}
 		return nil, fmt.Errorf("introspection at %s: %w", v.URL, err)
 	}
 	return answer, nil
+}
+
+// failedForAll tells whether an authorization server failed, or only could not
+// make sense of one token: else whoever makes up such tokens would keep all
+// others out.
+func failedForAll(err error) bool {
+	status, answered := errors.AsType[statusError](err)
+	switch int(status) {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusUnprocessableEntity, http.StatusRequestHeaderFieldsTooLarge:
+		return false
+	}
+	_, failed := errors.AsType[*url.Error](err)
+	return answered || failed
 }
