@@ -151,9 +151,9 @@ type Limit struct {
 
 // CallLimits bound what one principal may do by one way in, on one replica.
 type CallLimits struct {
-	CallsPerMinute int `koanf:"callsPerMinute" doc:"Calls in a minute, on average. More get 429. Default: no bound."`
-	Burst          int `koanf:"burst" doc:"How many of them may come at once. Default: a tenth of callsPerMinute, at least 1."`
-	Concurrent     int `koanf:"concurrent" doc:"Calls under way at once. More get 429. Default: no bound."`
+	CallsPerMinute int `koanf:"callsPerMinute" json:"callsPerMinute,omitempty" doc:"Calls in a minute, on average. More get 429. Default: no bound."`
+	Burst          int `koanf:"burst" json:"burst,omitempty" doc:"How many of them may come at once. Default: a tenth of callsPerMinute, at least 1."`
+	Concurrent     int `koanf:"concurrent" json:"concurrent,omitempty" doc:"Calls under way at once. More get 429. Default: no bound."`
 }
 
 // Operator guards what is for those who run the gateway.

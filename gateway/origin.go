@@ -94,7 +94,7 @@ func (p Publisher) mayRegister(plugin string) bool {
 
 // is tells whether a principal is the publisher.
 func (p Publisher) is(who principal.Principal) bool {
-	return slices.ContainsFunc(p.Principals, func(e Exception) bool { return new(e.who()).Is(who) })
+	return slices.ContainsFunc(p.Principals, func(e Exception) bool { return new(e.who()).Is(&who) })
 }
 
 // admits tells whether a base URL is one that the publisher may register, or

@@ -121,6 +121,7 @@ func (c Config) Validate() Faults {
 		r.validate(&fs, fmt.Sprintf("actionsAPI.actions.exclude[%d]", i), c.knows)
 	}
 	c.validateCatalogs(&fs)
+	c.validateAccess(&fs)
 	for _, n := range slices.Sorted(maps.Keys(c.Servers)) {
 		c.Servers[n].validate(&fs, n, c.knows)
 	}

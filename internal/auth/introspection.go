@@ -169,8 +169,12 @@ func (v *Introspection) ask(ctx context.Context, token string) (answer map[strin
 	if err == nil {
 		answer, err = parseObject(body)
 	}
-	if err != nil {
-		if failedForAll(err) {
+	refused, _ := errors.AsType[*refusedError](err)
+	switch {
+	case refused != nil && refused.status == http.StatusBadRequest && refused.code == "unsupported_token_type":
+		return map[string]any{"active": false}, nil // RFC 7009, section 2.2.1: it is about the token
+	case err != nil:
+		if failedForAll(err, refused) {
 			v.failedAt.Store(time.Now().UnixNano())
 		}
 		return nil, fmt.Errorf("introspection at %s: %w", v.URL, err)
@@ -181,12 +185,16 @@ func (v *Introspection) ask(ctx context.Context, token string) (answer map[strin
 // failedForAll tells whether an authorization server failed, or only could not
 // make sense of one token: else whoever makes up such tokens would keep all
 // others out.
-func failedForAll(err error) bool {
-	status, answered := errors.AsType[statusError](err)
-	switch int(status) {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusUnprocessableEntity, http.StatusRequestHeaderFieldsTooLarge:
+func failedForAll(err error, refused *refusedError) bool {
+	if refused == nil {
+		_, unanswered := errors.AsType[*url.Error](err)
+		return unanswered
+	}
+	switch refused.status {
+	case http.StatusBadRequest:
+		return refused.code == "invalid_client"
+	case http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusUnprocessableEntity, http.StatusRequestHeaderFieldsTooLarge:
 		return false
 	}
-	_, failed := errors.AsType[*url.Error](err)
-	return answered || failed
+	return true
 }

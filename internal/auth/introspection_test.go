@@ -317,3 +317,31 @@ func TestOthersTokensAreNotShown(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestOddTokensStopNobody: an authorization server that answers 400 to a token
+// of another kind (as oidc-provider does to JWTs) has not failed, or any caller
+// could have all others turned away.
+func TestOddTokensStopNobody(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if token := r.PostFormValue("token"); token != "canary" {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `{"error":%q}`, token)
+			return
+		}
+		fmt.Fprint(w, answer(nil))
+	}))
+	defer server.Close()
+	for code, want := range map[string]string{"unsupported_token_type": "token is not active", "invalid_request": "unavailable", "": "unavailable"} {
+		v := auth.NewIntrospection((&introspector{}).options(server.URL))
+		if got := verdict(t, v, code); got != want {
+			t.Errorf("%s: got %q, want %q", code, got, want)
+		}
+		if got := verdict(t, v, "canary"); got != "" {
+			t.Errorf("after %s: %s", code, got)
+		}
+	}
+	v := auth.NewIntrospection((&introspector{}).options(server.URL))
+	if one, two := verdict(t, v, "invalid_client"), verdict(t, v, "canary"); one != "unavailable" || two != one {
+		t.Errorf("got %q and %q", one, two)
+	}
+}

@@ -39,6 +39,8 @@ func (h *Handler) listenLegacy(x *exchange, s session.Session, last string) {
 		return
 	}
 	h.signal(x.r.Context(), session.SignalListen, s.ID)
+	allowed, done := h.whileAllowed(x)
+	defer done()
 	beginEvents(x.w)
 	heard := hearing{nonce: newSessionID(), versions: current.versions}
 	changed := heard.resume(last)
@@ -57,8 +59,6 @@ func (h *Handler) listenLegacy(x *exchange, s session.Session, last string) {
 		x.comment()
 	}
 	l.tell(func(l *listener) { l.changed |= changed })
-	allowed, done := h.whileAllowed(x)
-	defer done()
 	out.run(allowed)
 	x.unbound()
 }
@@ -144,6 +144,8 @@ func (h *Handler) listenModern(x *exchange, m *envelope) {
 		x.refuse(unknownServer(x.server.name))
 		return
 	}
+	allowed, done := h.whileAllowed(x)
+	defer done()
 	out := notices{
 		h: h, listener: l, meta: append(append([]byte(`"_meta":{"`+mcp.MetaKeySubscriptionID+`":`), m.id...), '}'),
 		subscribed: func(_ context.Context, uri string) bool { return slices.Contains(filter.ResourceSubscriptions, uri) },
@@ -157,8 +159,6 @@ func (h *Handler) listenModern(x *exchange, m *envelope) {
 		agreed = addMember(agreed, "taskIds", appendStrings(nil, slices.Sorted(maps.Keys(tasks))))
 	}
 	out.send("notifications/subscriptions/acknowledged", append([]byte(`"notifications":`), agreed...))
-	allowed, done := h.whileAllowed(x)
-	defer done()
 	if ended := out.run(allowed); ended { // by us: said with the answer to the request
 		result := append(append([]byte(`{"resultType":"complete",`), out.meta...), '}')
 		out.deliver(appendAnswer(nil, m.id, result, nil))
