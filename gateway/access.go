@@ -37,7 +37,7 @@ type JWTVerifier struct {
 // IntrospectionVerifier asks the issuer about tokens.
 type IntrospectionVerifier struct {
 	URL          string            `koanf:"url" doc:"The introspection endpoint."`
-	Issuer       string            `koanf:"issuer" doc:"The authorization server that clients are sent to, and that iss has to be where the answer has one."`
+	Issuer       string            `koanf:"issuer" doc:"The authorization server that clients are sent to, and that iss has to be where the answer has one. Default: clients are sent nowhere, and the issuer of the principals is url."`
 	ClientID     string            `koanf:"clientID" doc:"Who the gateway is there."`
 	ClientSecret Secret            `koanf:"clientSecret" doc:"What it proves that with."`
 	Audiences    []string          `koanf:"audiences" doc:"What of aud one has to be. Default: the URL of the server."`

@@ -97,7 +97,9 @@ func (s Scopes) scopes(prefix string) registry.Scopes {
 		if out.Names == nil {
 			out.Names = map[string]string{}
 		}
-		out.Names[scope] = name(as, "")
+		if out.Names[scope] = cmp.Or(as, scope); as == "none" {
+			out.Names[scope] = ""
+		}
 	}
 	return out
 }

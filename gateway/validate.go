@@ -168,7 +168,7 @@ func isLoopback(host string) bool {
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
-		strings.TrimSuffix(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
+		strings.TrimSuffix(u.Path, "/") == "" && !strings.ContainsAny(s, "?#")
 }
 
 // isHTTP tells whether a text is a URL that can be asked.
