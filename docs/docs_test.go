@@ -401,6 +401,7 @@ func TestFindings(t *testing.T) {
 	reported := findingCodes(all["openapi"])
 	maps.Copy(reported, findingCodes(all["internal/lint"]))
 	maps.Copy(reported, findingCodes(all["internal/backstage"]))
+	maps.Copy(reported, findingCodes(all["gateway"]))
 	if len(reported) < 20 {
 		t.Errorf("only %d codes are found: is the search right?", len(reported))
 	}

@@ -86,7 +86,7 @@ func TestBackstageAuth(t *testing.T) {
 		Auth: []Verifier{{Use: "none"}, one}, ActionsAPI: ActionsAPI{Auth: []Verifier{two}}, Servers: map[string]Server{"a": {Auth: []Verifier{one}}},
 		Plugins: map[string]Plugin{
 			"a": {Auth: PluginAuth{Use: "backstage"}, Schemes: map[string]PluginAuth{"x": {Backstage: &BackstageAuth{PluginID: "gateway"}}}},
-			"b": {SpecAuth: PluginAuth{Backstage: &BackstageAuth{}}}, "c": {Auth: PluginAuth{Use: "none"}},
+			"b": {Auth: PluginAuth{Backstage: &BackstageAuth{PluginID: "gateway"}}}, "c": {Auth: PluginAuth{Use: "none"}},
 		},
 	}
 	both := c.backstages()

@@ -12,8 +12,7 @@ func (g *Gateway) newActionsAPI(n generation) *actionsapi.Handler {
 	cfg := n.config
 	h := actionsapi.New(actionsapi.Options{
 		Registry: g.registry,
-		Logger:   g.log,
-		Observe:  g.metrics.ActionCall,
+		Record:   g.record,
 		MaxBody:  int64(cfg.Limits.RequestBody),
 		Calls:    cfg.Limits.Calls,
 		Knows: func(plugin string) bool {
@@ -35,9 +34,9 @@ func (n *generation) offer() *actionsapi.Offer {
 	if len(list.Include) == 0 {
 		list.Include = []registry.Rule{{}}
 	}
+	rules, ruled := n.config.accessRules(registry.ActionsAPI, "actionsAPI.rules", a.Rules)
 	return &actionsapi.Offer{Allowlist: list, Door: &registry.Door{
-		Name: registry.ActionsAPI, Rules: n.config.accessRules(registry.ActionsAPI, "actionsAPI.rules", a.Rules), Scopes: a.Scopes.scopes("actions"),
-		Gate: n.gates.actions, Limits: a.Limits.limits(),
+		Name: registry.ActionsAPI, Rules: rules, Ruled: ruled, Scopes: a.Scopes.scopes("actions"), Gate: n.gates.actions, Limits: a.Limits.limits(),
 	}}
 }
 

@@ -115,5 +115,5 @@ func (g *Gateway) line(ctx context.Context, next *generation, old generation, na
 	if faults := g.catalog(ctx, next, old, name, p); len(faults) > 0 {
 		return nil, faults
 	}
-	return newLine(name, p, next.config.origin(name), next.catalogs[name], g.log)
+	return newLine(name, p, next.config.origin(name), next.catalogs[name], g.identity(next.config), g.log)
 }

@@ -22,7 +22,7 @@ type Config struct {
 	Listen         string               `koanf:"listen" doc:"Address to listen on. Other than loopback needs authentication."`
 	PublicURL      string               `koanf:"publicURL" doc:"URL that clients reach the gateway by, without a path. Default: http:// and the address it listens on."`
 	Auth           []Verifier           `koanf:"auth" doc:"How callers prove who they are, where nothing else is said: a list of verifiers, tried in order. \"none\" lets everybody call, and only starts on a loopback address, where it is the default."`
-	Rules          []AccessRule         `koanf:"rules" doc:"Who may call what, at all servers and at the actions API. Those of a server come beside them."`
+	Rules          []AccessRule         `koanf:"rules" doc:"Who may call what, at all servers and at the actions API. Those of a server come beside them. With any rule here, what no rule allows is denied everywhere."`
 	Audit          Audit                `koanf:"audit" doc:"What is kept of calls."`
 	Operator       Operator             `koanf:"operator" doc:"Who sees what is for those who run the gateway."`
 	AllowedOrigins []string             `koanf:"allowedOrigins" doc:"Origins of web pages that may call, beside the gateway's own, for example https://inspector.example.com."`
@@ -40,8 +40,10 @@ type Config struct {
 
 // Database says where state is kept.
 type Database struct {
-	URL  Secret        `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name, without a pooler in transaction mode between."`
-	Wait time.Duration `koanf:"wait" doc:"How long the start waits for a Postgres that does not answer yet. 0: it ends with an error at once."`
+	URL Secret `koanf:"url" doc:"sqlite:PATH (created on first start, relative to the config file) or postgres://user:password@host/name, without a pooler in transaction mode between."`
+	// EncryptionKey is of the keys with which the gateway signs.
+	EncryptionKey Secret        `koanf:"encryptionKey" doc:"Secret under which the gateway's private signing keys are kept in the database (AES-256-GCM), at least 32 characters, for example the output of openssl rand -hex 32. With another one, the gateway makes new signing keys. Default: they are kept as they are."`
+	Wait          time.Duration `koanf:"wait" doc:"How long the start waits for a Postgres that does not answer yet. 0: it ends with an error at once."`
 }
 
 // Log says how the log looks.
@@ -141,8 +143,8 @@ type PluginAuth struct {
 	Query             QueryAuth         `koanf:"query" doc:"Sent as a parameter of the query."`
 	ClientCredentials ClientCredentials `koanf:"clientCredentials" doc:"A token for the gateway itself, from an OAuth token endpoint."`
 	TokenExchange     TokenExchange     `koanf:"tokenExchange" doc:"A token for the caller, for which a token service takes the caller's own (RFC 8693)."`
-	Assertion         *Assertion         `koanf:"assertion" doc:"A JWT, signed by the gateway and good for 60 seconds, that says who calls which action by which server. Its keys are at /.well-known/jwks.json."`
-	Backstage         *BackstageAuth     `koanf:"backstage" doc:"A token as plugins of Backstage have them, for the user who calls. Its keys are at /.backstage/auth/v1/jwks.json."`
+	Assertion         *Assertion        `koanf:"assertion" doc:"A JWT, signed by the gateway and good for 60 seconds, that says who calls which action by which server. Its keys are at /.well-known/jwks.json."`
+	Backstage         *BackstageAuth    `koanf:"backstage" doc:"A token as plugins of Backstage have them, for the user who calls. Its keys are at /.backstage/auth/v1/jwks.json."`
 }
 
 // IsSet tells whether anything is said.

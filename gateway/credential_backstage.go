@@ -10,25 +10,32 @@ import (
 	"github.com/stagedoor/stagedoor/internal/suggest"
 )
 
-// backstageAuth is what a plugin's auth says of Backstage; nil: nothing.
-func (a PluginAuth) backstageAuth() *BackstageAuth {
+// backstage is what is said of Backstage's tokens; nil: nothing.
+func (a PluginAuth) backstage() *BackstageAuth {
 	if a.Use == "backstage" {
 		return &BackstageAuth{}
 	}
 	return a.Backstage
 }
 
-// backstageCredential makes a plugin's credential of the kind backstage.
-// backstages are those whose users may call, see [Config.backstages].
-func (p Plugin) backstageCredential(plugin string, a BackstageAuth, backstages []string, signer credential.Signer) credential.Source {
+// source makes the credential, for a plugin that is called so in Backstage
+// unless the config says otherwise.
+func (a BackstageAuth) source(plugin string, id identity) credential.Source {
 	o := credential.BackstageOptions{
-		PluginID: cmp.Or(a.PluginID, backstagePluginID), Target: cmp.Or(a.Target, p.Backstage.Plugin, plugin),
-		OnBehalf: cmp.Or(credential.OnBehalf(a.OnBehalf), credential.Required), Issuer: strings.TrimSuffix(a.Issuer, "/"), Signer: signer,
+		PluginID: cmp.Or(a.PluginID, backstagePluginID), Target: cmp.Or(a.Target, id.target, plugin),
+		OnBehalf: cmp.Or(credential.OnBehalf(a.OnBehalf), credential.Required), Issuer: strings.TrimSuffix(a.Issuer, "/"), Signer: id.signer,
 	}
-	if o.Issuer == "" && len(backstages) == 1 {
-		o.Issuer = backstages[0]
+	if o.Issuer == "" && len(id.backstages) == 1 {
+		o.Issuer = id.backstages[0]
 	}
 	return credential.Backstage(o)
+}
+
+// forItself is the credential with which the gateway reads a plugin's document:
+// there is no user then.
+func (a BackstageAuth) forItself() BackstageAuth {
+	a.OnBehalf = string(credential.Never)
+	return a
 }
 
 // backstages are the base URLs of all Backstages whose tokens are taken
@@ -50,16 +57,12 @@ func (c Config) backstages() (all []string) {
 	return slices.Compact(all)
 }
 
-// backstagePluginIDs are the plugins of Backstage that the gateway is, each
-// once: Backstage looks for its keys below /api/{id}.
+// backstagePluginIDs are the plugins of Backstage that the gateway is to those
+// that it calls: Backstage looks for its keys below /api/{id}.
 func (c Config) backstagePluginIDs() (ids []string) {
 	for _, p := range c.Plugins {
-		auths := []PluginAuth{p.Auth, p.SpecAuth}
-		for _, scheme := range p.Schemes {
-			auths = append(auths, scheme)
-		}
-		for _, a := range auths {
-			if is := a.backstageAuth(); is != nil {
+		for _, a := range p.auths() {
+			if is := a.backstage(); is != nil {
 				ids = append(ids, cmp.Or(is.PluginID, backstagePluginID))
 			}
 		}
@@ -68,8 +71,29 @@ func (c Config) backstagePluginIDs() (ids []string) {
 	return slices.Compact(ids)
 }
 
-// validate finds what is wrong with a credential; path is where it is, and
-// backstages as in [Plugin.backstageCredential].
+// auths are all credentials of calls.
+func (p Plugin) auths() []PluginAuth {
+	all := []PluginAuth{p.Auth}
+	for _, a := range p.Schemes {
+		all = append(all, a)
+	}
+	return all
+}
+
+// validateBackstageAuths finds what is wrong with credentials of the kind
+// backstage, which depend on who may call.
+func (c Config) validateBackstageAuths(fs *Faults, plugin string) {
+	p, path, backstages := c.Plugins[plugin], "plugins."+plugin, c.backstages()
+	if is := p.Auth.backstage(); is != nil {
+		is.validate(fs, path+".auth.backstage", backstages)
+	}
+	for scheme, a := range p.Schemes {
+		if is := a.backstage(); is != nil {
+			is.validate(fs, path+".securitySchemes."+scheme+".backstage", backstages)
+		}
+	}
+}
+
 func (a BackstageAuth) validate(fs *Faults, path string, backstages []string) {
 	for _, id := range []struct{ key, value string }{{".pluginID", a.PluginID}, {".target", a.Target}} {
 		if id.value != "" && !jwt.PluginID.MatchString(id.value) {
@@ -82,7 +106,7 @@ func (a BackstageAuth) validate(fs *Faults, path string, backstages []string) {
 	switch {
 	case onBehalf == string(credential.Never):
 	case len(backstages) == 0:
-		fs.add(path, "add backstage: {baseURL: …} to the auth of a server, or say onBehalf: never", "calls are made for users of a Backstage, and no server takes their tokens")
+		fs.add(path, "add backstage: {baseURL: …} to auth, or say onBehalf: never", "calls are made for users of a Backstage, and nobody's tokens of one are taken")
 	case issuer == "" && len(backstages) > 1:
 		fs.add(path+".issuer", "one of "+strings.Join(backstages, ", "), "needs the Backstage whose users are passed on: tokens of several are taken")
 	case issuer != "" && !slices.Contains(backstages, issuer):

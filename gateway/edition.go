@@ -67,18 +67,26 @@ func (l *line) judge(c cores, pub *source.Publication, last func() *edition) (*e
 
 // read reads the documents of a publication.
 func (e *edition) read(c cores, l *line, pub *source.Publication) {
+	defined := map[string]bool{}
 	for i, document := range pub.Documents {
 		o := openapi.Options{
 			Mode: openapi.Mode(l.plugin.Actions), Overlays: l.overlays, MaxBytes: source.MaxDocument,
 			TrustAttributes: l.origin == fromBinary || l.origin == fromBackstage,
 			Secrets:         slices.Collect(maps.Keys(l.plugin.Backstage.Secrets)), BaseURL: cmp.Or(pub.BaseURL, l.plugin.BaseURL),
+			Reserved: l.reserved(),
 		}
 		if opener := pub.Opener(i); opener != nil {
 			o.Opener = idling{opener, c}
 		}
 		read := openapi.Read(document, o)
-		e.findings = append(e.findings, read.Findings...)
+		e.findings = append(append(e.findings, read.Findings...), l.security(read)...)
+		for _, s := range read.SecuritySchemes {
+			defined[s.Name] = true
+		}
 		e.actions = append(e.actions, read.Actions...)
+	}
+	if len(pub.Documents) > 0 {
+		e.findings = append(e.findings, l.unknownSchemes(defined, openapi.Location{File: pub.Documents[0].Name})...)
 	}
 }
 

@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"cmp"
+	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,21 +21,23 @@ type gates struct {
 	actions  principal.Gate
 	operator registryapi.Guard
 	metadata map[string]auth.Metadata // of servers whose callers get tokens somewhere
+	plugins  []string                 // of Backstage that the gateway is: they have its keys
 }
 
 // gatesOf makes the gates of a config: each named server is a resource of its
 // own, for which tokens have to be made.
 func (g *Gateway) gatesOf(cfg Config) (gates, Faults) {
-	out := gates{servers: map[string]principal.Gate{}, metadata: map[string]auth.Metadata{}}
+	out := gates{servers: map[string]principal.Gate{}, metadata: map[string]auth.Metadata{}, plugins: cfg.backstagePluginIDs()}
+	m := verifiers{keys: g.issuers}
 	var faults Faults
 	for name, s := range cfg.Servers {
 		scopes := s.Scopes.scopes("mcp")
-		guard := g.guard(cfg, s.Auth, "servers."+name+".auth", "/mcp/"+name, &faults)
+		guard := m.guard(cfg, s.Auth, "servers."+name+".auth", "/mcp/"+name, &faults)
 		if guard == nil {
 			out.servers[name] = principal.Open
 			continue
 		}
-		meta := auth.Metadata{Resource: guard.Resource.URL, AuthorizationServers: guard.Chain.AuthorizationServers(), Name: s.Title, Documentation: s.WebsiteURL}
+		meta := guard.Document(s.Title, s.WebsiteURL, nil)
 		guard.Metadata, guard.Scopes, guard.Union = meta.URL(), least(scopes.Least()), s.Scopes.Challenge == "union"
 		out.servers[name] = guard
 		if guard.Metadata != "" {
@@ -40,14 +45,14 @@ func (g *Gateway) gatesOf(cfg Config) (gates, Faults) {
 		}
 	}
 	out.actions = principal.Open
-	if guard := g.guard(cfg, cfg.ActionsAPI.Auth, "actionsAPI.auth", "/.backstage/actions", &faults); guard != nil {
+	if guard := m.guard(cfg, cfg.ActionsAPI.Auth, "actionsAPI.auth", "/.backstage/actions", &faults); guard != nil {
 		scopes := cfg.ActionsAPI.Scopes.scopes("actions")
 		guard.Scopes, guard.Plugin = least(scopes.Least()), pluginOf
 		guard.Union = cfg.ActionsAPI.Scopes.Challenge == "union"
 		out.actions = guard
 	}
 	out.operator = registryapi.Guard{Gate: principal.Open, Publish: "registry:publish", Operate: cfg.Operator.scope()}
-	if guard := g.guard(cfg, cfg.Operator.Auth, "operator.auth", "", &faults); guard != nil {
+	if guard := m.guard(cfg, cfg.Operator.Auth, "operator.auth", "", &faults); guard != nil {
 		guard.Scopes = least(out.operator.Operate)
 		out.operator.Gate = guard
 	}
@@ -63,17 +68,30 @@ func least(scope string) []string {
 
 // guard is the gate of a resource at a path of the gateway; nil: everybody may
 // come in.
-func (g *Gateway) guard(cfg Config, own []Verifier, path, at string, faults *Faults) *auth.Guard {
+func (m *verifiers) guard(cfg Config, own []Verifier, path, at string, faults *Faults) *auth.Guard {
 	list := own
 	if len(own) == 0 {
 		list, path = cfg.Auth, "auth"
 	}
-	if slices.ContainsFunc(list, func(v Verifier) bool { return v.Use == "none" }) {
+	if isOpen(list) {
 		return nil
 	}
-	chain, more := g.chain(list, path)
+	chain, more := m.chain(path, list)
 	*faults = append(*faults, more...)
-	return &auth.Guard{Chain: chain, Resource: auth.Resource{URL: cfg.publicURL() + at}}
+	return &auth.Guard{Chain: chain, Resource: auth.Resource{URL: cfg.publicURL() + at}, Granted: grantedByAll(list)}
+}
+
+// warn says what is weaker than it looks.
+func (g *Gateway) warn(ctx context.Context, cfg Config) {
+	lists := map[string][]Verifier{"auth": cfg.Auth, "actionsAPI.auth": cfg.ActionsAPI.Auth, "operator.auth": cfg.Operator.Auth}
+	for name, s := range cfg.Servers {
+		lists["servers."+name+".auth"] = s.Auth
+	}
+	for _, path := range slices.Sorted(maps.Keys(lists)) {
+		if slices.ContainsFunc(lists[path], func(v Verifier) bool { return v.Backstage.BaseURL != "" }) {
+			g.log.WarnContext(ctx, "tokens of Backstage are not bound to a server: who gets hold of one may use all of Backstage with it", "config", path)
+		}
+	}
 }
 
 // pluginOf is the plugin of /api/{plugin}, which the tokens of Backstage's
@@ -87,12 +105,13 @@ func pluginOf(r *http.Request) string {
 	return plugin
 }
 
-// publicURL is where clients find the gateway.
+// publicURL is where clients find the gateway, in the form in which they write
+// it themselves: audiences are compared byte for byte (2026-07-28,
+// basic/authorization, "Canonical Server URI").
 func (c Config) publicURL() string {
-	if c.PublicURL != "" {
-		return strings.TrimSuffix(c.PublicURL, "/")
-	}
-	return "http://" + c.Listen
+	scheme, host, _ := strings.Cut(cmp.Or(c.PublicURL, "http://"+c.Listen), "://")
+	scheme, host = strings.ToLower(scheme), strings.TrimSuffix(strings.ToLower(host), "/")
+	return scheme + "://" + strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[scheme])
 }
 
 func (o Operator) scope() string {
@@ -108,14 +127,16 @@ func (o Operator) scope() string {
 // protectedResource serves the metadata of servers (RFC 9728, section 3).
 func (g *Gateway) protectedResource(w http.ResponseWriter, r *http.Request) {
 	name := mux.Vars(r)["server"]
-	meta, ok := g.gates.Load().metadata[name]
+	gates := g.gates.Load()
+	meta, ok := gates.metadata[name]
 	if !ok {
 		g.nothing(w, r)
 		return
 	}
+	guard, guarded := gates.servers[name].(*auth.Guard)
 	for _, s := range g.registry.Snapshot().Servers() {
-		if s.Name == name {
-			meta.Scopes = s.Scopes()
+		if s.Name == name && guarded {
+			meta = guard.Document(meta.Name, meta.Documentation, s.Scopes())
 		}
 	}
 	meta.ServeHTTP(w, r)

@@ -16,10 +16,12 @@ import (
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/actionsapi"
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/auth"
 	"github.com/stagedoor/stagedoor/internal/mcpserver"
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/session"
+	"github.com/stagedoor/stagedoor/internal/signing"
 	"github.com/stagedoor/stagedoor/internal/store"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 	"github.com/stagedoor/stagedoor/openapi"
@@ -40,10 +42,12 @@ type Gateway struct {
 	recalls  bool // see WithRegistered
 
 	db       *store.DB
+	keys     *signing.Keys
 	registry *registry.Registry
 	outputs  *registry.Outputs
 	mcp      *mcpserver.Handler
 	metrics  *telemetry.Metrics
+	trail    *audit.Trail
 	handler  http.Handler
 
 	actionsAPI *actionsapi.Handler
@@ -59,8 +63,8 @@ type Gateway struct {
 	cores     cores
 	unkept    unkept
 	words     words
-	keys  *auth.KeySets         // of issuers of tokens
-	gates atomic.Pointer[gates] // of the config that is in use
+	issuers   *auth.KeySets         // keys of those who issue tokens
+	gates     atomic.Pointer[gates] // of the config that is in use
 	// registering are its publishers.
 	registering atomic.Pointer[map[string]Publisher]
 
@@ -102,7 +106,7 @@ func New(ctx context.Context, cfg Config, options ...Option) (*Gateway, error) {
 		log:      slog.New(slog.DiscardHandler),
 		progress: func(int, int, string) {},
 		metrics:  telemetry.NewMetrics(),
-		keys:     auth.NewKeySets(nil),
+		issuers:  auth.NewKeySets(nil),
 		cores:    make(cores, runtime.GOMAXPROCS(0)),
 		unkept:   unkept{more: make(chan struct{}, 1)},
 		words:    words{of: map[string]uint64{}},
@@ -168,13 +172,38 @@ func (g *Gateway) open(ctx context.Context, cfg Config) Faults {
 	if err != nil {
 		return Faults{{Path: "database.url", Message: err.Error()}}
 	}
+	if err := g.openKeys(ctx, cfg); err != nil {
+		return Faults{{Path: "database", Message: errors.Join(err, g.db.Close()).Error()}}
+	}
 	return nil
+}
+
+// openKeys reads the keys that the gateway signs with, and makes the first one. A
+// gateway that only shows something has one that nobody knows.
+func (g *Gateway) openKeys(ctx context.Context, cfg Config) (err error) {
+	g.publicURL = cfg.publicURL()
+	o := signing.Options{Logger: g.log}
+	if !g.offline {
+		o.Store = g.db
+		if cfg.Database.EncryptionKey.IsSet() {
+			if o.Seal, err = cfg.Database.EncryptionKey.Reveal(); err != nil {
+				return err
+			}
+		}
+	}
+	g.keys, err = signing.New(ctx, o)
+	return err
+}
+
+// identity is what the gateway proves itself with, as a config has it.
+func (g *Gateway) identity(cfg Config) identity {
+	return identity{signer: g.keys, publicURL: g.publicURL, backstages: cfg.backstages()}
 }
 
 // inspect finds what else is wrong with a config that has faults: whoever
 // mends it learns of everything in one go.
 func inspect(ctx context.Context, cfg Config, known Faults) Faults {
-	g := &Gateway{log: slog.New(slog.DiscardHandler), progress: func(int, int, string) {}, offline: true, keys: auth.NewKeySets(nil), cores: make(cores, runtime.GOMAXPROCS(0))}
+	g := &Gateway{log: slog.New(slog.DiscardHandler), progress: func(int, int, string) {}, offline: true, issuers: auth.NewKeySets(nil), cores: make(cores, runtime.GOMAXPROCS(0))}
 	if faults := g.open(ctx, cfg); len(faults) > 0 {
 		return nil
 	}
@@ -188,10 +217,15 @@ func inspect(ctx context.Context, cfg Config, known Faults) Faults {
 // serve makes the registry, the MCP servers and the routes of the first
 // generation.
 func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error {
-	g.publicURL = cfg.publicURL()
 	g.outputs = registry.NewOutputs(g.mismatch)
 	g.registry = registry.New(next.snapshot)
 	g.registry.CheckOutputs(g.outputs)
+	prints, err := g.db.Key(ctx, "audit")
+	if err != nil {
+		return err
+	}
+	g.trail = audit.New(audit.Options{Log: g.log, Key: prints, Store: g.db, Lost: g.metrics.AuditLost})
+	g.trail.Set(cfg.Audit.settings(g.offline))
 	secret, err := g.db.Key(ctx, "requests")
 	if err != nil {
 		return err
@@ -206,7 +240,7 @@ func (g *Gateway) serve(ctx context.Context, cfg Config, next generation) error 
 		AllowedOrigins: cfg.origins(),
 		LoopbackOnly:   onLoopback(cfg.Listen),
 		Logger:         g.log,
-		Observe:        g.metrics.ToolCall,
+		Record:         g.record,
 		MaxBody:        int64(cfg.Limits.RequestBody),
 		SessionTTL:     cfg.Limits.SessionTTL,
 		Calls:          cfg.Limits.Calls, CallsPerSession: cfg.Limits.CallsPerSession,
@@ -244,13 +278,16 @@ func (g *Gateway) run(ctx context.Context, first generation, arrivals []arrival)
 	if g.offline {
 		return
 	}
+	g.warn(ctx, first.config)
 	g.reconcile(ctx) // plugins that registered before this start
+	g.running.Go(func() { g.keys.Run(ctx) })
 	g.running.Go(func() { g.keepAll(ctx) })
 	g.running.Go(func() { g.follow(ctx) })
 	g.running.Go(func() { g.lookAfterLeases(ctx) })
 	g.running.Go(func() { g.beat(ctx) })
 	g.running.Go(func() { g.purge(ctx) })
 	g.running.Go(func() { g.mcp.Run(ctx) })
+	g.running.Go(func() { g.trail.Run(ctx) })
 	g.running.Go(func() { g.outputs.Run(ctx) })
 	g.changing.Lock()
 	defer g.changing.Unlock()

@@ -39,6 +39,7 @@ type runningCatalog struct {
 // the plugin has none. gone are ids that plugins once had.
 func (n *generation) assemble(chosen map[string]*edition, previous *registry.Snapshot, gone []string) (*registry.Snapshot, []registry.Fault) {
 	o := registry.Options{Previous: previous, Gone: gone, Beside: n.config.ActionsAPI.allowlist()}
+	o.Rules = n.config.rulesBeside()
 	if len(n.config.Publishers) > 0 {
 		o.MayCome = func(plugin string) bool { return len(n.config.publishersOf(plugin)) > 0 }
 	}
@@ -96,6 +97,7 @@ func (n *generation) hash() string {
 		p := n.config.Plugins[name]
 		p.Handler, p.Document, p.Overlays = nil, nil, nil
 		p.Spec, p.BaseURL, p.Locations = named(p.Spec), named(p.BaseURL), slices.Clone(p.Locations)
+		p.TLS.CertFile, p.TLS.KeyFile, p.TLS.CAFile = named(p.TLS.CertFile), named(p.TLS.KeyFile), named(p.TLS.CAFile)
 		for i, location := range p.Locations {
 			p.Locations[i] = named(location)
 		}

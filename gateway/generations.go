@@ -88,7 +88,7 @@ func (c Config) reread(name string, g Generation) (actions []Action, err error) 
 	if !listed {
 		p = DefaultPlugin()
 	}
-	l, faults := newLine(name, p, c.origin(name), nil, slog.New(slog.DiscardHandler))
+	l, faults := newLine(name, p, c.origin(name), nil, identity{}, slog.New(slog.DiscardHandler))
 	if len(faults) > 0 {
 		return nil, faults
 	}

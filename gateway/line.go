@@ -3,18 +3,22 @@ package gateway
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net/url"
+	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/credential"
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/source"
 	"github.com/stagedoor/stagedoor/openapi"
@@ -34,6 +38,10 @@ type line struct {
 	settings settings
 	overlays []openapi.Source
 	catalog  *runningCatalog
+
+	credentials  credential.Source // nil: there are none
+	certificates *tls.Config       // nil: as usual
+
 	// source is nil for plugins that register themselves: they are not asked.
 	source source.Source
 	turn   chan struct{}      // who holds it may ask the source, which may take long
@@ -60,25 +68,37 @@ type settings struct {
 	concurrency                            int
 	retry, breaker                         string
 	overlays                               [sha256.Size]byte
+	authority                              [sha256.Size]byte // content of tls.caFile
+	backstages                             string            // whose users the plugin may be told of
 	catalog                                *runningCatalog
 }
 
 // newLine makes the way to a plugin, which asks nobody yet. name and p are right
 // by themselves, as [Config.Validate] has it.
-func newLine(name string, p Plugin, from origin, catalog *runningCatalog, log *slog.Logger) (*line, Faults) {
+func newLine(name string, p Plugin, from origin, catalog *runningCatalog, id identity, log *slog.Logger) (*line, Faults) {
+	path := "plugins." + name
 	l := &line{name: name, log: log, plugin: p, origin: from, catalog: catalog, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 	for i, file := range p.Overlays {
 		overlay, err := source.File(file)
 		if err != nil {
-			return nil, Faults{{Path: fmt.Sprintf("plugins.%s.overlays[%d]", name, i), Message: err.Error()}}
+			return nil, Faults{{Path: fmt.Sprintf("%s.overlays[%d]", path, i), Message: err.Error()}}
 		}
 		l.overlays = append(l.overlays, overlay)
 	}
 	l.settings = settings{
 		origin: from, embedded: p.Embedded, spec: p.Spec, baseURL: p.BaseURL, actions: p.Actions, refs: p.Refs, backstage: p.Backstage.settings(),
 		timeout: p.Timeout, refresh: p.Refresh, maxResponse: p.MaxResponse, concurrency: p.Concurrency, retry: p.Retry, breaker: p.Breaker,
-		overlays: digest(l.overlays), catalog: catalog,
+		overlays: digest(l.overlays), authority: contentOf(p.TLS.CAFile), catalog: catalog,
 	}
+	if slices.ContainsFunc(p.auths(), func(a PluginAuth) bool { return a.backstage() != nil }) {
+		l.settings.backstages = strings.Join(id.backstages, " ")
+	}
+	l.credentials = p.credentials(name, id)
+	var err error
+	if l.certificates, err = p.TLS.config(); err != nil {
+		return nil, Faults{{Path: path + ".tls", Message: err.Error()}}
+	}
+	documents := p.documentCredentials(name, id, l.credentials)
 	switch from {
 	case fromBinary:
 		l.source = &given{document: openapi.Source{Name: "embedded:" + p.Embedded, Data: specs.Catalog()}}
@@ -87,10 +107,11 @@ func newLine(name string, p Plugin, from origin, catalog *runningCatalog, log *s
 	case fromFiles:
 		l.source = source.FromFiles(p.Spec, source.Refs(p.Refs))
 	case fromURL:
-		l.source = source.FromURL(source.URLOptions{URL: p.Spec, BaseURL: p.BaseURL, Refs: source.Refs(p.Refs), Header: p.specCredentials()})
+		l.source = source.FromURL(source.URLOptions{URL: p.Spec, BaseURL: p.BaseURL, Refs: source.Refs(p.Refs), Header: headerOf(documents), Transport: documentTransport(documents, l.ownCertificates())})
 	case fromBackstage:
 		l.source = source.FromBackstage(source.BackstageOptions{
-			BaseURL: p.Backstage.BaseURL, Plugin: p.Backstage.Plugin, Header: headerOf(p.Auth.source()), Secrets: slices.Collect(maps.Keys(p.Backstage.Secrets)),
+			BaseURL: p.Backstage.BaseURL, Plugin: p.Backstage.Plugin, Header: headerOf(documents), Secrets: slices.Collect(maps.Keys(p.Backstage.Secrets)),
+			Transport: documentTransport(documents, l.certificates),
 		})
 	}
 	return l, nil
@@ -102,6 +123,22 @@ func (l *line) keeps(next *line) bool {
 	p, n := l.plugin, next.plugin
 	return l.settings == next.settings && p.Handler == nil && reflect.DeepEqual(p.Auth, n.Auth) && reflect.DeepEqual(p.SpecAuth, n.SpecAuth) &&
 		reflect.DeepEqual(p.Schemes, n.Schemes) && p.TLS == n.TLS
+}
+
+// ownCertificates are for the document where it is at the plugin's own origin.
+func (l *line) ownCertificates() *tls.Config {
+	if l.plugin.atOwnOrigin() {
+		return l.certificates
+	}
+	return nil
+}
+
+// contentOf is a hash of what is in a file.
+func contentOf(file string) (sum [sha256.Size]byte) {
+	if data, err := os.ReadFile(file); file != "" && err == nil {
+		sum = sha256.Sum256(data)
+	}
+	return sum
 }
 
 // settings are a text that changes with what is said.
@@ -221,7 +258,7 @@ func (l *line) rouse() {
 func (l *line) reach(baseURL string) (*invoke.Client, error) {
 	p := l.plugin
 	o := invoke.Options{
-		Name: l.name, BaseURL: p.BaseURL, Timeout: p.Timeout, MaxResponse: int64(p.MaxResponse), Credentials: p.Auth.source(),
+		Name: l.name, BaseURL: p.BaseURL, Timeout: p.Timeout, MaxResponse: int64(p.MaxResponse), Credentials: l.credentials, TLS: l.certificates,
 		UserAgent: "stagedoor/" + Version, Concurrency: p.Concurrency, Retry: p.Retry == "on", Breaker: p.Breaker == "on",
 		Secrets: p.Backstage.reveal(), Logger: l.log,
 	}

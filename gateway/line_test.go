@@ -37,7 +37,7 @@ func (h *hanging) String() string { return "hanging" }
 // by then.
 func TestSettlingWaitsForNoSource(t *testing.T) {
 	h := &hanging{asked: make(chan struct{}), release: make(chan struct{})}
-	l, faults := newLine("billing", DefaultPlugin(), fromPublisher, nil, slog.New(slog.DiscardHandler))
+	l, faults := newLine("billing", DefaultPlugin(), fromPublisher, nil, identity{}, slog.New(slog.DiscardHandler))
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
@@ -62,7 +62,7 @@ func TestSettlingWaitsForNoSource(t *testing.T) {
 // TestDocumentThatBringsOutAnError: an error of the program in what one plugin
 // published is that plugin's trouble.
 func TestDocumentThatBringsOutAnError(t *testing.T) {
-	l, faults := newLine("billing", DefaultPlugin(), fromPublisher, nil, slog.New(slog.DiscardHandler))
+	l, faults := newLine("billing", DefaultPlugin(), fromPublisher, nil, identity{}, slog.New(slog.DiscardHandler))
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}

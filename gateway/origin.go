@@ -94,7 +94,7 @@ func (p Publisher) mayRegister(plugin string) bool {
 
 // is tells whether a principal is the publisher.
 func (p Publisher) is(who principal.Principal) bool {
-	return slices.ContainsFunc(p.Principals, func(e Exception) bool { return new(e.who()).Is(who) })
+	return slices.ContainsFunc(p.Principals, func(e Exception) bool { return new(e.who()).Is(&who) })
 }
 
 // admits tells whether a base URL is one that the publisher may register, or
@@ -219,7 +219,7 @@ func (c Config) validatePublishers(fs *Faults) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Plugins)) {
 		p, publishers := c.Plugins[name], c.publishersOf(name)
-		if (p.Auth.IsSet() || p.SpecAuth.IsSet() || len(p.Schemes) > 0) && len(publishers) > 1 && c.origin(name) == fromPublisher {
+		if p.hasCredentials() && len(publishers) > 1 && c.origin(name) == fromPublisher {
 			fs.add("plugins."+name, "let one of them register it", "has credentials, which would go to whichever of the publishers %s registers it", strings.Join(publishers, ", "))
 		}
 	}

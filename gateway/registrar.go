@@ -13,7 +13,7 @@ import (
 
 // newRegistryAPI makes the routes by which plugins register themselves.
 func (g *Gateway) newRegistryAPI() *registryapi.Handler {
-	return registryapi.New(registryapi.Options{Registrar: registrar{g}, Publishers: g.publishers, Guard: func() registryapi.Guard { return g.gates.Load().operator }, Logger: g.log})
+	return registryapi.New(registryapi.Options{Registrar: registrar{g}, Publishers: g.publishers, Guard: func() registryapi.Guard { return g.gates.Load().operator }, Logger: g.log, Record: g.record})
 }
 
 // publishers are those of the config that is in use.

@@ -121,7 +121,7 @@ func (g *Gateway) lineOf(r publication.Registration) (l *line, hash string) {
 	if !listed {
 		p = DefaultPlugin()
 	}
-	l, faults := newLine(r.Plugin, p, fromPublisher, nil, g.log)
+	l, faults := newLine(r.Plugin, p, fromPublisher, nil, g.identity(cfg), g.log)
 	if len(faults) > 0 {
 		return nil, ""
 	}

@@ -104,8 +104,12 @@ func (g *Gateway) replace(ctx context.Context, next generation, arrivals []arriv
 		_ = g.mcp.SetAllowedOrigins(old.config.origins()) // they were good before
 		return false, err
 	}
+	if !reflect.DeepEqual(old.config, next.config) {
+		g.warn(ctx, next.config)
+	}
 	g.registry.Swap(next.snapshot)
 	g.actionsAPI.Offer(next.offer())
+	g.trail.Set(next.config.Audit.settings(g.offline))
 	g.take(next)
 	g.arrived(ctx, arrivals, old)
 	next.run(context.WithoutCancel(ctx), g)
@@ -168,6 +172,7 @@ func (c Config) fixedParts(next Config) (fs Faults) {
 		{"listen", c.Listen != next.Listen},
 		{"publicURL", c.PublicURL != next.PublicURL},
 		{"database.url", c.Database.URL != next.Database.URL},
+		{"database.encryptionKey", c.Database.EncryptionKey != next.Database.EncryptionKey},
 		{"log.format", c.Log.Format != next.Log.Format},
 		{"limits", c.Limits != next.Limits},
 		{"streams", c.Streams != next.Streams},

@@ -126,7 +126,11 @@ func (g *Gateway) purge(ctx context.Context) {
 	ticker := time.NewTicker(purgeEvery)
 	defer ticker.Stop()
 	for {
-		after := store.PurgeAfter{Expired: rowLife, Mail: mailLife, Replicas: rowLife, Generations: generationLife, Keep: g.listed()}
+		cfg := g.config()
+		after := store.PurgeAfter{
+			Expired: rowLife, Mail: mailLife, Replicas: rowLife, Audit: cfg.Audit.Retention,
+			Generations: generationLife, Keep: slices.Collect(maps.Keys(cfg.Plugins)),
+		}
 		_, err := g.db.Purge(ctx, after)
 		if err != nil && ctx.Err() == nil {
 			g.log.WarnContext(ctx, "purge of the database", "error", err)
@@ -139,11 +143,11 @@ func (g *Gateway) purge(ctx context.Context) {
 	}
 }
 
-// listed are the plugins that the config names.
-func (g *Gateway) listed() []string {
+// config is the one that is in use.
+func (g *Gateway) config() Config {
 	g.changing.Lock()
 	defer g.changing.Unlock()
-	return slices.Collect(maps.Keys(g.current.config.Plugins))
+	return g.current.config
 }
 
 // answers notes whether the database does, and logs when that changes.

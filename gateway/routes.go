@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -25,6 +26,9 @@ func (g *Gateway) routes() http.Handler {
 	r.Handle("/catalog-info.yaml", g.mcp.Guard(g.operators(http.HandlerFunc(g.catalogInfo)))).Methods(http.MethodGet, http.MethodHead)
 	r.Handle("/metrics", g.mcp.Guard(g.operators(g.metrics.Handler()))).Methods(http.MethodGet)
 	r.Handle(auth.WellKnown+"/mcp/{server}", http.HandlerFunc(g.protectedResource))
+	r.Handle("/.well-known/jwks.json", http.HandlerFunc(g.jwks)).Methods(http.MethodGet, http.MethodHead)
+	r.Handle("/.backstage/auth/v1/jwks.json", http.HandlerFunc(g.jwks)).Methods(http.MethodGet, http.MethodHead)
+	r.Handle("/api/{plugin}/.backstage/auth/v1/jwks.json", http.HandlerFunc(g.backstageJWKS)).Methods(http.MethodGet, http.MethodHead)
 	r.NotFoundHandler = http.HandlerFunc(g.nothing)
 	return r
 }
@@ -37,6 +41,26 @@ func (g *Gateway) nothing(w http.ResponseWriter, _ *http.Request) {
 // healthz says that the process answers.
 func (g *Gateway) healthz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// jwks are the public keys of the gateway (RFC 7517), for plugins that verify
+// what it says of its callers. They are for everybody.
+func (g *Gateway) jwks(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(g.keys.JWKS()) // nobody is left to tell
+}
+
+// backstageJWKS are the same keys where a Backstage looks for those of the
+// plugin that the gateway is.
+func (g *Gateway) backstageJWKS(w http.ResponseWriter, r *http.Request) {
+	if !slices.Contains(g.gates.Load().plugins, mux.Vars(r)["plugin"]) {
+		g.nothing(w, r)
+		return
+	}
+	g.jwks(w, r)
 }
 
 type readiness struct {

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/net/http/httpguts"
-
 	"github.com/stagedoor/stagedoor/internal/registry"
 	"github.com/stagedoor/stagedoor/internal/suggest"
 )
@@ -99,6 +97,8 @@ func (c Config) Validate() Faults {
 		}
 	}
 	c.Streams.validate(&fs)
+	c.Audit.validate(&fs)
+	c.Database.validateEncryptionKey(&fs)
 	for _, wait := range []struct {
 		path  string
 		value time.Duration
@@ -107,9 +107,11 @@ func (c Config) Validate() Faults {
 			fs.add(wait.path, "", "cannot be negative")
 		}
 	}
+	c.validateAuth(&fs)
 	c.validatePublishers(&fs)
 	for _, n := range slices.Sorted(maps.Keys(c.Plugins)) {
 		c.Plugins[n].validate(&fs, n, c.origin(n))
+		c.validateBackstageAuths(&fs, n)
 	}
 	oneOf(&fs, "actionsAPI.support", c.ActionsAPI.Support, "on", "off")
 	for i, r := range c.ActionsAPI.Actions.Include {
@@ -119,6 +121,7 @@ func (c Config) Validate() Faults {
 		r.validate(&fs, fmt.Sprintf("actionsAPI.actions.exclude[%d]", i), c.knows)
 	}
 	c.validateCatalogs(&fs)
+	c.validateAccess(&fs)
 	for _, n := range slices.Sorted(maps.Keys(c.Servers)) {
 		c.Servers[n].validate(&fs, n, c.knows)
 	}
@@ -135,15 +138,12 @@ func (c Config) validateListen(fs *Faults) {
 		fs.add("listen", "for example 127.0.0.1:8080", "expected host:port, got %q", c.Listen)
 		return
 	}
-	if c.letsEverybodyIn() && !isLoopback(host) {
+	ways := c.waysIn()
+	open := slices.IndexFunc(ways, func(w wayIn) bool { return isOpen(w.list) })
+	if open >= 0 && !isLoopback(host) {
 		fs.add("listen", "say under auth how callers prove who they are, or listen on 127.0.0.1",
-			"%q is reachable from other machines, and auth: none lets everybody call", c.Listen)
+			"%q is reachable from other machines, and %s: none lets everybody call", c.Listen, ways[open].path)
 	}
-}
-
-// letsEverybodyIn tells whether some way in asks nobody who they are.
-func (c Config) letsEverybodyIn() bool {
-	return slices.ContainsFunc(c.Auth, func(v Verifier) bool { return v.Use == "none" })
 }
 
 // validateCatalogs keeps two embedded catalogs from sharing one set of tables.
@@ -168,7 +168,7 @@ func isLoopback(host string) bool {
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
-		strings.TrimSuffix(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
+		strings.TrimSuffix(u.Path, "/") == "" && !strings.ContainsAny(s, "?#")
 }
 
 // isHTTP tells whether a text is a URL that can be asked.
@@ -251,54 +251,7 @@ func (p Plugin) validate(fs *Faults, plugin string, from origin) {
 		}
 	}
 	validateIcons(fs, path+".icons", p.Icons)
-	p.Auth.validate(fs, path+".auth")
-	p.SpecAuth.validate(fs, path+".specAuth")
-}
-
-func (a PluginAuth) validate(fs *Faults, path string) {
-	kinds := 0
-	for _, set := range []bool{a.Bearer.IsSet(), a.Basic != BasicAuth{}, a.Header != HeaderAuth{}} {
-		if set {
-			kinds++
-		}
-	}
-	if kinds > 1 {
-		fs.add(path, "", "give one of bearer, basic and header")
-	}
-	if (a.Basic != BasicAuth{}) && (a.Basic.Username == "" || !a.Basic.Password.IsSet()) {
-		fs.add(path+".basic", "", "needs username and password")
-	}
-	if (a.Header != HeaderAuth{}) && (a.Header.Name == "" || !a.Header.Value.IsSet()) {
-		fs.add(path+".header", "", "needs name and value")
-	}
-	if a.Header.Name != "" && !isCredentialHeader(a.Header.Name) {
-		fs.add(path+".header.name", "for example X-API-Key", "%q cannot carry credentials", a.Header.Name)
-	}
-	for _, s := range []struct {
-		path   string
-		secret Secret
-	}{{path + ".bearer", a.Bearer}, {path + ".basic.password", a.Basic.Password}, {path + ".header.value", a.Header.Value}} {
-		if s.secret.IsSet() {
-			value, err := s.secret.Reveal()
-			if err == nil && !httpguts.ValidHeaderFieldValue(value) {
-				err = errors.New("secret has characters that a header cannot carry (a line break, for example)")
-			}
-			if err != nil {
-				fs.add(s.path, "", "%v", err)
-			}
-		}
-	}
-}
-
-// isCredentialHeader tells header names that are names, and not those of the
-// connection or the message.
-func isCredentialHeader(name string) bool {
-	switch strings.ToLower(name) {
-	case "host", "content-type", "content-length", "content-encoding", "connection", "transfer-encoding", "te", "trailer",
-		"upgrade", "expect", "accept", "accept-encoding", "user-agent":
-		return false
-	}
-	return httpguts.ValidHeaderFieldName(name)
+	p.validateCredentials(fs, path)
 }
 
 func (s Server) validate(fs *Faults, server string, known func(plugin string) bool) {

@@ -29,6 +29,10 @@ type Action struct {
 	Scopes     []string
 	Timeout    time.Duration // 0: the plugin's
 	Deprecated bool
+	// Security is what the document says a caller of the API has to show: one of
+	// these alternatives, with all schemes in it. An empty one needs nothing; none
+	// at all: the document does not say.
+	Security [][]SecurityScheme
 
 	// Operation is "GET /path", as the document writes it.
 	Operation string

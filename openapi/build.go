@@ -28,6 +28,7 @@ func (r *reader) action(o *operation, x *xAction) (Action, bool) {
 		Scopes:       x.scopes,
 		Timeout:      x.timeout,
 		Deprecated:   o.deprecated,
+		Security:     o.security,
 		Operation:    r.op,
 		Location:     r.at(x.node),
 		Request:      b.requestPlan(),

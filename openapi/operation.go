@@ -24,6 +24,7 @@ type operation struct {
 	description string
 	tags        []string
 	deprecated  bool
+	security    [][]SecurityScheme
 	parameters  []parameter
 	body        *requestBody
 	responses   []response
@@ -55,6 +56,7 @@ func (r *reader) load(e pathOperation, path, item *yaml.Node) (*operation, bool)
 			o.tags = append(o.tags, tag.Value)
 		}
 	}
+	o.security = r.security(op)
 	okParameters := r.loadParameters(o, get(item, "parameters"), get(op, "parameters"))
 	okPath := r.checkPath(o, path)
 	okBody := r.loadBody(o, get(op, "requestBody"))

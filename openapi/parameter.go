@@ -93,6 +93,11 @@ func (r *reader) loadParameter(n *yaml.Node) (*parameter, bool) {
 	if text(get(n, "in")) == "header" && managedHeader(text(get(n, "name"))) {
 		return nil, true // OpenAPI 3.1 §4.8.12.1: such definitions are ignored
 	}
+	if r.opts.Reserved.holds(In(text(get(n, "in"))), text(get(n, "name"))) {
+		r.report(SeverityInfo, "parameter-credential", n,
+			fmt.Sprintf("%s parameter %q is for the gateway's credentials, and no argument", text(get(n, "in")), cleanText(text(get(n, "name")))), "")
+		return nil, true
+	}
 	n = r.described(n)
 	p, err := r.typedParameter(n)
 	if err == nil {

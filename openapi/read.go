@@ -35,6 +35,8 @@ type Options struct {
 	// Secrets are the names of those that the operator has for the plugin, which
 	// x-action can put into requests.
 	Secrets []string
+	// Reserved are places that the gateway's credentials fill.
+	Reserved Reserved
 	// BaseURL is where the plugin's API is, as far as the operator says. A server
 	// of a path or an operation counts where it is below. "": the document's
 	// first server, on the host that the document came from.
@@ -75,6 +77,8 @@ type Document struct {
 	// Operations counts all operations; Unannotated those that Mode left out.
 	Operations  int
 	Unannotated int
+	// SecuritySchemes are those that the document defines, in its order.
+	SecuritySchemes []SecurityScheme
 	// Actions are in the document's order, their names unique.
 	Actions  []Action
 	Findings []Finding
@@ -133,6 +137,9 @@ type reader struct {
 	patterns map[string]error // why each of them is not checked
 	numbers  map[string]int   // last number given to names that were taken
 	asked    int              // actions that the document asks for, so far
+
+	byName         map[string]SecurityScheme // the schemes of the document
+	commonSecurity [][]SecurityScheme        // of operations that say nothing
 
 	// answers has the schemas of each response that was read, by media type.
 	answers map[*yaml.Node]map[string]*yaml.Node

@@ -21,6 +21,8 @@ func (r *reader) read(doc *Document) {
 		r.report(SeverityError, "paths-invalid", paths, `"paths" is not an object`, "")
 		return
 	}
+	doc.SecuritySchemes, r.byName = r.schemes()
+	r.commonSecurity = r.alternatives(get(r.entry.root, "security"))
 	routes := r.routes(paths)
 	r.reserve(routes)
 	for _, route := range routes {

@@ -126,7 +126,7 @@ func attributeWords(a openapi.Attributes) string {
 
 func (p *program) views(ctx context.Context, w *where) ([]actionView, error) {
 	if w.url != "" {
-		server, err := p.asked(w)
+		server, err := p.asked(ctx, w)
 		if err != nil {
 			return nil, err
 		}
@@ -194,7 +194,7 @@ func (p *program) actionsShow(w *where) *cobra.Command {
 
 func (p *program) view(ctx context.Context, w *where, id string) (actionView, error) {
 	if w.url != "" {
-		server, err := p.asked(w)
+		server, err := p.asked(ctx, w)
 		if err != nil {
 			return actionView{}, err
 		}

@@ -43,7 +43,7 @@ func (p *program) actionsCall(w *where) *cobra.Command {
 			return err
 		}
 		if w.url != "" {
-			server, err := p.asked(w)
+			server, err := p.asked(cmd.Context(), w)
 			if err != nil {
 				return err
 			}

@@ -41,37 +41,38 @@ beforehand, is smoother.`,
 		if *device {
 			o.Flow = login.Device
 		}
-		o.Interactive = true
-		tokens, err := p.tokens(args[0], *tokenEnv, header.Get("Authorization") != "", *o)
-		if err != nil {
-			return failure{err}
-		}
-		if err := bridge.Run(cmd.Context(), p.stdin, p.stdout, bridge.Options{URL: args[0], Header: header, Tokens: tokens, Log: p.stderr}); err != nil {
-			return failure{err}
-		}
-		return nil
+		return does(func(cmd *cobra.Command, args []string) error {
+			options := bridge.Options{URL: args[0], Header: header, Log: p.stderr}
+			if err := p.giveTokens(&options, *tokenEnv, *o); err != nil {
+				return err
+			}
+			return bridge.Run(cmd.Context(), p.stdin, p.stdout, options)
+		})(cmd, args)
 	}
 	return cmd
 }
 
-// tokens is where connect has its access tokens from; nil: a header has all that
-// is needed.
-func (p *program) tokens(server, variable string, header bool, o login.Options) (bridge.Tokens, error) {
-	switch token := p.variable(variable); {
+// giveTokens says where a bridge has its access tokens from: a variable of the
+// environment, or a login. A header may have all that is needed instead.
+func (p *program) giveTokens(options *bridge.Options, variable string, o login.Options) error {
+	switch header := options.Header.Get("Authorization") != ""; {
 	case variable == "" && header:
-		return nil, nil
+		return nil
 	case variable != "" && header:
-		return nil, errors.New("--token-env and an Authorization --header are two answers to one question; give one")
-	case variable != "" && token == "":
-		return nil, fmt.Errorf("--token-env: %s is not set", variable)
+		return errors.New("--token-env and an Authorization --header are two answers to one question; give one")
 	case variable != "":
-		return fixedToken{name: variable, token: token}, nil
+		token, err := p.tokenIn(variable)
+		options.Tokens = fixedToken{name: variable, token: token}
+		return err
 	}
-	source, err := login.Open(server, o)
+	background, err := login.Open(options.URL, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return loginTokens{source}, nil
+	o.Interactive = true
+	source, err := login.Open(options.URL, o)
+	options.Tokens, options.Background = loginTokens{source}, loginTokens{background}
+	return err
 }
 
 // loginTokens are those of a login. Where there is none, the server is asked
@@ -96,7 +97,7 @@ func parseHeaders(lines []string) (http.Header, error) {
 		own := slices.Contains([]string{"Accept", "Connection", "Content-Length", "Content-Type", "Host", "Last-Event-Id", "Transfer-Encoding"}, name)
 		switch {
 		case !found || name == "" || strings.ContainsAny(name, " \t") || strings.ContainsAny(value, "\r\n\x00"):
-			return nil, fmt.Errorf("--header: expected 'Name: value', got %q", name)
+			return nil, errors.New("--header: expected 'Name: value'")
 		case own || strings.HasPrefix(name, "Mcp-"):
 			return nil, fmt.Errorf("--header: %s is set by the protocol", name)
 		}

@@ -15,11 +15,17 @@ import (
 	"github.com/stagedoor/stagedoor/internal/login"
 )
 
-// loginFlags adds what commands that use a login have in common.
+// loginFlags adds what commands that may log in have in common.
 func (p *program) loginFlags(cmd *cobra.Command) *login.Options {
+	o := p.storedFlags(cmd)
+	cmd.Flags().StringVar((*string)(&o.Store), "store", string(login.StoreAuto), "where tokens are kept: `auto, keyring or file`")
+	return o
+}
+
+// storedFlags adds what commands that use a stored login have in common.
+func (p *program) storedFlags(cmd *cobra.Command) *login.Options {
 	o := &login.Options{Out: p.stderr, UserAgent: "stagedoor/" + gateway.Version}
 	cmd.Flags().StringVar(&o.ClientID, "client-id", "", "OAuth `client`: the one that was used last, or one that the authorization server registers, where it is not said")
-	cmd.Flags().StringVar((*string)(&o.Store), "store", string(login.StoreAuto), "where tokens are kept: `auto, keyring or file`")
 	return o
 }
 
@@ -95,7 +101,7 @@ func (p *program) token() *cobra.Command {
 		Example: "  stagedoor token https://gateway.example.com/mcp/catalog\n  stagedoor token https://gateway.example.com/mcp/catalog --header",
 		Args:    cobra.ExactArgs(1),
 	}
-	o := p.loginFlags(cmd)
+	o := p.storedFlags(cmd)
 	header := cmd.Flags().Bool("header", false, `print {"Authorization": "Bearer …"}`)
 	asJSON := cmd.Flags().Bool("json", false, "print the token with what is known of it, as JSON")
 	cmd.MarkFlagsMutuallyExclusive("header", "json")
@@ -134,7 +140,7 @@ func (p *program) whoami() *cobra.Command {
 		Example: "  stagedoor whoami https://gateway.example.com/mcp/catalog",
 		Args:    cobra.ExactArgs(1),
 	}
-	o := p.loginFlags(cmd)
+	o := p.storedFlags(cmd)
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = does(func(_ *cobra.Command, args []string) error {
 		source, err := login.Open(args[0], *o)

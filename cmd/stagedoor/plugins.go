@@ -46,7 +46,7 @@ func (p *program) plugins() *cobra.Command {
 
 // statuses asks a running gateway how its plugins stand.
 func (p *program) statuses(ctx context.Context, w *where) ([]publication.Status, error) {
-	who, err := p.asked(w)
+	who, err := p.asked(ctx, w)
 	if err != nil {
 		return nil, err
 	}

@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -36,7 +38,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serving": serving, "plugin": plugin, "idp": idp, "jsonvalid": jsonvalid, "jsonlines": jsonlines,
+			"serving": serving, "audited": audited, "plugin": plugin, "idp": idp, "jsonvalid": jsonvalid, "jsonlines": jsonlines,
 		},
 		Setup: func(env *testscript.Env) error {
 			return os.WriteFile(filepath.Join(env.WorkDir, "config.example.yaml"), example, 0o600)
@@ -124,4 +126,18 @@ func serving(ts *testscript.TestScript, _ bool, args []string) {
 		exit <- code
 		ts.Fatalf("serve ended with %d", code)
 	}
+}
+
+// audited N CONFIG waits until the config's database has N audit records.
+func audited(ts *testscript.TestScript, _ bool, args []string) {
+	var out, complaints strings.Builder
+	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); {
+		out.Reset()
+		p := &program{stdout: &out, stderr: &complaints, environ: []string{}}
+		p.run(context.Background(), []string{"audit", "--json", "--config", ts.MkAbs(args[1])})
+		if fmt.Sprint(strings.Count(out.String(), "\n")) == args[0] {
+			return
+		}
+	}
+	ts.Fatalf("not %s records:\n%s%s", args[0], out.String(), complaints.String())
 }

@@ -545,7 +545,7 @@ func TestTelling(t *testing.T) {
 		}
 	}
 	said := log.String()
-	if !strings.Contains(said, "level=WARN msg=\"action call\" plugin=pets action=fail") || !strings.Contains(said, "ref="+ref) || !strings.Contains(said, "secret.js") {
+	if !strings.Contains(said, "level=WARN msg=call face=actions-api server=actions-api method=invoke tool=pets:fail") || !strings.Contains(said, "ref="+ref) || !strings.Contains(said, "secret.js") {
 		t.Errorf("log:\n%s", said)
 	}
 	if strings.Contains(said+metrics, "hush-hush") || strings.Contains(metrics, "made-up") {

@@ -2,7 +2,6 @@ package actionsapi
 
 import (
 	"context"
-	"log/slog"
 	"math"
 	"net/http"
 	"slices"
@@ -10,10 +9,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/gorilla/mux"
 
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/quota"
@@ -33,11 +32,9 @@ type Options struct {
 	Registry Registry
 	// Knows tells of plugins without actions whether they are there at all; nil:
 	// they are not.
-	Knows  func(plugin string) bool
-	Logger *slog.Logger
-	// Observe is told of each invocation; plugin and action are
-	// [telemetry.UnknownTool] where there is none of that id.
-	Observe func(plugin, action, outcome string, d time.Duration)
+	Knows func(plugin string) bool
+	// Record is told of each invocation, and of each request that was refused.
+	Record  func(ctx context.Context, c audit.Call)
 	MaxBody int64 // of a request, in bytes
 	Calls   int   // how many actions are invoked at once
 }
@@ -128,8 +125,7 @@ func (x *exchange) serve() (f *fault) {
 func (x *exchange) identify(gate principal.Gate) *fault {
 	var why *principal.Refusal
 	if x.principal, why = gate.Authenticate(x.r); why != nil {
-		x.handler.options.Logger.LogAttrs(x.r.Context(), slog.LevelInfo, "caller refused",
-			slog.String("ref", x.ref), slog.Int("status", why.Status), slog.String("error", why.Error()))
+		x.handler.options.Record(x.r.Context(), audit.Turned(audit.ActionsAPI, registry.ActionsAPI, x.ref, x.r.Method, why))
 		return refused(why)
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"mime"
 	"net/http"
 	"os"
@@ -15,11 +14,11 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/quota"
 	"github.com/stagedoor/stagedoor/internal/registry"
-	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
 
 // Outcomes of invocations, beside the kinds of [invoke.Error], as metrics and
@@ -40,29 +39,29 @@ func (x *exchange) invoke(l *listing) *fault {
 	e := l.byID[x.route.id]
 	if e == nil || x.route.plugin != "" && e.action.Plugin != x.route.plugin ||
 		!l.offer.Door.Visible(x.principal, e.action) {
-		x.observe(nil, outcomeUnknown, 0, nil)
+		x.observe(l, e, audit.Call{Outcome: outcomeUnknown})
 		return unknownAction(x.route.id)
 	}
 	if len(l.offer.Door.Missing(x.principal, e.action)) > 0 {
-		x.observe(e, outcomeScope, 0, nil)
+		x.observe(l, e, audit.Call{Outcome: outcomeScope})
 		return refused(l.offer.Door.Gate.StepUp(x.principal, l.offer.Door.Decide(x.principal, e.action).Needed))
 	}
 	release, f := x.take(l.offer.Door)
 	if f != nil {
-		x.observe(e, outcomeLimit, 0, nil)
+		x.observe(l, e, audit.Call{Outcome: outcomeLimit})
 		return f
 	}
 	defer release()
 	arguments, f := x.arguments() // before the place: who sends slowly is to keep nobody from his
 	if f != nil {
-		x.observe(e, outcomeInvalid, 0, nil)
+		x.observe(l, e, audit.Call{Outcome: outcomeInvalid})
 		return f
 	}
 	select {
 	case x.handler.places <- struct{}{}:
 		defer func() { <-x.handler.places }()
 	default:
-		x.observe(e, outcomeInvalid, 0, nil)
+		x.observe(l, e, audit.Call{Arguments: arguments, Outcome: outcomeInvalid})
 		return &fault{
 			status: http.StatusServiceUnavailable, name: unavailableError, message: "too many calls at once: try again later",
 			header: [2]string{retryAfter, "1"},
@@ -70,7 +69,9 @@ func (x *exchange) invoke(l *listing) *fault {
 	}
 	start := time.Now()
 	result, err := x.call(registry.Call{Principal: x.principal, Door: l.offer.Door, Action: e.action, Arguments: arguments})
-	x.observe(e, outcomeOf(err), time.Since(start), err)
+	c := audit.Call{Arguments: arguments, Duration: time.Since(start), Err: err}
+	c.Outcome, c.Status = outcomeOf(result, err)
+	x.observe(l, e, c)
 	if err != nil {
 		return faultOf(err, x.ref)
 	}
@@ -103,15 +104,16 @@ func (x *exchange) call(c registry.Call) (result *invoke.Result, err error) {
 	return result.Plain()
 }
 
-func outcomeOf(err error) string {
+// outcomeOf is what a call came to, and the plugin's status.
+func outcomeOf(result *invoke.Result, err error) (outcome string, status int) {
 	var e *invoke.Error
 	switch {
 	case err == nil:
-		return outcomeOK
+		return outcomeOK, result.Status
 	case errors.As(err, &e):
-		return string(e.Kind)
+		return string(e.Kind), e.Status
 	}
-	return string(invoke.Internal)
+	return string(invoke.Internal), 0
 }
 
 // arguments reads the body: in v1 it is the arguments, in v2 they are its input.
@@ -203,19 +205,15 @@ func (x *exchange) wrapped(body json.RawMessage) (input json.RawMessage, f *faul
 	return input, nil
 }
 
-// observe writes the call's line in the log and counts it.
-func (x *exchange) observe(e *entry, outcome string, d time.Duration, err error) {
-	plugin, action := telemetry.UnknownTool, telemetry.UnknownTool
+// observe has the call written down; e is nil where there is no such action.
+func (x *exchange) observe(l *listing, e *entry, c audit.Call) {
+	door := l.offer.Door
+	c.Face, c.Door, c.Method, c.Ref, c.Principal, c.Tool = audit.ActionsAPI, door.Name, "invoke", x.ref, &x.principal, x.route.id
 	if e != nil {
-		plugin, action = e.action.Plugin, e.action.Name
+		c.Action, c.Plugin, c.Schema = e.action.ID, e.action.Plugin, e.action.InputSchema
+		if door.Restricts() {
+			c.Rule = door.Decide(x.principal, e.action).Rule
+		}
 	}
-	x.handler.options.Observe(plugin, action, outcome, d)
-	attributes := []slog.Attr{
-		slog.String("plugin", plugin), slog.String("action", action), slog.String("principal", x.principal.Subject),
-		slog.String("outcome", outcome), slog.Duration("duration", d), slog.String("ref", x.ref),
-	}
-	if err != nil {
-		attributes = append(attributes, slog.String("error", err.Error()))
-	}
-	x.handler.options.Logger.LogAttrs(x.r.Context(), invoke.Level(outcome), "action call", attributes...)
+	x.handler.options.Record(x.r.Context(), c)
 }

@@ -76,12 +76,13 @@ func (x *exchange) seen(l *listing) []*entry {
 	if x.route.plugin != "" {
 		entries = l.byPlugin[x.route.plugin]
 	}
-	if !l.offer.Door.Restricts() {
+	sees := l.offer.Door.Sees(x.principal)
+	if sees == nil {
 		return entries
 	}
 	var out []*entry
 	for _, e := range entries {
-		if l.offer.Door.Visible(x.principal, e.action) {
+		if sees(e.action) {
 			out = append(out, e)
 		}
 	}

@@ -3,16 +3,15 @@ package actionsapi
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gorilla/mux"
 
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registry"
@@ -44,8 +43,8 @@ func petRegistry(t testing.TB) *registry.Registry {
 // serve makes a handler; the principal is the word after "Bearer".
 func serve(r Registry, rules ...registry.AccessRule) http.Handler {
 	h := New(Options{
-		Registry: r, Logger: slog.New(slog.DiscardHandler), MaxBody: 1000, Calls: 10,
-		Observe: func(string, string, string, time.Duration) {},
+		Registry: r, MaxBody: 1000, Calls: 10,
+		Record: func(context.Context, audit.Call) {},
 	})
 	return routed(h, everything(rules...))
 }
@@ -129,8 +128,7 @@ func TestStepUp(t *testing.T) {
 	offer := everything(registry.AccessRule{Who: registry.Who{Subject: "ada"}})
 	offer.Door.Scopes = registry.Scopes{Read: "actions:read", Write: "actions:write", Destructive: "actions:destructive"}
 	h := routed(New(Options{
-		Registry: petRegistry(t), Logger: slog.New(slog.DiscardHandler), MaxBody: 1000, Calls: 10,
-		Observe: func(string, string, string, time.Duration) {},
+		Registry: petRegistry(t), MaxBody: 1000, Calls: 10, Record: func(context.Context, audit.Call) {},
 	}), offer)
 	for subject, want := range map[string]struct {
 		status    int
@@ -156,8 +154,8 @@ func TestLimits(t *testing.T) {
 	offer.Door.Limits = registry.Limits{CallsPerMinute: 1, Burst: 2}
 	var told []string
 	h := routed(New(Options{
-		Registry: petRegistry(t), Logger: slog.New(slog.DiscardHandler), MaxBody: 1000, Calls: 10,
-		Observe: func(_, action, outcome string, _ time.Duration) { told = append(told, action+" "+outcome) },
+		Registry: petRegistry(t), MaxBody: 1000, Calls: 10,
+		Record: func(_ context.Context, c audit.Call) { told = append(told, c.Action+" "+c.Outcome) },
 	}), offer)
 	const invocation = "/.backstage/actions/v1/actions/pets:get-pet/invoke"
 	for _, subject := range []string{"ada", "eve"} {
@@ -168,7 +166,7 @@ func TestLimits(t *testing.T) {
 			}
 		}
 	}
-	if want := "get-pet ok get-pet ok get-pet rate_limited get-pet rate_limited"; strings.Join(told[:4], " ") != want {
+	if want := "pets:get-pet ok pets:get-pet ok pets:get-pet rate_limited pets:get-pet rate_limited"; strings.Join(told[:4], " ") != want {
 		t.Errorf("told %v", told)
 	}
 	offer.Door.Limits = registry.Limits{Concurrent: 1}

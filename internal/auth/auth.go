@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/principal"
@@ -74,28 +75,45 @@ func withCause(message string, cause error) string {
 type Chain []Verifier
 
 // Verify is the word of the first verifier that takes the token, or else what
-// the first one said whose token it is. Once a verifier knows a token for one of
-// its own, no authorization server is shown it (see [Introspection]).
+// the first one said whose token it is. An authorization server is shown only
+// tokens that no other verifier knows for one of its own (see [Introspection]).
 func (c Chain) Verify(ctx context.Context, token string, at Resource) (principal.Principal, error) {
-	var verdict, unknown error
-	for _, v := range c {
+	var verdict error
+	var unknown []string
+	for _, v := range c.asked() {
 		if _, asks := v.(*Introspection); asks && verdict != nil {
-			continue
+			break
 		}
 		p, err := v.Verify(ctx, token, at)
 		switch {
 		case err == nil:
 			return p, nil
 		case errors.Is(err, ErrNotMine):
-			unknown = errors.Join(unknown, err)
+			unknown = append(unknown, err.Error())
 		case verdict == nil:
 			verdict = err
 		}
 	}
 	if verdict == nil {
-		verdict = &InvalidError{Message: "token is of nobody who is trusted here", Cause: unknown}
+		verdict = &InvalidError{Message: "token is of nobody who is trusted here", Cause: errors.New(strings.Join(unknown, "; "))}
 	}
 	return principal.Principal{}, verdict
+}
+
+// asked is the order in which verifiers are asked: those that show tokens to
+// others come last.
+func (c Chain) asked() Chain {
+	for i, v := range c {
+		if _, asks := v.(*Introspection); asks && i < len(c)-1 {
+			return slices.Concat(c.of(false), c.of(true))
+		}
+	}
+	return c
+}
+
+// of are the verifiers that show tokens to others, or those that do not.
+func (c Chain) of(asking bool) Chain {
+	return slices.DeleteFunc(slices.Clone(c), func(v Verifier) bool { _, asks := v.(*Introspection); return asks != asking })
 }
 
 // AuthorizationServers are those of all verifiers, each once.

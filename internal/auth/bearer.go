@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// maxToken bounds a token, in bytes.
-const maxToken = 16 << 10
+// maxToken bounds a token, in bytes. Users' tokens of a Backstage that name all
+// that the user owns may be as long.
+const maxToken = 32 << 10
 
 // credentials are what a request has of a bearer token.
 type credentials struct {
@@ -34,7 +35,7 @@ func bearer(r *http.Request) credentials {
 		return credentials{} // another scheme: no credentials of ours
 	case len(token) > maxToken:
 		return credentials{problem: "token is too long"}
-	case !isToken68(token):
+	case !IsBearer(token):
 		return credentials{problem: "Authorization header has no bearer token"}
 	case r.URL.RawQuery != "" && r.URL.Query().Has("access_token"):
 		return credentials{problem: "request has a token in its query and in its header"}
@@ -42,8 +43,9 @@ func bearer(r *http.Request) credentials {
 	return credentials{token: token}
 }
 
-// isToken68 tells RFC 9110's token68, section 11.2.
-func isToken68(s string) bool {
+// IsBearer tells what can be sent as a bearer token: RFC 9110's token68, section
+// 11.2.
+func IsBearer(s string) bool {
 	body := strings.TrimRight(s, "=")
 	for i := range len(body) {
 		c := body[i]

@@ -22,8 +22,8 @@ func (c challenge) String() string {
 	for _, p := range []struct{ name, value string }{
 		{"resource_metadata", c.metadata}, {"scope", strings.Join(askable(c.scopes), " ")}, {"error", c.code}, {"error_description", c.description},
 	} {
-		if p.value != "" {
-			params = append(params, p.name+`="`+quotable(p.value)+`"`)
+		if value := quotable(p.value); value != "" {
+			params = append(params, p.name+`="`+value+`"`)
 		}
 	}
 	if len(params) == 0 {

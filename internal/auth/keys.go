@@ -33,7 +33,8 @@ const (
 // often. All that share one set share its bounds. It is safe for concurrent use;
 // [KeySets] makes it.
 type Keys struct {
-	source source
+	source   source
+	verified *cache[[32]byte, thumbprint] // which key made a token, see [JWT.Verify]
 
 	mu       sync.Mutex
 	set      *keySet       // nil: not fetched yet

@@ -251,12 +251,16 @@ func TestBadAnswers(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked for %s", r.URL) }))
 	defer elsewhere.Close()
 	for name, answer := range map[string]http.HandlerFunc{
-		"redirect":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) },
-		"web page":  func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
-		"no keys":   func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"error":"x"}`) },
-		"null":      func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `null`) },
-		"too large": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"keys":["`+strings.Repeat("x", 600<<10)+`"]}`) },
-		"too many":  func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"keys":[`+strings.Repeat("1,", 200)+`1]}`) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) },
+		"web page": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
+		"no keys":  func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"error":"x"}`) },
+		"null":     func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `null`) },
+		"too large": func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, `{"keys":["`+strings.Repeat("x", 600<<10)+`"]}`)
+		},
+		"too many": func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, `{"keys":[`+strings.Repeat("1,", 200)+`1]}`)
+		},
 		"cut off": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			fmt.Fprint(w, `{"keys":[`)
@@ -287,7 +291,7 @@ func TestMetadataLeadsNowhereElse(t *testing.T) {
 
 // TestWhichKeysCount: public ones that sign, and are strong enough.
 func TestWhichKeysCount(t *testing.T) {
-	weak, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // a weak key is the point
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Skip(err)
 	}

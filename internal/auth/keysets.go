@@ -51,7 +51,7 @@ func (p *KeySets) keys(name string, s source) *Keys {
 	defer p.mu.Unlock()
 	k, ok := p.all[name]
 	if !ok {
-		k = &Keys{source: s}
+		k = &Keys{source: s, verified: newCache[[32]byte, thumbprint](maxVerified)}
 		p.all[name] = k
 	}
 	return k

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,20 +80,37 @@ func decodeObject(part string) (map[string]any, error) {
 
 // Verify holds the signature to the keys. The algorithms are those of the
 // verifier's config, not of the token. The error is an *InvalidError or an
-// *UnavailableError.
+// *UnavailableError. Signatures that were verified are remembered until the
+// token ends, or its key does.
 func (t *JWT) Verify(ctx context.Context, keys *Keys, algorithms []string) error {
-	_, err := t.verify(ctx, keys, algorithms)
-	return err
+	if err := t.allowed(algorithms); err != nil {
+		return err
+	}
+	now, key := time.Now(), digest(t.raw)
+	if signer, ok := keys.verified.get(key, now); ok && keys.has(ctx, signer) {
+		return nil
+	}
+	signer, err := t.verify(ctx, keys, algorithms)
+	if err != nil {
+		return err
+	}
+	if end, ok := date(t.Claims["exp"]); ok {
+		keys.verified.put(key, signer, now, end)
+	}
+	return nil
+}
+
+func (t *JWT) allowed(algorithms []string) error {
+	if !slices.Contains(algorithms, t.Algorithm) || strings.HasPrefix(t.Algorithm, "HS") {
+		return &InvalidError{Message: "token has an algorithm that is not taken", Cause: fmt.Errorf("alg %q", t.Algorithm)}
+	}
+	return nil
 }
 
 // verify gives the key that the token was signed with as well.
 func (t *JWT) verify(ctx context.Context, keys *Keys, algorithms []string) (thumbprint, error) {
-	allowed := false
-	for _, a := range algorithms {
-		allowed = allowed || a == t.Algorithm
-	}
-	if !allowed || strings.HasPrefix(t.Algorithm, "HS") {
-		return thumbprint{}, &InvalidError{Message: "token has an algorithm that is not taken", Cause: fmt.Errorf("alg %q", t.Algorithm)}
+	if err := t.allowed(algorithms); err != nil {
+		return thumbprint{}, err
 	}
 	signed, err := jose.ParseSignedCompact(t.raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(t.Algorithm)})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -218,4 +219,70 @@ func TestTokenIsSecret(t *testing.T) {
 	if line += r.next() + r.log.String(); strings.Contains(line, "c4n4ry") {
 		t.Error(line)
 	}
+}
+
+// TestNoLoginUnasked: the session's own stream and the end of the session begin
+// no login; the stream is opened again when a request had one.
+func TestNoLoginUnasked(t *testing.T) {
+	var logins, refused atomic.Int32
+	var good atomic.Value
+	good.Store("first")
+	opened := make(chan string, 10)
+	gone := make(chan struct{}, 1)
+	o := &office{stream: func(w http.ResponseWriter, r received) {
+		opened <- r.Header.Get("Authorization")
+		events(w, ": hi\n\n")
+		select {
+		case <-gone:
+		case <-r.Context().Done():
+		}
+	}}
+	s := scripted(t, func(w http.ResponseWriter, r received) {
+		if r.Header.Get("Authorization") != "Bearer "+good.Load().(string) {
+			if r.Request.Method == http.MethodGet {
+				refused.Add(1)
+			}
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		o.serve(w, r)
+	})
+	tokens := &fakeTokens{token: "first", refresh: func(context.Context, string) (string, error) {
+		logins.Add(1)
+		return "second", nil
+	}}
+	r := start(t, s.URL, tokens, func(b *bridge) { b.idle.tokens = quietTokens{tokens} })
+	r.open()
+	if got := <-opened; got != "Bearer first" {
+		t.Error(got)
+	}
+	good.Store("second") // the server closes streams whose token has ended
+	gone <- struct{}{}
+	for refused.Load() == 0 {
+		runtime.Gosched()
+	}
+	if logins.Load() != 0 {
+		t.Error("the stream began a login")
+	}
+	for answered := false; !answered; { // until the stream has given up
+		r.send(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)
+		r.expect(`{"jsonrpc":"2.0","id":1,"result":{}}`)
+		select {
+		case got := <-opened:
+			answered = got == "Bearer second"
+		default:
+		}
+	}
+	good.Store("third")
+	r.end()
+	if logins.Load() != 1 {
+		t.Errorf("%d logins", logins.Load())
+	}
+}
+
+// quietTokens begin no login.
+type quietTokens struct{ *fakeTokens }
+
+func (quietTokens) Refresh(context.Context, string) (string, error) {
+	return "", errors.New("logged out")
 }

@@ -42,7 +42,9 @@ type Options struct {
 	URL    string      // of the server: https://gateway.example.com/mcp/catalog
 	Header http.Header // goes with each request
 	Tokens Tokens      // nil: there are none
-	Log    io.Writer   // lines for a person
+	// Background is for what no client waits for, and begins no login; nil: Tokens.
+	Background Tokens
+	Log        io.Writer // lines for a person
 }
 
 // bridge is one client and its server.
@@ -51,6 +53,7 @@ type bridge struct {
 	header http.Header
 	http   *http.Client
 	access access
+	idle   access // for what no client waits for
 	log    *log
 	out    *output
 	delays delays
@@ -66,10 +69,11 @@ type bridge struct {
 	life, listening context.Context
 	barrier         <-chan struct{} // closed when what came before is done; only the reader's
 
-	mu      sync.Mutex
-	session *session                   // nil: none
-	mirrors map[string]json.RawMessage // input schemas with x-mcp-header, by tool
-	asked   int                        // requests of our own
+	mu       sync.Mutex
+	session  *session                   // nil: none
+	mirrors  map[string]json.RawMessage // input schemas with x-mcp-header, by tool
+	mirrored int                        // their bytes
+	asked    int                        // requests of our own
 }
 
 // delays are how long the bridge waits.
@@ -112,7 +116,10 @@ func newBridge(o Options, out io.Writer) (*bridge, error) {
 		calls: newCalls(), places: make(chan struct{}, maxAtOnce), mirrors: map[string]json.RawMessage{},
 	}
 	b.reading.left.Store(maxHeld)
-	b.access.tokens = o.Tokens
+	b.access.tokens, b.idle.tokens = o.Tokens, o.Background
+	if o.Background == nil {
+		b.idle.tokens = o.Tokens
+	}
 	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && o.Tokens != nil && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		b.log.say("the token travels to " + u.Host + " in clear text; use https")
 	}
@@ -132,7 +139,7 @@ func transport() *http.Transport {
 		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 		TLSHandshakeTimeout:    10 * time.Second,
 		ExpectContinueTimeout:  time.Second,
-		IdleConnTimeout:        20 * time.Second,
+		IdleConnTimeout:        4 * time.Second, // Node's servers wait for five
 		MaxIdleConnsPerHost:    maxAtOnce,
 		MaxResponseHeaderBytes: 256 << 10,
 		ForceAttemptHTTP2:      true,
@@ -181,13 +188,14 @@ func (b *bridge) await(ctx context.Context, limit time.Duration, late string) {
 }
 
 // take begins the work on one line of the client. Requests run side by side; but
-// what comes after an initialize or a notification waits until that is through,
-// for it may depend on it.
+// what comes after an initialize, a log level or a notification waits until that is through,
+// for it may depend on it. Nothing here waits: not for the server, and not for a
+// client that does not read.
 func (b *bridge) take(ctx context.Context, line []byte) {
 	m, fault := parseMessage(line)
 	switch {
 	case fault != nil:
-		b.out.write(answerWith(m.id, fault))
+		b.work.Go(func() { b.out.write(answerWith(m.id, fault)) })
 		return
 	case m.method == methodCancelled && m.id == nil:
 		b.cancel(ctx, m)
@@ -195,16 +203,11 @@ func (b *bridge) take(ctx context.Context, line []byte) {
 	}
 	c := newCall(ctx, m)
 	if fault := b.calls.add(c); fault != nil {
-		defer c.cancel()
-		if fault.Code == codeInvalidRequest { // its id would answer another request
-			b.out.write(answerWith(nil, fault))
-			return
-		}
-		b.settle(c, fault)
+		b.work.Go(func() { b.reject(c, fault) })
 		return
 	}
 	before := b.barrier
-	if m.method == methodInitialize || m.notification() {
+	if m.method == methodInitialize || m.method == methodSetLevel || m.notification() {
 		through := make(chan struct{})
 		b.barrier, c.through = through, through
 	}
@@ -217,6 +220,16 @@ func (b *bridge) take(ctx context.Context, line []byte) {
 		defer b.calls.remove(c)
 		b.settle(c, b.inTurn(c, before))
 	})
+}
+
+// reject answers a call that was not taken in.
+func (b *bridge) reject(c *call, f *fault) {
+	defer c.cancel()
+	if f.Code == codeInvalidRequest { // its id would answer another request
+		b.out.write(answerWith(nil, f))
+		return
+	}
+	b.settle(c, f)
 }
 
 // inTurn answers a message when what came before it is through and there is a

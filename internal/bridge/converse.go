@@ -132,7 +132,7 @@ func (b *bridge) follow(ctx context.Context, c *call, s *session, resp *http.Res
 		case at.id == "" || c.modern() || c.method == methodInitialize:
 			return b.broken(ctx, err)
 		}
-		if resp, err = b.resume(ctx, s, at); err != nil { //nolint:bodyclose // at the head of the loop
+		if resp, err = b.resume(ctx, s, at); err != nil {
 			return err
 		}
 	}

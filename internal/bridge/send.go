@@ -30,6 +30,7 @@ type request struct {
 	header     http.Header
 	repeatable bool         // may be sent again when the server may have got it
 	out        *atomic.Bool // set while the server may have it; nil: nobody asks
+	idle       bool         // no client waits for it
 }
 
 // attempts is what was tried so far for one request.
@@ -47,14 +48,18 @@ type attempts struct {
 // repeatable. The answer may have any other status.
 func (b *bridge) send(ctx context.Context, r request) (*http.Response, error) {
 	tried := attempts{began: time.Now()}
+	access := &b.access
+	if r.idle {
+		access = &b.idle
+	}
 	for {
-		token, err := b.access.token(ctx)
+		token, err := access.token(ctx)
 		if err != nil {
 			return nil, err
 		}
 		resp, err := b.attempt(ctx, r, token)
 		if err == nil {
-			remedy := b.remedy(resp, token, &tried)
+			remedy := b.remedy(access, resp, token, &tried)
 			if remedy == nil {
 				return resp, nil
 			}
@@ -165,7 +170,7 @@ func reason(err error) string {
 
 // remedy is what an answer asks for before the request can be sent once more,
 // which the server did not take; nil: the answer is for others to judge.
-func (b *bridge) remedy(resp *http.Response, token string, tried *attempts) func(context.Context) error {
+func (b *bridge) remedy(access *access, resp *http.Response, token string, tried *attempts) func(context.Context) error {
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
 		if tried.renewed >= maxRenewals {
@@ -174,14 +179,14 @@ func (b *bridge) remedy(resp *http.Response, token string, tried *attempts) func
 			}
 		}
 		tried.renewed++
-		return func(ctx context.Context) error { return b.access.renew(ctx, b.life, token) }
+		return func(ctx context.Context) error { return access.renew(ctx, b.life, token) }
 	case http.StatusForbidden:
 		challenge := insufficientScope(resp.Header)
 		if challenge == "" || tried.stepped {
 			return nil
 		}
 		tried.stepped = true
-		return func(ctx context.Context) error { return b.access.stepUp(ctx, b.life, challenge) }
+		return func(ctx context.Context) error { return access.stepUp(ctx, b.life, challenge) }
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		wait, ok := retryafter.Parse(resp.Header.Get("Retry-After"), time.Now())
 		wait = max(wait, b.delays.backoff)
@@ -209,6 +214,7 @@ func insufficientScope(h http.Header) string {
 // refusal is what the server says with a status that is no success: its own
 // JSON-RPC error, where it has one.
 func (b *bridge) refusal(resp *http.Response) *fault {
+	defer within(resp, 10*time.Second)()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if m, bad := decodeMessage(data); err == nil && bad == nil && m.fault != nil {
 		return serverFault(m.fault)
@@ -237,8 +243,14 @@ func (b *bridge) host() string {
 	return u.Host
 }
 
+// within closes an answer that is not read in time, until it is called off.
+func within(resp *http.Response, limit time.Duration) (off func() bool) {
+	return time.AfterFunc(limit, func() { resp.Body.Close() }).Stop
+}
+
 // discard frees an answer's connection for the next request, if that is quick.
 func discard(resp *http.Response) {
+	defer within(resp, 200*time.Millisecond)()
 	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // or it is closed
 	resp.Body.Close()
 }

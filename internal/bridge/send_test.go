@@ -45,8 +45,8 @@ func TestPutOff(t *testing.T) {
 	})
 	r := start(t, s.URL, nil)
 	r.send(`{"jsonrpc":"2.0","id":1,"method":"tools/call"}`)
-	if r.fault("1"); asked.Load() != 1 {
-		t.Error("it was asked again before its time")
+	if f := r.fault("1"); asked.Load() != 1 {
+		t.Error("it was asked again before its time:", f)
 	}
 }
 
@@ -204,20 +204,24 @@ func TestLastAnswers(t *testing.T) {
 	r := start(t, s.URL, nil, func(b *bridge) { b.delays.answers = time.Millisecond })
 	r.send(`{"jsonrpc":"2.0","id":1,"method":"tools/call"}`)
 	r.in.Close()
-	r.fault("1")
+	if f := r.fault("1"); !strings.Contains(f.Message, "being closed") {
+		t.Error(f)
+	}
 	if err := <-r.done; err != nil || !strings.Contains(r.log.String(), "answers are still missing") {
 		t.Error(err, r.log)
 	}
 	fast := scripted(t, func(w http.ResponseWriter, r received) { reply(w, r.id, `{}`) })
-	read, write := io.Pipe() // nobody reads
-	defer read.Close()
-	b, err := newBridge(Options{URL: fast.URL}, write)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.delays.answers, b.delays.end = time.Millisecond, time.Millisecond
-	if err := b.run(t.Context(), strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)); err != nil {
-		t.Error(err)
+	for _, line := range []string{`{"jsonrpc":"2.0","id":1,"method":"ping"}`, `junk`} {
+		read, write := io.Pipe() // nobody reads
+		defer read.Close()
+		b, err := newBridge(Options{URL: fast.URL}, write)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.delays.answers, b.delays.end = time.Millisecond, time.Millisecond
+		if err := b.run(t.Context(), strings.NewReader(line)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -254,7 +258,7 @@ func TestNothingStays(t *testing.T) {
 			runtime.Gosched()
 		}
 		r.stop()
-		for range r.lines { //nolint:revive // until the end
+		for range r.lines { // until the end
 		}
 		<-r.done
 		r.in.Close()
@@ -272,4 +276,27 @@ func TestNothingStays(t *testing.T) {
 		}
 		runtime.Gosched()
 	}
+}
+
+// TestEndlessBodies of answers that say all with their status hold nobody up.
+func TestEndlessBodies(t *testing.T) {
+	s := scripted(t, func(w http.ResponseWriter, r received) {
+		status := http.StatusOK
+		switch {
+		case r.Header.Get("Authorization") != "Bearer new":
+			status = http.StatusUnauthorized
+		case r.id == nil:
+			status = http.StatusAccepted
+		case r.method == methodToolsCall:
+			reply(w, r.id, `{}`)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.WriteHeader(status)
+		events(w, ": hi\n")
+		<-r.Context().Done()
+	})
+	r := start(t, s.URL, &fakeTokens{token: "old", refresh: func(context.Context, string) (string, error) { return "new", nil }})
+	r.send(`{"jsonrpc":"2.0","method":"notifications/x"}`, `{"jsonrpc":"2.0","id":1,"method":"tools/call"}`)
+	r.expect(`{"jsonrpc":"2.0","id":1,"result":{}}`)
 }

@@ -222,7 +222,9 @@ func (b *bridge) hear(ctx context.Context, s *session) (deaf bool) {
 	for ctx.Err() == nil && b.current() == s {
 		wait := min(b.delays.resume<<min(failures, 10), 30*b.delays.resume)
 		failures++
-		resp, err := b.send(ctx, get(s, at))
+		stream := get(s, at)
+		stream.idle = true
+		resp, err := b.send(ctx, stream)
 		switch {
 		case err != nil && faultOf(err).Code == codeLoggedOut:
 			return false // a request that succeeds opens it again
@@ -270,8 +272,8 @@ func (b *bridge) endSession(ctx context.Context, s *session) {
 	ctx, cancel := context.WithTimeout(ctx, b.delays.end)
 	defer cancel()
 	token := ""
-	if b.access.tokens != nil {
-		token, _ = b.access.tokens.Token(ctx) // without one, the server forgets it some time
+	if b.idle.tokens != nil {
+		token, _ = b.idle.tokens.Token(ctx) // without one, the server forgets it some time
 	}
 	header := http.Header{}
 	s.identify(header)

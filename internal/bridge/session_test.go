@@ -17,7 +17,6 @@ type office struct {
 	begun   int
 	current string // the session that lives
 	log     []string
-	streams chan http.ResponseWriter // of GET, as they are opened
 	stream  func(w http.ResponseWriter, r received)
 	call    func(w http.ResponseWriter, r received)
 }
@@ -368,7 +367,9 @@ func TestRefusedInitialize(t *testing.T) {
 	})
 	r := start(t, s.URL, nil)
 	r.send(initialize25, `{"jsonrpc":"2.0","id":1,"method":"ping"}`)
-	r.fault(`"init"`)
+	if f := r.fault(`"init"`); f.Message != "no" {
+		t.Error(f)
+	}
 	r.expect(`{"jsonrpc":"2.0","id":1,"result":{}}`)
 }
 
@@ -383,4 +384,25 @@ func TestSessionIDs(t *testing.T) {
 	if s != nil {
 		t.Error("a result that is none began a session")
 	}
+}
+
+// TestOwnStreamLost: a session that ends while nobody asks for anything is begun
+// anew as well, so that the client goes on hearing.
+func TestOwnStreamLost(t *testing.T) {
+	lost := make(chan struct{})
+	o := &office{}
+	o.stream = func(w http.ResponseWriter, r received) {
+		events(w, "retry: 1\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"heard/"+r.Header.Get("Mcp-Session-Id")+"\"}\n\n")
+		if r.Header.Get("Mcp-Session-Id") == "s1" {
+			<-lost
+			return
+		}
+		<-r.Context().Done()
+	}
+	r := start(t, scripted(t, o.serve).URL, nil)
+	r.open()
+	r.expect(`{"jsonrpc":"2.0","method":"heard/s1"}`)
+	o.lose()
+	close(lost)
+	r.expect(`{"jsonrpc":"2.0","method":"heard/s2"}`)
 }

@@ -61,7 +61,7 @@ func (b *bridge) learnTools(c *call, answer message) []byte {
 			Schema json.RawMessage `json:"inputSchema"`
 		}
 		_ = json.Unmarshal(raw, &tool)
-		delete(b.mirrors, tool.Name)
+		b.keepMirror(tool.Name, nil)
 		err := checkMirrored(tool.Schema, map[string]bool{})
 		if err != nil && c.modern() {
 			b.log.say(fmt.Sprintf("tool %.100q is left out: %v", tool.Name, err))
@@ -69,13 +69,30 @@ func (b *bridge) learnTools(c *call, answer message) []byte {
 		}
 		good = append(good, raw)
 		if err == nil && bytes.Contains(tool.Schema, []byte("x-mcp-header")) {
-			b.mirrors[tool.Name] = tool.Schema
+			b.keepMirror(tool.Name, tool.Schema)
 		}
 	}
 	if len(good) == len(list.Tools) {
 		return answer.raw
 	}
 	return replaceTools(answer, good)
+}
+
+// keepMirror keeps a tool's schema; nil: it has none. A server with more of them
+// than fit has those forgotten that came before, until a call misses them. b.mu
+// is held.
+func (b *bridge) keepMirror(tool string, schema json.RawMessage) {
+	b.mirrored -= len(b.mirrors[tool])
+	delete(b.mirrors, tool)
+	if schema == nil {
+		return
+	}
+	if b.mirrored+len(schema) > maxMessage {
+		clear(b.mirrors)
+		b.mirrored = 0
+	}
+	b.mirrors[tool] = schema
+	b.mirrored += len(schema)
 }
 
 func (b *bridge) hasMirrors() bool {
@@ -122,8 +139,9 @@ func (b *bridge) relist(ctx context.Context, c *call) error {
 		var page struct {
 			Next json.RawMessage `json:"nextCursor"`
 		}
-		if json.Unmarshal(answer.result, &page) != nil || len(page.Next) == 0 || string(page.Next) == "null" {
-			return nil
+		err = json.Unmarshal(answer.result, &page)
+		if err != nil || len(page.Next) == 0 || string(page.Next) == "null" {
+			return err
 		}
 		params["cursor"] = page.Next
 	}
@@ -142,26 +160,25 @@ type property struct {
 // are where they can be. names are those that were seen, in lower case.
 func checkMirrored(schema json.RawMessage, names map[string]bool) error {
 	var s property
-	if !bytes.Contains(schema, []byte("x-mcp-header")) || json.Unmarshal(schema, &s) != nil {
+	if !bytes.Contains(schema, []byte("x-mcp-header")) {
 		return nil
 	}
+	_ = json.Unmarshal(schema, &s) // as far as it goes
 	for _, raw := range s.Properties {
 		var p property
-		if json.Unmarshal(raw, &p) != nil {
-			continue
-		}
+		_ = json.Unmarshal(raw, &p)
 		if p.Header != nil {
 			name := p.name()
-			switch lower := strings.ToLower(name); {
+			lower := strings.ToLower(name)
+			switch {
 			case name == "":
 				return fmt.Errorf("x-mcp-header %.100s is no name of a header", p.Header)
 			case names[lower]:
 				return fmt.Errorf("x-mcp-header %.100q is there twice", name)
 			case !p.primitive():
 				return fmt.Errorf("x-mcp-header %.100q is for a string, an integer or a boolean only", name)
-			default:
-				names[lower] = true
 			}
+			names[lower] = true
 		}
 		if err := checkMirrored(raw, names); err != nil {
 			return err

@@ -53,6 +53,8 @@ func (c *checker) value(n *yaml.Node, s *shape, path string) (any, bool) {
 		return c.section(n, s, path)
 	case n.Kind != yaml.ScalarNode:
 		c.fault(n, path, "", "expected %s, got %s", s.noun(), describe(n))
+	case s.banned(n.Value):
+		c.fault(n, path, noPassthrough, "unknown kind of credentials %q", short(n.Value))
 	case !isNull(n) && s.kind == section:
 		f, _ := s.child(s.plain)
 		return c.leaf(n, f.shape, path)
@@ -87,11 +89,35 @@ func (c *checker) section(n *yaml.Node, s *shape, path string) (any, bool) {
 }
 
 func (c *checker) unknown(p pair, s *shape, path string) {
-	c.report(p.key, path, suggest.Hint(p.name, s.keys()), "unknown field %q", short(p.name))
+	hint := suggest.Hint(p.name, s.keys())
+	if s.banned(p.name) {
+		hint = noPassthrough
+	}
+	c.report(p.key, path, hint, "unknown field %q", short(p.name))
 	c.breaks(join(path, p.name))
 	if meant := suggest.Closest(p.name, s.keys()); meant != "" {
 		c.breaks(join(path, meant))
 	}
+}
+
+// noPassthrough is for those who look for a way to send the caller's token on.
+const noPassthrough = "a caller's token is never passed on: it is for this gateway, and a plugin that was sent it could use it in the caller's name everywhere. " +
+	"Say who calls with assertion, backstage or tokenExchange, or give the gateway a token of its own"
+
+// banned tells names by which other gateways pass tokens on, where a plugin or
+// its credentials are said.
+func (s *shape) banned(name string) bool {
+	_, isPlugin := s.child("specAuth")
+	_, isAuth := s.child("tokenExchange")
+	return (isPlugin || isAuth) && passesOn(name)
+}
+
+func passesOn(name string) bool {
+	switch strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name)) {
+	case "passthrough", "forward", "forwardtoken", "forwardauth", "forwardauthorization", "passtoken", "tokenpassthrough":
+		return true
+	}
+	return false
 }
 
 func (c *checker) named(n *yaml.Node, s *shape, path string) (any, bool) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/stagedoor/stagedoor/internal/backstage/jwt"
@@ -35,38 +34,25 @@ type BackstageOptions struct {
 	// base URL of its verifier.
 	Issuer string
 	Signer Signer
+	Now    func() time.Time // nil: time.Now
 }
 
 // Backstage is the token of a plugin of Backstage, made for the plugin that is
 // called, and with the limited token of the user for whom: what Backstage's own
 // plugins show each other (backend-defaults, PluginTokenHandler). The caller's
 // own token stays here.
-func Backstage(o BackstageOptions) Source {
-	return &backstage{BackstageOptions: o, made: map[[sha256.Size]byte]pluginToken{}}
-}
+func Backstage(o BackstageOptions) Source { return &backstage{o, newTokens(o.Now)} }
 
-const (
-	pluginTokenLife = 5 * time.Minute
-	// pluginTokenSpare is how long before its end a token is not used any more: the
-	// call has to arrive.
-	pluginTokenSpare = 30 * time.Second
-	maxPluginTokens  = 4096
-)
+// pluginTokenLife is how long a token holds, unless the user's ends before it.
+const pluginTokenLife = 5 * time.Minute
 
 type backstage struct {
 	BackstageOptions
-
-	mu   sync.Mutex
-	made map[[sha256.Size]byte]pluginToken // by what the user came with
-}
-
-type pluginToken struct {
-	credentials *Credentials
-	until       time.Time // it is used
+	tokens *tokens // by what the user came with
 }
 
 // Places implements [Source].
-func (b *backstage) Places(*openapi.Action) Places { return authorization }
+func (b *backstage) Places(*openapi.Action) Places { return authorization() }
 
 // Credentials implements [Source].
 func (b *backstage) Credentials(ctx context.Context, _ *openapi.Action) (*Credentials, error) {
@@ -74,19 +60,8 @@ func (b *backstage) Credentials(ctx context.Context, _ *openapi.Action) (*Creden
 	if err != nil {
 		return nil, err
 	}
-	now, key := time.Now(), sha256.Sum256([]byte(shown))
-	b.mu.Lock()
-	known, ok := b.made[key]
-	b.mu.Unlock()
-	if ok && now.Before(known.until) {
-		return known.credentials, nil
-	}
-	made, err := b.make(shown, now)
-	if err != nil {
-		return nil, err
-	}
-	b.keep(key, made, now)
-	return made.credentials, nil
+	key := sha256.Sum256([]byte(shown))
+	return b.tokens.get(ctx, string(key[:]), func(context.Context) (grant, error) { return b.make(shown, b.tokens.now()) })
 }
 
 // shown is the token with which the user came for whom the call is made; "" for
@@ -103,7 +78,7 @@ func (b *backstage) shown(caller *principal.Caller) (string, error) {
 }
 
 // make signs a token for the user who came with this one; "" for nobody.
-func (b *backstage) make(shown string, now time.Time) (pluginToken, error) {
+func (b *backstage) make(shown string, now time.Time) (grant, error) {
 	claims := struct {
 		Subject  string `json:"sub"`
 		Audience string `json:"aud"`
@@ -117,9 +92,9 @@ func (b *backstage) make(shown string, now time.Time) (pluginToken, error) {
 		switch {
 		case errors.Is(err, jwt.ErrNoProof) && b.OnBehalf == Possible: // an old user is none that plugins could be told of
 		case err != nil:
-			return pluginToken{}, &Refusal{Message: "your Backstage token is not one that can be passed on as yours: sign in to Backstage again", Err: err}
+			return grant{}, &Refusal{Message: "your Backstage token is not one that can be passed on as yours: sign in to Backstage again", Err: err}
 		case !now.Before(expires):
-			return pluginToken{}, &Refusal{Message: "your Backstage token has ended: sign in again"}
+			return grant{}, &Refusal{Message: "your Backstage token has ended: sign in again"}
 		case expires.Before(ends):
 			ends = expires
 		}
@@ -128,9 +103,9 @@ func (b *backstage) make(shown string, now time.Time) (pluginToken, error) {
 	claims.IssuedAt, claims.Expires = now.Unix(), ends.Unix()
 	signed, err := b.Signer.Sign(jwt.Plugin, claims)
 	if err != nil {
-		return pluginToken{}, err
+		return grant{}, err
 	}
-	return pluginToken{bearer(signed), ends.Add(-pluginTokenSpare)}, nil
+	return grant{signed, ends.Sub(now)}, nil
 }
 
 // limit is what of a user's token a plugin may see, and when it ends.
@@ -141,25 +116,4 @@ func limit(shown string) (limited string, expires time.Time, err error) {
 	}
 	limited, err = u.Limited()
 	return limited, u.Expires(), err
-}
-
-// keep keeps a token for the next call. Where there are too many, those that
-// have ended go, or else any one.
-func (b *backstage) keep(key [sha256.Size]byte, made pluginToken, now time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.made) >= maxPluginTokens {
-		for k, t := range b.made {
-			if !now.Before(t.until) {
-				delete(b.made, k)
-			}
-		}
-	}
-	for k := range b.made {
-		if len(b.made) < maxPluginTokens {
-			break
-		}
-		delete(b.made, k)
-	}
-	b.made[key] = made
 }

@@ -16,12 +16,12 @@ type Secret func() (string, error)
 
 // Bearer is a constant token in Authorization (RFC 6750).
 func Bearer(token Secret) Source {
-	return &constant{secret: token, places: authorization, make: bearer}
+	return &constant{secret: token, places: authorization(), make: bearer}
 }
 
 // Basic is a user's name and password in Authorization (RFC 7617).
 func Basic(username string, password Secret) Source {
-	return &constant{secret: password, places: authorization, make: func(password string) *Credentials {
+	return &constant{secret: password, places: authorization(), make: func(password string) *Credentials {
 		return inHeader("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(username+":"+password)))
 	}}
 }
@@ -39,7 +39,8 @@ func Query(name string, value Secret) Source {
 	}}
 }
 
-var authorization = Places{Header: []string{"Authorization"}}
+// authorization is where bearer tokens go (RFC 6750, section 2.1).
+func authorization() Places { return Places{Header: []string{"Authorization"}} }
 
 func bearer(token string) *Credentials { return inHeader("Authorization", "Bearer "+token) }
 

@@ -41,7 +41,7 @@ type Places struct {
 }
 
 // Refusal is why a caller gets no credentials.
-type Refusal struct {
+type Refusal struct { //nolint:errname // the word of the other ways in and out, principal.Refusal
 	// Message is for the caller: it names no inner host and no secret.
 	Message string
 	// Err is for the log; nil: Message says it all.

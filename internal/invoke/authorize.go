@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,10 +20,15 @@ func (c *Client) proof(ctx context.Context, a *openapi.Action) (*credential.Cred
 		return nil, nil
 	}
 	proof, err := c.credentials.Credentials(ctx, a)
-	if err != nil {
-		return nil, noCredentials(err)
+	switch {
+	case err == nil:
+		return proof, nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return nil, &Error{Kind: Cancelled, Message: "the call was cancelled", Err: err}
+	case ctx.Err() != nil:
+		return nil, &Error{Kind: Timeout, Message: "the gateway did not get credentials for this plugin in time", Err: err}
 	}
-	return proof, nil
+	return nil, noCredentials(err)
 }
 
 // authorize adds the gateway's credentials and gives what of them, and of the
@@ -71,6 +77,45 @@ func queryName(pair string) string {
 		return ""
 	}
 	return name
+}
+
+// trespass refuses a request whose arguments stand in places that are the
+// gateway's own or its credentials'. Documents are read so that none do; some
+// arguments name their places themselves, such as objects that become a query.
+func (c *Client) trespass(a *openapi.Action, query []string, header http.Header) error {
+	for _, name := range []string{"Authorization", "Proxy-Authorization", "Host"} {
+		if _, there := header[name]; there {
+			return reserved("header " + name)
+		}
+	}
+	if _, there := header["Cookie"]; there && slices.ContainsFunc(a.Request.Parameters, isCookieHeader) {
+		return reserved("header Cookie")
+	}
+	for _, name := range c.filled.Header {
+		if _, there := header[name]; there {
+			return reserved("header " + name)
+		}
+	}
+	if len(c.filled.Query) == 0 {
+		return nil
+	}
+	for _, part := range query {
+		for pair := range strings.FieldsFuncSeq(part, func(r rune) bool { return r == '&' || r == ';' }) {
+			if name := queryName(pair); slices.ContainsFunc(c.filled.Query, func(own string) bool { return strings.EqualFold(own, name) }) {
+				return reserved("query parameter " + name)
+			}
+		}
+	}
+	return nil
+}
+
+// isCookieHeader tells parameters that would write all cookies, and not one.
+func isCookieHeader(p openapi.Parameter) bool {
+	return p.In == openapi.InHeader && strings.EqualFold(p.Name, "Cookie")
+}
+
+func reserved(place string) *Error {
+	return &Error{Kind: InvalidArguments, Message: "the " + place + " is the gateway's own: no argument can set it"}
 }
 
 // renewed sends a request once more with new credentials, after the plugin has

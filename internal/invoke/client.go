@@ -2,6 +2,7 @@ package invoke
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,6 +38,9 @@ type Options struct {
 	// some, for each call anew; nil: none. Their values never appear either.
 	Secrets   func() (map[string]string, error)
 	UserAgent string
+	// TLS is what connections to the plugin are made with, where Transport is nil;
+	// nil: as usual.
+	TLS *tls.Config
 	// Concurrency bounds the calls under way at once; 0 means 256. More wait
 	// for up to a second.
 	Concurrency int
@@ -100,7 +104,7 @@ func New(o Options) (*Client, error) {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	if c.transport == nil {
-		c.transport = newPool()
+		c.transport = newPool(o.TLS)
 	}
 	if c.timeout <= 0 {
 		c.timeout = 30 * time.Second
@@ -123,8 +127,9 @@ func New(o Options) (*Client, error) {
 
 // newPool is a plugin's own connections, so that a slow plugin holds up no
 // other.
-func newPool() *http.Transport {
+func newPool(certificates *tls.Config) *http.Transport {
 	return &http.Transport{
+		TLSClientConfig:        certificates,
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2:      true,

@@ -57,7 +57,7 @@ func TestWhatCounts(t *testing.T) {
 			for r.Context().Err() == nil {
 				_, _ = io.WriteString(w, " ")
 				w.(http.Flusher).Flush()
-				time.Sleep(time.Second)
+				time.Sleep(700 * time.Millisecond) // never at the end of the time
 			}
 		}, "it did not answer in time"},
 		"drips events": {func(w http.ResponseWriter, r *http.Request) {
@@ -65,7 +65,7 @@ func TestWhatCounts(t *testing.T) {
 			for r.Context().Err() == nil {
 				_, _ = io.WriteString(w, "data: 1\n\n")
 				w.(http.Flusher).Flush()
-				time.Sleep(time.Second)
+				time.Sleep(700 * time.Millisecond)
 			}
 		}, ""},
 	} {

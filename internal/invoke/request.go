@@ -31,6 +31,9 @@ func (c *Client) request(ctx context.Context, a *openapi.Action, arguments map[s
 	if b.err != nil {
 		return nil, b.err
 	}
+	if err := c.trespass(a, query, header); err != nil {
+		return nil, err
+	}
 	raw := strings.TrimSuffix(c.base.EscapedPath(), "/") + path
 	decoded, err := url.PathUnescape(raw)
 	if err != nil {

@@ -78,12 +78,12 @@ func (e *errand) authorizeURL(redirect, state, verifier string) string {
 
 // showPage opens the browser, and says where in any case.
 func (s *Source) showPage(page string) {
-	fmt.Fprintf(s.opts.Out, "To log in to %s, open this page in a browser of this machine:\n\n    %s\n\n", s.Server(), page)
+	say(s.opts.Out, "To log in to %s, open this page in a browser of this machine:\n\n    %s\n\n", s.Server(), page)
 	if s.opts.NoOpen {
 		return
 	}
 	if err := s.opened(page); err != nil {
-		fmt.Fprintf(s.opts.Out, "It could not be opened from here: %v\n", err)
+		say(s.opts.Out, "It could not be opened from here: %v\n", err)
 	}
 }
 
@@ -178,7 +178,7 @@ func openBrowser(page string) error {
 	case "windows":
 		command = []string{"rundll32", "url.dll,FileProtocolHandler", page}
 	}
-	cmd := exec.Command(command[0], command[1:]...) // #nosec G204 -- no shell reads it
+	cmd := exec.CommandContext(context.Background(), command[0], command[1:]...) // #nosec G204 -- no shell reads it, and it outlives the login
 	if err := cmd.Start(); err != nil {
 		return err
 	}

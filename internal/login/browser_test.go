@@ -38,7 +38,7 @@ func visit(page string) error {
 func TestBrowser(t *testing.T) {
 	s, p := browse(t, func(*logintest.Provider) {}, visit)
 	mustLogin(t, s)
-	asked, redeemed := p.Requests(logintest.AuthorizPath)[0].Form, p.Grants("authorization_code")[0].Form
+	asked, redeemed := p.Requests(logintest.AuthorizePath)[0].Form, p.Grants("authorization_code")[0].Form
 	if asked.Get("resource") != p.Server() || redeemed.Get("resource") != p.Server() || asked.Get("prompt") != "consent" || asked.Get("scope") != "mcp:read offline_access" {
 		t.Errorf("%v\n%v", asked, redeemed)
 	}
@@ -57,7 +57,7 @@ func TestPKCERequired(t *testing.T) {
 		if _, err := s.Login(t.Context()); err == nil || !strings.Contains(err.Error(), "no S256 in code_challenge_methods_supported") {
 			t.Errorf("%v: %v", methods, err)
 		}
-		if n := len(p.Requests(logintest.AuthorizPath)) + len(p.Requests(logintest.RegisterPath)); n != 0 {
+		if n := len(p.Requests(logintest.AuthorizePath)) + len(p.Requests(logintest.RegisterPath)); n != 0 {
 			t.Errorf("%v: it was asked", methods)
 		}
 	}

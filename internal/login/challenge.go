@@ -1,6 +1,8 @@
 package login
 
 import (
+	"fmt"
+	"io"
 	"strings"
 	"unicode"
 )
@@ -90,3 +92,6 @@ func clean(s string) string {
 	}
 	return s
 }
+
+// say tells people something; nobody is left to tell when that fails.
+func say(out io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }

@@ -52,12 +52,12 @@ func (s *Source) byDevice(ctx context.Context, e *errand) (tokenAnswer, error) {
 
 // showCode tells a person what to do.
 func (s *Source) showCode(d deviceAnswer, life time.Duration) {
-	fmt.Fprintf(s.opts.Out, "To log in to %s, open\n\n    %s\n\nand enter the code\n\n    %s\n\nwithin %s.\n", s.Server(), clean(d.URI), clean(d.UserCode), life.Round(time.Second))
+	say(s.opts.Out, "To log in to %s, open\n\n    %s\n\nand enter the code\n\n    %s\n\nwithin %s.\n", s.Server(), clean(d.URI), clean(d.UserCode), life.Round(time.Second))
 	if !s.opts.QR {
 		return
 	}
 	if code, err := drawQR(cmp.Or(d.Complete, d.URI)); err == nil { // a URL too long for one is still shown
-		fmt.Fprintf(s.opts.Out, "\n%s\n", code)
+		say(s.opts.Out, "\n%s\n", code)
 	}
 }
 
@@ -65,7 +65,7 @@ func (s *Source) showCode(d deviceAnswer, life time.Duration) {
 // 8628, section 3.5), until the code ends.
 func (e *errand) poll(ctx context.Context, d deviceAnswer, end time.Time) (tokenAnswer, error) {
 	form := url.Values{"grant_type": {deviceGrant}, "device_code": {d.DeviceCode}, "client_id": {e.client}, "resource": {e.resource}}
-	interval := min(cmp.Or(seconds(d.Interval), 5*time.Second), time.Minute)
+	interval := min(max(cmp.Or(seconds(d.Interval), 5*time.Second), time.Second), time.Minute)
 	for wait := interval; ; {
 		if err := sleep(ctx, wait, end); err != nil {
 			return tokenAnswer{}, err

@@ -44,15 +44,15 @@ type discovery struct {
 
 // discover asks the server without a token who may issue one for it (MCP
 // 2026-07-28, basic/authorization/authorization-server-discovery). most "" is
-// as far as the server is itself.
-func (s *Source) discover(ctx context.Context, most reach) (discovery, error) {
-	challenge, at, err := s.probe(ctx)
+// as far as the server is itself, or private where that is allowed.
+func (s *Source) discover(ctx context.Context, most reach, private bool) (discovery, error) {
+	challenge, at, err := s.probe(ctx, "")
 	if err != nil {
 		return discovery{}, err
 	}
 	if most == "" {
 		most = at
-		if s.opts.AllowPrivate && most == reachPublic {
+		if private && most == reachPublic {
 			most = reachPrivate
 		}
 	}
@@ -61,7 +61,7 @@ func (s *Source) discover(ctx context.Context, most reach) (discovery, error) {
 		return discovery{}, err
 	}
 	if len(doc.AuthorizationServers) == 0 {
-		return discovery{}, errors.New("server metadata names no authorization server; ask the server's operator for a token")
+		return discovery{}, errors.New("server metadata names no authorization server: ask the server's operator for a token, and put it where --token-env finds it")
 	}
 	d := discovery{resource: doc.Resource, scopes: strings.Fields(challenge["scope"]), issuers: doc.AuthorizationServers, most: most}
 	if len(d.scopes) == 0 {
@@ -70,9 +70,10 @@ func (s *Source) discover(ctx context.Context, most reach) (discovery, error) {
 	return d, nil
 }
 
-// probe sends the server an MCP ping without a token. The challenge is nil
-// where it wants none; at is where the server is.
-func (s *Source) probe(ctx context.Context) (challenge map[string]string, at reach, err error) {
+// probe sends the server an MCP ping, with a token or (for "") without one. The
+// challenge is nil where it answers with another status than 401; at is where
+// the server is.
+func (s *Source) probe(ctx context.Context, token string) (challenge map[string]string, at reach, err error) {
 	proxies, dialer := &proxies{}, &net.Dialer{Timeout: webPatience}
 	var seen atomic.Value
 	client := s.client(proxies, func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -89,6 +90,9 @@ func (s *Source) probe(ctx context.Context) (challenge map[string]string, at rea
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
 	req.Header.Set("User-Agent", s.opts.UserAgent)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, "", fmt.Errorf("server: %w", plainly(err, s.Server()))
@@ -109,9 +113,11 @@ func (s *Source) probe(ctx context.Context) (challenge map[string]string, at rea
 		return challenge, at, nil
 	case code >= 300 && code < 400:
 		return nil, "", fmt.Errorf("server redirects to %s: log in to that URL, if it is the right one", clean(resp.Header.Get("Location")))
-	case code == http.StatusNotFound || code == http.StatusMethodNotAllowed:
+	case code == http.StatusNotFound || code == http.StatusMethodNotAllowed || code == http.StatusNotImplemented:
 		return nil, "", fmt.Errorf("server: HTTP %d; is the URL that of an MCP server, such as https://gateway.example.com/mcp/catalog?", code)
-	case code == http.StatusTooManyRequests || code >= 500:
+	case strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html"):
+		return nil, "", fmt.Errorf("server: answer is a web page (HTTP %d); is the URL that of an MCP server, such as https://gateway.example.com/mcp/catalog?", code)
+	case code == http.StatusTooManyRequests || code >= 500 && code != http.StatusNotImplemented:
 		return nil, "", fmt.Errorf("server: HTTP %d; try again later", code)
 	}
 	return nil, at, nil // some servers ask for a token at some calls only
@@ -137,6 +143,9 @@ func (s *Source) metadata(ctx context.Context, w *web, challenge map[string]stri
 		}
 		if challenge == nil && (status >= 400 && status < 500 || status == http.StatusOK && doc.Resource == "") {
 			return doc, fmt.Errorf("%s: %w, and has no metadata that says where to get one", s.Server(), ErrNoTokenNeeded)
+		}
+		if status >= 400 && status < 500 {
+			return doc, fmt.Errorf("%s asks for a token, and has no metadata that says where to get one (%w): ask the server's operator for a token, and put it where --token-env finds it", s.Server(), err)
 		}
 		if err != nil {
 			return doc, fmt.Errorf("server metadata: %w", err)

@@ -22,7 +22,11 @@ func (s *Source) logIn(ctx context.Context, scopes []string) (record, error) {
 	if err := s.store.ready(); err != nil {
 		return record{}, err
 	}
-	d, err := s.discover(ctx, "")
+	before, ok, err := s.store.find(s.Server(), "")
+	if err != nil && !ok { // a keyring that has lost what was before is no matter
+		return record{}, err
+	}
+	d, err := s.discover(ctx, "", s.opts.AllowPrivate || before.Reach == reachPrivate)
 	if err != nil {
 		return record{}, err
 	}

@@ -121,8 +121,7 @@ func (s *Source) renewed(ctx context.Context, rejected string) (string, error) {
 	if r.Secrets.Access != rejected && r.fresh(time.Now()) {
 		return r.Secrets.Access, nil
 	}
-	// An interrupt in the middle would lose the token that took this one's place.
-	return s.spend(context.WithoutCancel(ctx), r)
+	return s.spend(ctx, r)
 }
 
 // spend trades the refresh token for new tokens, after another look at whom
@@ -132,7 +131,7 @@ func (s *Source) spend(ctx context.Context, r record) (string, error) {
 	if r.Secrets.Refresh == "" {
 		return "", s.loggedOut("login has ended, and the authorization server gave no refresh token")
 	}
-	d, err := s.discover(ctx, r.Reach)
+	d, err := s.discover(ctx, r.Reach, false)
 	if err != nil {
 		return "", err
 	}
@@ -145,7 +144,8 @@ func (s *Source) spend(ctx context.Context, r record) (string, error) {
 		return "", err
 	}
 	now := time.Now()
-	answer, err := w.grant(ctx, as.TokenEndpoint, url.Values{
+	// An interrupt in the middle would lose the token that takes this one's place.
+	answer, err := w.grant(context.WithoutCancel(ctx), as.TokenEndpoint, url.Values{
 		"grant_type": {"refresh_token"}, "refresh_token": {r.Secrets.Refresh}, "client_id": {r.Client}, "resource": {r.Resource},
 	})
 	if codeOf(err) == "invalid_grant" {
@@ -156,7 +156,7 @@ func (s *Source) spend(ctx context.Context, r record) (string, error) {
 	}
 	r.issue(answer, nil, now)
 	if err := s.store.save(r); err != nil {
-		fmt.Fprintf(s.opts.Out, "Renewed tokens could not be stored, and the old ones may be of no use any more: %v\n", err)
+		say(s.opts.Out, "Renewed tokens could not be stored, and the old ones may be of no use any more: %v\n", err)
 	}
 	return answer.AccessToken, nil
 }
@@ -171,20 +171,31 @@ func (s *Source) Logout(ctx context.Context) (int, error) {
 	}
 	defer s.end()
 	for n := 0; ; n++ {
-		l, ok, err := s.store.find(s.Server(), "")
+		r, ok, err := s.store.find(s.Server(), "")
 		if !ok {
 			return n, err
 		}
-		if err == nil {
-			err = s.revoke(ctx, l)
-		}
-		if err != nil {
-			fmt.Fprintf(s.opts.Out, "Tokens for %s are forgotten, but could not be revoked: %v\n", s.Server(), err)
-		}
-		if err := s.store.forget(l.Login); err != nil {
+		if err := s.close(ctx, r.Login); err != nil {
 			return n, err
 		}
 	}
+}
+
+// close revokes and forgets one login. Nobody renews it meanwhile.
+func (s *Source) close(ctx context.Context, l Login) error {
+	unlock, err := s.store.lock(ctx, "refresh-"+ringHash(l))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	r, ok, err := s.store.find(l.Server, l.Client)
+	if ok && err == nil && r.key() == l.key() {
+		err = s.revoke(ctx, r)
+	}
+	if err != nil {
+		say(s.opts.Out, "Tokens for %s are forgotten, but could not be revoked: %v\n", s.Server(), err)
+	}
+	return s.store.forget(l)
 }
 
 // revoke has the authorization server forget a login.

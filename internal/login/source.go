@@ -5,6 +5,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -70,8 +72,9 @@ type Source struct {
 	server *url.URL // as canonical makes it
 	opts   Options
 	store  *store
-	busy   chan struct{}        // holds one while somebody renews or logs in
-	steps  map[string]time.Time // when StepUp began a login for which scopes; guarded by busy
+	busy   chan struct{}          // holds one while somebody renews or logs in
+	held   atomic.Pointer[record] // that Token gave last: a keyring is slow to ask
+	steps  map[string]time.Time   // when StepUp began a login for which scopes; guarded by busy
 
 	tls       *tls.Config       // of tests; nil: as usual
 	transport http.RoundTripper // of tests; nil: the network
@@ -123,11 +126,15 @@ func canonical(raw string) (*url.URL, error) {
 // Token gives the access token, renewed when it is about to end. Without a
 // stored login the error is ErrLoggedOut.
 func (s *Source) Token(ctx context.Context) (string, error) {
+	if held := s.held.Load(); held != nil && held.fresh(time.Now()) {
+		return held.Secrets.Access, nil
+	}
 	record, err := s.record()
 	if err != nil {
 		return "", err
 	}
-	if record.fresh(time.Now()) {
+	if now := time.Now(); record.fresh(now) || record.Secrets.Refresh == "" && record.valid(now) {
+		s.held.Store(&record)
 		return record.Secrets.Access, nil
 	}
 	token, err := s.Refresh(ctx, record.Secrets.Access)
@@ -150,8 +157,11 @@ func (s *Source) Refresh(ctx context.Context, rejected string) (string, error) {
 	if !errors.Is(err, ErrLoggedOut) || !s.opts.Interactive {
 		return token, err
 	}
-	fmt.Fprintf(s.opts.Out, "Login needed for %s\n", s.Server())
-	record, err := s.logIn(ctx, nil)
+	if last, err := s.record(); err == nil && last.Secrets.Access == rejected && last.valid(time.Now()) && time.Since(last.LoggedIn) < patience {
+		return "", fmt.Errorf("server refuses the token of a login that was just made, so another one is of no use: %s; stagedoor login %s tries it once more", last.forWhom(), s.Server())
+	}
+	say(s.opts.Out, "Login needed for %s\n", s.Server())
+	record, err := s.logIn(ctx, s.opts.Scopes)
 	if err != nil {
 		return "", err
 	}
@@ -179,9 +189,12 @@ func (s *Source) StepUp(ctx context.Context, challenge string) error {
 		return err
 	}
 	if !s.opts.Interactive {
-		return fmt.Errorf("server wants the scopes %s: run stagedoor login %s --scope %q: %w", clean(asked["scope"]), s.Server(), strings.Join(union(record.scopes(), needed), " "), ErrLoggedOut)
+		return &loggedOutError{fmt.Sprintf("server wants the scopes %s: run stagedoor login %s --scope %q", clean(asked["scope"]), s.Server(), clean(strings.Join(union(record.scopes(), needed), " ")))}
 	}
-	fmt.Fprintf(s.opts.Out, "%s wants more than the login allows: %s\n", s.Server(), clean(asked["scope"]))
+	if s.recentSteps() >= maxSteps {
+		return fmt.Errorf("server has asked for other scopes %d times within %s, and now for %s; if that is right: stagedoor login %s --scope %q", maxSteps, patience, clean(asked["scope"]), s.Server(), clean(strings.Join(union(record.scopes(), needed), " ")))
+	}
+	say(s.opts.Out, "%s wants more than the login allows: %s\n", s.Server(), clean(asked["scope"]))
 	s.steps[stepKey(needed)] = time.Now()
 	record, err = s.logIn(ctx, union(record.scopes(), needed))
 	if err == nil && !covers(record.Scopes, needed) {
@@ -208,26 +221,50 @@ func (s *Source) stepped(r record, needed []string) (done bool, err error) {
 // patience is how long logins and what hangs on them may take.
 const patience = 20 * time.Minute
 
+// maxSteps bounds the sets of scopes that a server may have a person log in
+// for within patience.
+const maxSteps = 5
+
+func (s *Source) recentSteps() (n int) {
+	for _, at := range s.steps {
+		if time.Since(at) < patience {
+			n++
+		}
+	}
+	return n
+}
+
 func notGranted(r record, needed []string) error {
 	return fmt.Errorf("authorization server %s did not grant all of the scopes %s", r.Issuer, clean(strings.Join(needed, " ")))
 }
 
 func stepKey(needed []string) string { return strings.Join(union(nil, needed), " ") }
 
-// Login logs a person in, whether a login is stored or not.
+// Login logs a person in, whether a login is stored or not, and tries the token
+// at the server. One that the server refuses is stored all the same: what is
+// wrong may be mended there.
 func (s *Source) Login(ctx context.Context) (Login, error) {
 	if err := s.begin(ctx); err != nil {
 		return Login{}, err
 	}
 	defer s.end()
 	record, err := s.logIn(ctx, s.opts.Scopes)
+	if err != nil {
+		return Login{}, err
+	}
+	challenge, _, err := s.probe(ctx, record.Secrets.Access)
+	if err == nil && challenge != nil {
+		err = fmt.Errorf("login succeeded, but the server refuses the token (%s): %s", clean(cmp.Or(challenge["error_description"], challenge["error"], "it does not say why")), record.forWhom())
+	}
 	return record.Login, err
 }
 
-// begin waits until nobody else renews or logs in.
+// begin waits until nobody else renews or logs in. What Token held is looked up
+// anew, as somebody is not content with it.
 func (s *Source) begin(ctx context.Context) error {
 	select {
 	case s.busy <- struct{}{}:
+		s.held.Store(nil)
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -247,10 +284,10 @@ func (s *Source) record() (record, error) {
 
 // loggedOut is an error that a login mends.
 func (s *Source) loggedOut(why string) error {
-	return &loggedOut{fmt.Sprintf("%s: stagedoor login %s", why, s.Server())}
+	return &loggedOutError{fmt.Sprintf("%s: stagedoor login %s", why, s.Server())}
 }
 
-type loggedOut struct{ message string }
+type loggedOutError struct{ message string }
 
-func (e *loggedOut) Error() string { return e.message }
-func (e *loggedOut) Unwrap() error { return ErrLoggedOut }
+func (e *loggedOutError) Error() string { return e.message }
+func (e *loggedOutError) Unwrap() error { return ErrLoggedOut }

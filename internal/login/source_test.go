@@ -3,6 +3,7 @@ package login
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -160,7 +161,7 @@ func TestRequests(t *testing.T) {
 			}
 		}
 		var asked map[string]any
-		if err := jsonOf(p.Requests(logintest.RegisterPath)[0].Body, &asked); err != nil || asked["application_type"] != "native" || asked["token_endpoint_auth_method"] != "none" {
+		if err := json.Unmarshal([]byte(p.Requests(logintest.RegisterPath)[0].Body), &asked); err != nil || asked["application_type"] != "native" || asked["token_endpoint_auth_method"] != "none" {
 			t.Errorf("registration: %v %v", asked, err)
 		}
 	})
@@ -227,6 +228,29 @@ func TestRotationRace(t *testing.T) {
 	if n := len(p.Grants("refresh_token")); n != 1 || len(slices.Compact(got)) != 1 || got[0] == first {
 		t.Errorf("%d refreshes, tokens %q", n, got)
 	}
+}
+
+// TestNoRefreshToken: a token without one serves until it ends, and no longer.
+func TestNoRefreshToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := logintest.New("https://mcp.example.com")
+		p.Instead[logintest.TokenPath] = func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"access_token":"only","token_type":"Bearer","expires_in":"300"}`))
+		}
+		s, _ := open(t, p, t.TempDir())
+		_, err := s.Login(t.Context())
+		if want := "login succeeded, but the server refuses the token (it does not say why): tokens of https://mcp.example.com/idp have to be for the audience https://mcp.example.com/mcp/demo"; err == nil || err.Error() != want {
+			t.Errorf("got %v", err)
+		}
+		time.Sleep(299 * time.Second)
+		if token, err := s.Token(t.Context()); token != "only" || err != nil {
+			t.Errorf("%q, %v", token, err)
+		}
+		time.Sleep(time.Second)
+		if _, err := s.Token(t.Context()); !errors.Is(err, ErrLoggedOut) || !strings.Contains(err.Error(), "gave no refresh token") {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 // TestLoginEnds: a refresh token that is of no use is forgotten, and the error
@@ -368,6 +392,26 @@ func TestStepUp(t *testing.T) {
 	})
 }
 
+// TestAllowPrivate: what was allowed at a login holds for what comes of it.
+func TestAllowPrivate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const issuer = "https://10.0.0.1" + logintest.IssuerPath
+		p := logintest.New("https://mcp.example.com")
+		p.Resource = map[string]any{"authorization_servers": []string{issuer}}
+		p.Metadata = map[string]any{"issuer": issuer, "token_endpoint": "https://10.0.0.1" + logintest.TokenPath}
+		s, _ := open(t, p, t.TempDir())
+		if _, err := s.Login(t.Context()); err == nil || !strings.Contains(err.Error(), "--allow-private at the login permits it") {
+			t.Errorf("got %v", err)
+		}
+		allowed, _ := open(t, p, s.opts.Dir, func(o *Options) { o.AllowPrivate = true })
+		token := mustLogin(t, allowed)
+		if _, err := s.Refresh(t.Context(), token); err != nil {
+			t.Error(err)
+		}
+		mustLogin(t, s)
+	})
+}
+
 // TestLogout: tokens are revoked where they can be, and forgotten in any case.
 func TestLogout(t *testing.T) {
 	for name, change := range map[string]func(*logintest.Provider){
@@ -417,6 +461,7 @@ func TestNoSecretInTheOpen(t *testing.T) {
 		if err := os.Chmod(file, 0o644); err != nil {
 			t.Fatal(err)
 		}
+		s.held.Store(nil)
 		if got, err := s.Token(t.Context()); got != token || err != nil {
 			t.Error(err)
 		}

@@ -58,7 +58,7 @@ func openStore(dir string, mode StoreMode, out io.Writer) (*store, error) {
 	if dir == "" {
 		base, err := os.UserConfigDir()
 		if err != nil {
-			return nil, fmt.Errorf("store: %w", err)
+			return nil, fmt.Errorf("store: no folder to keep logins in: %w; set one of them", err)
 		}
 		dir = filepath.Join(base, "stagedoor")
 	}
@@ -81,7 +81,7 @@ func (st *store) read() (contents, error) {
 		if err := os.Chmod(st.path(), 0o600); err != nil {
 			return c, fmt.Errorf("stored logins: others may read %s, and that cannot be changed: %w", st.path(), err)
 		}
-		fmt.Fprintf(st.out, "%s could be read by others of this machine: its mode is 0600 now. If they are not to be trusted: stagedoor logout --all, and log in again\n", st.path())
+		say(st.out, "%s could be read by others of this machine: its mode is 0600 now. If they are not to be trusted: stagedoor logout --all, and log in again\n", st.path())
 	}
 	data, err := os.ReadFile(st.path())
 	if err != nil {
@@ -227,8 +227,19 @@ func (st *store) save(r record) error {
 // takes the trouble of a login.
 func (st *store) ready() error {
 	if st.mode == StoreKeyring {
-		_, err := st.ring.get("ready")
-		return err
+		if _, err := st.ring.get("ready"); err != nil {
+			return err
+		}
+	}
+	err := os.MkdirAll(st.dir, 0o700)
+	if err == nil {
+		var f *os.File
+		if f, err = os.CreateTemp(st.dir, "ready-*"); err == nil {
+			err = errors.Join(f.Close(), os.Remove(f.Name()))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("stored logins: nothing can be kept in %s: %w", st.dir, err)
 	}
 	return nil
 }
@@ -269,8 +280,8 @@ func (st *store) fromRing(l Login) (*secrets, error) {
 		return nil, err
 	}
 	s := &secrets{}
-	if err := json.Unmarshal([]byte(data), s); err != nil || s.Access == "" {
-		return nil, nil
+	if json.Unmarshal([]byte(data), s) != nil || s.Access == "" {
+		s = nil
 	}
 	return s, nil
 }

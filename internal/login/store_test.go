@@ -15,6 +15,7 @@ import (
 type ring struct {
 	secrets map[string]string
 	broken  error
+	asked   int
 }
 
 func (r *ring) set(account, secret string) error {
@@ -23,8 +24,12 @@ func (r *ring) set(account, secret string) error {
 	}
 	return r.broken
 }
-func (r *ring) get(account string) (string, error) { return r.secrets[account], r.broken }
-func (r *ring) delete(account string) error        { delete(r.secrets, account); return r.broken }
+func (r *ring) get(account string) (string, error) {
+	r.asked++
+	return r.secrets[account], r.broken
+}
+
+func (r *ring) delete(account string) error { delete(r.secrets, account); return r.broken }
 
 func onRing(s *Source, r *ring) *Source {
 	s.store.ring = r
@@ -94,6 +99,7 @@ func TestKeyringLost(t *testing.T) {
 		s, _ := open(t, p, t.TempDir(), func(o *Options) { o.Store = StoreAuto })
 		mustLogin(t, onRing(s, r))
 		r.broken = errors.New("keyring: locked")
+		s.held.Store(nil)
 		if _, err := s.Token(t.Context()); err == nil || errors.Is(err, ErrLoggedOut) {
 			t.Errorf("got %v", err)
 		}
@@ -101,10 +107,12 @@ func TestKeyringLost(t *testing.T) {
 		for account := range r.secrets {
 			r.secrets[account] = "nonsense"
 		}
+		s.held.Store(nil)
 		if _, err := s.Token(t.Context()); !errors.Is(err, ErrLoggedOut) {
 			t.Errorf("got %v", err)
 		}
 		clear(r.secrets)
+		s.held.Store(nil)
 		if _, err := s.Token(t.Context()); !errors.Is(err, ErrLoggedOut) {
 			t.Errorf("got %v", err)
 		}
@@ -112,6 +120,35 @@ func TestKeyringLost(t *testing.T) {
 		mustLogin(t, onRing(moved, r))
 		if id, err := moved.Identity(); err != nil || id.Kept != StoreFile {
 			t.Errorf("%+v, %v", id, err)
+		}
+	})
+}
+
+// TestKeyringAskedOnce: a token that holds is looked up once, for keyrings are slow.
+func TestKeyringAskedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := logintest.New("https://mcp.example.com")
+		r := &ring{secrets: map[string]string{}}
+		s, _ := open(t, p, t.TempDir(), func(o *Options) { o.Store = StoreAuto })
+		token := mustLogin(t, onRing(s, r))
+		asked := r.asked
+		for range 10 {
+			if got, err := s.Token(t.Context()); got != token || err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r.asked != asked {
+			t.Errorf("asked %d times more", r.asked-asked)
+		}
+		other, _ := open(t, p, s.opts.Dir)
+		if _, err := onRing(other, r).Logout(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Refresh(t.Context(), token); !errors.Is(err, ErrLoggedOut) {
+			t.Errorf("got %v", err)
+		}
+		if _, err := s.Token(t.Context()); !errors.Is(err, ErrLoggedOut) {
+			t.Errorf("got %v", err)
 		}
 	})
 }

@@ -4,29 +4,30 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"time"
 
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/registry"
-	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
 
 // appendCall answers tools/call on the straight path.
 func (h *Handler) appendCall(ctx context.Context, x *exchange, dst []byte, e era, m *envelope) ([]byte, *rpcError) {
 	if m.name == "" {
-		h.observe(ctx, x, telemetry.UnknownTool, outcomeInvalid, 0, nil)
+		h.observe(ctx, x, nil, audit.Call{Outcome: outcomeInvalid})
 		return dst, invalidParams("params.name must be a tool's name")
 	}
 	t, ok := x.server.tools[m.name]
 	if !ok || !x.server.sees(x.principal, t.action) {
-		h.observe(ctx, x, telemetry.UnknownTool, outcomeUnknown, 0, nil)
+		h.observe(ctx, x, t, audit.Call{Tool: m.name, Outcome: outcomeUnknown})
 		return dst, unknownTool(m.name)
 	}
 	arguments, fault := argumentsOf(m.arguments)
 	if fault != nil {
-		h.observe(ctx, x, t.name, outcomeInvalid, 0, nil)
+		h.observe(ctx, x, t, audit.Call{Outcome: outcomeInvalid})
 		return dst, fault
 	}
 	if m.progress != nil && (x.stream.allowed || x.forwards()) {
@@ -55,7 +56,7 @@ func (h *Handler) answerCall(
 	}
 	d, fault := h.newDialogue(x, e, m, arguments, t.name, t.meaning)
 	if fault != nil {
-		h.observe(ctx, x, t.name, outcomeInvalid, 0, nil)
+		h.observe(ctx, x, t, audit.Call{Arguments: arguments, Outcome: outcomeInvalid})
 		return outcome{}, fault
 	}
 	return h.rounds(ctx, d, t, arguments)
@@ -72,7 +73,7 @@ func (h *Handler) call(ctx context.Context, x *exchange, t *tool, arguments json
 	if err == nil && result != nil && result.MCP != nil && result.MCP.Asks != nil {
 		asks, o.label = result.MCP, outcomeAsks
 	}
-	h.observe(ctx, x, t.name, o.label, time.Since(start), err)
+	h.observe(ctx, x, t, audit.Call{Arguments: arguments, Outcome: o.label, Status: o.status, Duration: time.Since(start), Err: err})
 	return o, asks
 }
 
@@ -100,19 +101,43 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
 
-// observe writes the call's line in the log and counts it.
-func (h *Handler) observe(ctx context.Context, x *exchange, tool, outcome string, d time.Duration, err error) {
-	if h.options.Observe != nil {
-		h.options.Observe(x.server.name, tool, outcome, d)
+// observe has a call of a tool written down; t is nil where there is none.
+func (h *Handler) observe(ctx context.Context, x *exchange, t *tool, c audit.Call) {
+	c.Method = string(mcp.MethodToolsCall)
+	if t == nil {
+		h.record(ctx, x, nil, c)
+		return
 	}
-	attributes := []slog.Attr{
-		slog.String("server", x.server.name), slog.String("tool", tool), slog.String("principal", x.principal.Subject),
-		slog.String("outcome", outcome), slog.Duration("duration", d), slog.String("ref", x.ref),
+	c.Tool = t.name
+	h.record(ctx, x, t.action, c)
+}
+
+// record adds who called what by which way.
+func (h *Handler) record(ctx context.Context, x *exchange, a *registry.Action, c audit.Call) {
+	c.Face, c.Door, c.Ref, c.Principal, c.Client = audit.MCP, x.server.name, x.ref, &x.principal, x.program()
+	if x.server.door == registry.Unguarded {
+		c.Face = audit.Stdio
 	}
-	if err != nil {
-		attributes = append(attributes, slog.String("error", err.Error()))
+	if a != nil {
+		c.Action, c.Plugin, c.Schema = a.ID, a.Plugin, a.InputSchema
+		if door := x.server.door; door.Restricts() {
+			c.Rule = door.Decide(x.principal, a).Rule
+		}
 	}
-	h.options.Logger.LogAttrs(ctx, invoke.Level(outcome), "tool call", attributes...)
+	h.options.Record(ctx, c)
+}
+
+// program is the client's name and version, as it says itself.
+func (x *exchange) program() string {
+	info := x.session.ClientInfo
+	if x.client != nil {
+		info = x.client
+	}
+	name, version := textOf(member(info, "name")), textOf(member(info, "version"))
+	if name == "" || version == "" {
+		return name
+	}
+	return name + "/" + version
 }
 
 // argumentsOf gives the arguments object; leaving it out means no arguments.

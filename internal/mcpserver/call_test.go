@@ -12,8 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/registry"
-	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
 
 // toolResult is a result of tools/call taken apart.
@@ -106,19 +106,20 @@ func TestFaultsAreToolResults(t *testing.T) {
 func TestOneLineACall(t *testing.T) {
 	var log bytes.Buffer
 	var observed []string
+	trail := audit.New(audit.Options{Log: slog.New(slog.NewJSONHandler(&log, nil))})
 	h := newTestHandler(t, Options{
-		Logger: slog.New(slog.NewJSONHandler(&log, nil)),
-		Observe: func(server, tool, outcome string, d time.Duration) {
-			observed = append(observed, server+" "+tool+" "+outcome)
+		Record: func(ctx context.Context, c audit.Call) {
+			observed = append(observed, fmt.Sprint(c.Door, " ", c.Tool, " ", c.Action, " ", c.Decision(), " ", c.Client))
+			trail.Record(ctx, c)
 		},
 	})
 	s := startSession(t, h, "/mcp/catalog", "2025-11-25", "ada")
-	for _, test := range []struct{ tool, arguments, label, outcome, level string }{
-		{"fake_echo", "{}", "fake_echo", "ok", "INFO"},
-		{"fake_echo", "[]", "fake_echo", "invalid_request", "INFO"},
-		{"fake_unavailable", "{}", "fake_unavailable", "unavailable", "WARN"},
-		{"fake_odd", "{}", "fake_odd", "internal", "ERROR"},
-		{"made_up_1", "{}", telemetry.UnknownTool, "unknown_tool", "INFO"},
+	for _, test := range []struct{ tool, arguments, action, outcome, decision, level string }{
+		{"fake_echo", "{}", "fake:echo", "ok", "allowed", "INFO"},
+		{"fake_echo", "[]", "fake:echo", "invalid_request", "invalid", "INFO"},
+		{"fake_unavailable", "{}", "fake:unavailable", "unavailable", "allowed", "WARN"},
+		{"fake_odd", "{}", "fake:odd", "internal", "allowed", "ERROR"},
+		{"made_up_1", "{}", "", "unknown_tool", "unknown", "INFO"},
 	} {
 		log.Reset()
 		observed = nil
@@ -129,14 +130,14 @@ func TestOneLineACall(t *testing.T) {
 			t.Fatalf("%s: not one line: %s", test.tool, log.String())
 		}
 		for key, want := range map[string]any{
-			"level": test.level, "server": "catalog", "tool": test.label, "principal": "ada",
-			"outcome": test.outcome, "ref": w.Header().Get("X-Request-Id"),
+			"level": test.level, "server": "catalog", "tool": test.tool, "principal": "ada", "msg": "call",
+			"outcome": test.outcome, "decision": test.decision, "face": "mcp", "method": "tools/call", "ref": w.Header().Get("X-Request-Id"),
 		} {
 			if line[key] != want {
 				t.Errorf("%s: %s is %v, want %v", test.tool, key, line[key], want)
 			}
 		}
-		if want := []string{"catalog " + test.label + " " + test.outcome}; !slices.Equal(observed, want) {
+		if want := []string{fmt.Sprint("catalog ", test.tool, " ", test.action, " ", test.decision, " ", "test/1")}; !slices.Equal(observed, want) {
 			t.Errorf("observed %v, want %v", observed, want)
 		}
 		if strings.Contains(log.String(), "t0ken") || strings.Contains(log.String(), s) {

@@ -28,6 +28,7 @@ type envelope struct {
 	version      string // params._meta protocolVersion
 	hasVersion   bool
 	capabilities []byte // params._meta clientCapabilities
+	client       []byte // params._meta clientInfo
 	progress     []byte // params._meta progressToken, a string or a number
 }
 
@@ -158,6 +159,8 @@ func (e *envelope) readMeta(raw []byte) *rpcError {
 			}
 		case mcp.MetaKeyClientCapabilities:
 			e.capabilities = value
+		case mcp.MetaKeyClientInfo:
+			e.client = value
 		case progressToken:
 			if c := value[0]; c == '"' || c == '-' || '0' <= c && c <= '9' {
 				e.progress = value

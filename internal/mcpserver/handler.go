@@ -3,7 +3,6 @@ package mcpserver
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"net/http"
 	"net/url"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/quota"
 	"github.com/stagedoor/stagedoor/internal/registry"
@@ -180,8 +180,7 @@ func (h *Handler) identify(x *exchange) *refusal {
 		x.principal, x.key = p, p.Key()
 		return nil
 	}
-	h.options.Logger.LogAttrs(x.r.Context(), slog.LevelInfo, "caller refused",
-		slog.String("server", x.server.name), slog.String("ref", x.ref), slog.Int("status", why.Status), slog.String("error", why.Error()))
+	h.options.Record(x.r.Context(), audit.Turned(audit.MCP, x.server.name, x.ref, x.r.Method, why))
 	return refused(why)
 }
 

@@ -57,6 +57,7 @@ func (h *Handler) serveModern(x *exchange, m *envelope) {
 
 // answerModern answers a request that is known to be in order.
 func (h *Handler) answerModern(x *exchange, m *envelope, key inflightKey) {
+	x.client = m.client
 	ctx, done := h.inflight.start(x.r.Context(), x, key)
 	defer done()
 	buffer := h.buffers.get()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
@@ -38,9 +39,9 @@ type Options struct {
 	// requests must name this machine in Host.
 	LoopbackOnly bool
 	Logger       *slog.Logger // default: none
-	// Observe is told of each tool call; tool is [telemetry.UnknownTool] where
-	// the server has none of that name.
-	Observe func(server, tool, outcome string, d time.Duration)
+	// Record is told of each call, and of each that was refused; by default they
+	// are lines of the log.
+	Record  func(ctx context.Context, c audit.Call)
 	MaxBody int64 // default 4 MiB
 	// Calls and CallsPerSession bound the requests that are answered at once
 	// (default 10,000 and 1,000), Streams and StreamsPerSession the connections
@@ -65,6 +66,9 @@ type Options struct {
 func setDefaults(o *Options) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Record == nil {
+		o.Record = audit.New(audit.Options{Log: o.Logger}).Record
 	}
 	if o.MaxBody == 0 {
 		o.MaxBody = 4 << 20

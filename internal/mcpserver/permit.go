@@ -1,7 +1,6 @@
 package mcpserver
 
 import (
-	"log/slog"
 	"math"
 	"net/http"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/quota"
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
@@ -138,15 +138,14 @@ func (x *exchange) fills(actions []*registry.Action, p *prompt, values map[strin
 // refusedCall is told of each message whose calls are refused before anything
 // is called.
 func (h *Handler) refusedCall(x *exchange, m *envelope, why *rpcError) {
-	ctx := x.r.Context()
+	ctx, c := x.r.Context(), audit.Call{Method: m.method, Outcome: why.outcome, Status: why.status, Err: why}
 	if m.method == string(mcp.MethodToolsCall) {
-		h.observe(ctx, x, m.name, why.outcome, 0, why)
+		c.Arguments, _ = argumentsOf(m.arguments)
+		h.observe(ctx, x, x.server.tools[m.name], c)
 		return
 	}
-	name := m.uri
-	if name == "" {
-		name = m.name
+	if c.Tool = m.uri; c.Tool == "" {
+		c.Tool = m.name
 	}
-	h.options.Logger.LogAttrs(ctx, slog.LevelInfo, "call refused", slog.String("server", x.server.name), slog.String("method", m.method),
-		slog.String("name", quoteShort(name)), slog.String("principal", x.principal.Subject), slog.String("outcome", why.outcome), slog.String("ref", x.ref))
+	h.record(ctx, x, nil, c)
 }

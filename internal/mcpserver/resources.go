@@ -5,12 +5,12 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/invoke"
 	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registry"
@@ -141,16 +141,13 @@ func (h *Handler) readAction(
 	ctx context.Context, x *exchange, e era, r *registry.Resource, uri string, variables map[string]string,
 ) ([]byte, *rpcError) {
 	start := time.Now()
-	result, err := h.invoke(ctx, registry.Call{Principal: x.principal, Door: x.server.door, Action: r.Action, Arguments: r.Call(variables)})
+	c := registry.Call{Principal: x.principal, Door: x.server.door, Action: r.Action, Arguments: r.Call(variables)}
+	result, err := h.invoke(ctx, c)
 	o := outcomeOf(result, err, x.ref)
-	attributes := []slog.Attr{
-		slog.String("server", x.server.name), slog.String("resource", r.Name), slog.String("principal", x.principal.Subject),
-		slog.String("outcome", o.label), slog.Duration("duration", time.Since(start)), slog.String("ref", x.ref),
-	}
-	if err != nil {
-		attributes = append(attributes, slog.String("error", err.Error()))
-	}
-	h.options.Logger.LogAttrs(ctx, invoke.Level(o.label), "resource read", attributes...)
+	h.record(ctx, x, r.Action, audit.Call{
+		Method: string(mcp.MethodResourcesRead), Tool: r.Name, Arguments: c.Arguments,
+		Outcome: o.label, Status: o.status, Duration: time.Since(start), Err: err,
+	})
 	if o.isError {
 		return nil, o.readFault(e, uri)
 	}

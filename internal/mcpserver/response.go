@@ -23,6 +23,7 @@ type exchange struct {
 	key       string // the principal's
 	ref       string
 	session   session.Session // zero: 2026-07-28, or none yet
+	client    []byte          // clientInfo of 2026-07-28
 	request   []byte          // id of the request that is answered
 	held      func()          // gives back what the calls take of the principal's limits; nil: nothing
 	stream    stream

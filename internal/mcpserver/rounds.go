@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/invoke"
 )
 
@@ -20,7 +21,7 @@ const outcomeAsks = "input_required"
 func (h *Handler) rounds(ctx context.Context, d *dialogue, t *tool, arguments json.RawMessage) (outcome, error) {
 	confirmed, err := h.confirm(ctx, d, t, arguments)
 	if err != nil {
-		return h.stopped(ctx, d.x, t, err)
+		return h.stopped(ctx, d.x, t, arguments, err)
 	}
 	in := invoke.Input{Capabilities: d.capabilities}
 	at := d.turn // the plugin's question that was put, or nothing
@@ -42,10 +43,10 @@ func (h *Handler) rounds(ctx context.Context, d *dialogue, t *tool, arguments js
 			}
 		}
 		if at.Round > maxRounds {
-			return h.stopped(ctx, d.x, t, &invoke.Error{Kind: invoke.Unavailable, Message: "the plugin asks again and again"})
+			return h.stopped(ctx, d.x, t, arguments, &invoke.Error{Kind: invoke.Unavailable, Message: "the plugin asks again and again"})
 		}
 		if in.Responses, err = d.ask(ctx, at); err != nil {
-			return h.stopped(ctx, d.x, t, err)
+			return h.stopped(ctx, d.x, t, arguments, err)
 		}
 		in.State, round, at = at.State, at.Round, nil
 	}
@@ -53,12 +54,12 @@ func (h *Handler) rounds(ctx context.Context, d *dialogue, t *tool, arguments js
 
 // stopped is a call that did not come to its end: it is answered with the error,
 // or with an outcome that tells why.
-func (h *Handler) stopped(ctx context.Context, x *exchange, t *tool, err error) (outcome, error) {
+func (h *Handler) stopped(ctx context.Context, x *exchange, t *tool, arguments json.RawMessage, err error) (outcome, error) {
 	var told *invoke.Error
 	if !errors.As(err, &told) {
 		return outcome{}, err
 	}
 	o := outcomeOf(nil, err, x.ref)
-	h.observe(ctx, x, t.name, o.label, 0, err)
+	h.observe(ctx, x, t, audit.Call{Arguments: arguments, Outcome: o.label, Err: err})
 	return o, nil
 }

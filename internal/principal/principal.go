@@ -7,12 +7,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -61,44 +59,11 @@ func (p Principal) In(group string) bool { return slices.Contains(p.Groups, grou
 // HasClaim tells whether a claim has a value, as text, or is a list with it. A
 // name with dots is a path, unless there is a claim of the whole name.
 func (p Principal) HasClaim(name, value string) bool {
-	claim, ok := p.Claim(name)
-	if items, isList := claim.([]any); ok && isList {
-		return slices.ContainsFunc(items, func(item any) bool { text, ok := scalar(item); return ok && text == value })
-	}
-	text, isScalar := scalar(claim)
-	return ok && isScalar && text == value
+	return slices.Contains(ClaimTexts(p.Claims, name), value)
 }
 
 // Claim is what the issuer says under a name or a path.
-func (p Principal) Claim(name string) (any, bool) {
-	if value, ok := p.Claims[name]; ok {
-		return value, true
-	}
-	var at any = p.Claims
-	for part := range strings.SplitSeq(name, ".") {
-		inside, ok := at.(map[string]any)
-		if !ok {
-			return nil, false
-		}
-		if at, ok = inside[part]; !ok {
-			return nil, false
-		}
-	}
-	return at, true
-}
-
-// scalar is a claim's value as text, where it is no list and no object.
-func scalar(v any) (text string, ok bool) {
-	switch v := v.(type) {
-	case string:
-		return v, true
-	case bool:
-		return strconv.FormatBool(v), true
-	case json.Number:
-		return v.String(), true
-	}
-	return "", false
-}
+func (p Principal) Claim(name string) (any, bool) { return Claim(p.Claims, name) }
 
 // maxKey bounds keys, in bytes: databases have bounds for what they index.
 const maxKey = 512

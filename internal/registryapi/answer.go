@@ -48,9 +48,6 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, plugin string, 
 	if !known {
 		f = h.failureOf(r, plugin, err)
 	}
-	if r.Method != http.MethodGet && f.status != http.StatusPreconditionFailed {
-		h.log.WarnContext(r.Context(), "plugin is not registered", "plugin", plugin, "status", f.status, "reason", f.message)
-	}
 	maps.Copy(w.Header(), f.header)
 	type shown struct {
 		Code    string `json:"code,omitempty"`

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/publication"
 )
@@ -81,6 +82,9 @@ type Options struct {
 	Publishers func() []Publisher // asked for each request
 	Guard      func() Guard       // asked for each request; nil: nobody but publishers is asked who they are
 	Logger     *slog.Logger
+	// Record is told of each registration and withdrawal, and of those that were
+	// refused; nil: nobody is.
+	Record func(ctx context.Context, c audit.Call)
 }
 
 // Handler serves [Path] and all below it.
@@ -89,6 +93,7 @@ type Handler struct {
 	publishers func() []Publisher
 	guard      func() Guard
 	log        *slog.Logger
+	record     func(ctx context.Context, c audit.Call)
 	turns      turns
 }
 
@@ -97,7 +102,10 @@ func New(o Options) *Handler {
 	if o.Guard == nil {
 		o.Guard = func() Guard { return Guard{Gate: principal.Open} }
 	}
-	return &Handler{registrar: o.Registrar, publishers: o.Publishers, guard: o.Guard, log: o.Logger, turns: newTurns()}
+	if o.Record == nil {
+		o.Record = discard
+	}
+	return &Handler{registrar: o.Registrar, publishers: o.Publishers, guard: o.Guard, log: o.Logger, record: o.Record, turns: newTurns()}
 }
 
 // isName tells whether a text is [a-z0-9][a-z0-9-]*, as names of plugins are.
@@ -122,9 +130,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case reads:
 		err = h.get(w, r, plugin)
 	case r.Method == http.MethodPut:
-		err = h.put(w, r, plugin)
+		err = h.recorded(r, plugin, func(r *http.Request, c *audit.Call) error { return h.put(w, r, plugin, c) })
 	case r.Method == http.MethodDelete:
-		err = h.withdraw(w, r, plugin)
+		err = h.recorded(r, plugin, func(r *http.Request, c *audit.Call) error { return h.withdraw(w, r, plugin, c) })
 	default:
 		err = notAllowed("GET, HEAD, PUT, DELETE")
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/publication"
 	"github.com/stagedoor/stagedoor/internal/registryapi"
 	"github.com/stagedoor/stagedoor/internal/session"
@@ -85,6 +86,7 @@ type fixture struct {
 	handler *registryapi.Handler
 	url     string
 	log     *bytes.Buffer
+	records []audit.Call
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -119,6 +121,7 @@ func (f *fixture) fresh() *registryapi.Handler {
 			return []registryapi.Publisher{publisher("team", token), publisher("other", foreign), publisher("unset", "")}
 		},
 		Logger: slog.New(slog.NewTextHandler(f.log, nil)),
+		Record: func(_ context.Context, c audit.Call) { f.records = append(f.records, c) },
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/publication"
 )
 
@@ -17,8 +18,8 @@ import (
 // letter, the answer to that is 412 and nothing happens. Here a registration is a
 // document with a lease, and to renew the lease is what was asked for, so the
 // answer is 200; 412 says that the document is needed.
-func (h *Handler) put(w http.ResponseWriter, r *http.Request, plugin string) error {
-	publisher, err := h.publisher(r, plugin)
+func (h *Handler) put(w http.ResponseWriter, r *http.Request, plugin string, c *audit.Call) error {
+	publisher, err := h.publisher(r, plugin, c)
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func (h *Handler) put(w http.ResponseWriter, r *http.Request, plugin string) err
 		}
 	}
 	if len(document) > 0 {
-		return h.register(w, r, plugin, publisher, t, document)
+		return h.register(w, r, plugin, publisher, t, document, c)
 	}
 	if t.tag == "" {
 		return badRequest("request has no document", "send it as the body; with If-None-Match and no body, the lease is renewed")
@@ -83,7 +84,7 @@ func heldByOther(r publication.Registration, p Publisher) bool {
 
 // register is a PUT with a document. One that is registered already is not
 // judged again.
-func (h *Handler) register(w http.ResponseWriter, r *http.Request, plugin string, p Publisher, t terms, document []byte) error {
+func (h *Handler) register(w http.ResponseWriter, r *http.Request, plugin string, p Publisher, t terms, document []byte, c *audit.Call) error {
 	content := publication.Content{Documents: []publication.Document{{Name: plugin, Data: document}}, BaseURL: t.baseURL}
 	hash := content.Hash()
 	there, err := h.registrar.Renew(r.Context(), plugin, p.Name, hash, t.lease)
@@ -117,6 +118,7 @@ func (h *Handler) register(w http.ResponseWriter, r *http.Request, plugin string
 	}
 	h.log.InfoContext(r.Context(), "plugin registered", "plugin", plugin, "publisher", p.Name, "generation", short(hash),
 		"verdict", string(got.Verdict), "actions", len(got.Actions))
+	c.Outcome, c.Status = string(got.Verdict), status
 	answer(w, status, plugin, hash, t.lease, got)
 	return nil
 }
@@ -147,8 +149,8 @@ func short(hash string) string { return hash[:min(len(hash), 12)] }
 
 // withdraw ends a registration. With If-Match, it only ends that of the document
 // of that tag: an instance that stops takes nothing from a newer one.
-func (h *Handler) withdraw(w http.ResponseWriter, r *http.Request, plugin string) error {
-	publisher, err := h.publisher(r, plugin)
+func (h *Handler) withdraw(w http.ResponseWriter, r *http.Request, plugin string, c *audit.Call) error {
+	publisher, err := h.publisher(r, plugin, c)
 	if err != nil {
 		return err
 	}
@@ -166,6 +168,7 @@ func (h *Handler) withdraw(w http.ResponseWriter, r *http.Request, plugin string
 		return err
 	}
 	h.log.InfoContext(r.Context(), "plugin withdrawn", "plugin", plugin, "publisher", publisher.Name)
+	c.Outcome, c.Status = "withdrawn", http.StatusNoContent
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

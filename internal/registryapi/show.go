@@ -77,12 +77,12 @@ func (h *Handler) knows(r *http.Request) (func(plugin string) bool, error) {
 	if len(holders) == 0 && guard.Gate != principal.Open {
 		if _, err := guard.principal(r, guard.Operate); err == nil {
 			return func(string) bool { return true }, nil
-		} else if holders, _ = h.holders(r); len(holders) == 0 {
+		} else if holders, _, _ = h.holders(r); len(holders) == 0 {
 			return nil, err
 		}
 	}
 	if len(holders) == 0 {
-		_, err := h.holders(r)
+		_, _, err := h.holders(r)
 		return nil, err
 	}
 	return func(plugin string) bool {

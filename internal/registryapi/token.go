@@ -7,36 +7,37 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stagedoor/stagedoor/internal/audit"
 	"github.com/stagedoor/stagedoor/internal/principal"
 )
 
 // holders finds the publishers that the request comes from: those whose token
 // it has, or else those that its principal is.
-func (h *Handler) holders(r *http.Request) ([]Publisher, error) {
+func (h *Handler) holders(r *http.Request) (holders []Publisher, who principal.Principal, err error) {
 	all := h.publishers()
 	if holders := bearer(r, all); len(holders) > 0 {
-		return holders, nil
+		return holders, holding(holders[0]), nil
 	}
 	guard := h.guard()
 	if guard.Gate == principal.Open || !slices.ContainsFunc(all, func(p Publisher) bool { return p.Is != nil }) {
-		return nil, &failure{
+		return nil, who, &failure{
 			status: http.StatusUnauthorized, message: "token is missing, or no publisher's",
 			hint:   "send Authorization: Bearer with the token of one of the gateway's publishers",
 			header: http.Header{"Www-Authenticate": {`Bearer realm="stagedoor"`}},
 		}
 	}
-	p, err := guard.principal(r, guard.Publish)
+	who, err = guard.principal(r, guard.Publish)
 	if err != nil {
-		return nil, err
+		return nil, who, err
 	}
-	holders := slices.DeleteFunc(slices.Clone(all), func(publisher Publisher) bool { return publisher.Is == nil || !publisher.Is(p) })
+	holders = slices.DeleteFunc(slices.Clone(all), func(publisher Publisher) bool { return publisher.Is == nil || !publisher.Is(who) })
 	if len(holders) == 0 {
-		return nil, &failure{
+		return nil, who, &failure{
 			status: http.StatusForbidden, message: "you are none of the gateway's publishers",
 			hint: "name the principal under principals of one of the publishers in the gateway's config",
 		}
 	}
-	return holders, nil
+	return holders, who, nil
 }
 
 // bearer finds the publishers whose token the request has. It takes the same
@@ -85,9 +86,12 @@ func (g Guard) principal(r *http.Request, scope string) (principal.Principal, er
 }
 
 // publisher is the one that the request comes from and that may register the
-// plugin.
-func (h *Handler) publisher(r *http.Request, plugin string) (Publisher, error) {
-	holders, err := h.holders(r)
+// plugin. c is told who that is.
+func (h *Handler) publisher(r *http.Request, plugin string, c *audit.Call) (Publisher, error) {
+	holders, who, err := h.holders(r)
+	if !who.IsAnonymous() {
+		c.Principal = &who
+	}
 	if err != nil {
 		return Publisher{}, err
 	}
@@ -96,6 +100,9 @@ func (h *Handler) publisher(r *http.Request, plugin string) (Publisher, error) {
 	}
 	for _, p := range holders {
 		if p.MayRegister(plugin) {
+			if who.Key() == holding(holders[0]).Key() {
+				who = holding(p) // of several with one token
+			}
 			return p, nil
 		}
 	}

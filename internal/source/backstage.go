@@ -20,7 +20,9 @@ type BackstageOptions struct {
 	// Plugin is its id there.
 	Plugin string
 	// Header gives the headers that prove who asks, for each Poll anew; nil: none.
-	Header func() (http.Header, error)
+	Header func(context.Context) (http.Header, error)
+	// Transport carries the requests; nil makes a pool of the source's own.
+	Transport http.RoundTripper
 	// Secrets are the names of those that the config has for actions that take
 	// some; see [backstage.Options].
 	Secrets []string
@@ -31,9 +33,12 @@ type BackstageOptions struct {
 // version, so that a Poll whose list has no ETag compares all of it.
 func FromBackstage(o BackstageOptions) Source {
 	base := strings.TrimSuffix(o.BaseURL, "/") + "/api/" + url.PathEscape(o.Plugin)
+	if o.Transport == nil {
+		o.Transport = NewPool(nil)
+	}
 	return &backstageSource{
 		BackstageOptions: o, base: base, list: base + "/.backstage/actions/v1/actions",
-		fetcher: fetcher{transport: newPool(), timeout: fetchTimeout, maxBytes: MaxDocument, kept: map[string]*fetched{}},
+		fetcher: fetcher{transport: o.Transport, timeout: fetchTimeout, maxBytes: MaxDocument, kept: map[string]*fetched{}},
 	}
 }
 
@@ -55,7 +60,7 @@ func (s *backstageSource) Poll(ctx context.Context) (*Publication, error) {
 	var header http.Header
 	if s.Header != nil {
 		var err error
-		if header, err = s.Header(); err != nil {
+		if header, err = s.Header(ctx); err != nil {
 			return nil, because(noProof, err)
 		}
 	}

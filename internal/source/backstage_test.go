@@ -126,8 +126,10 @@ func (f *fakeBackstage) source(secrets ...string) source.Source {
 	return source.FromBackstage(source.BackstageOptions{BaseURL: f.URL + "/base/", Plugin: "depot", Header: bearer(depotToken), Secrets: secrets})
 }
 
-func bearer(token string) func() (http.Header, error) {
-	return func() (http.Header, error) { return http.Header{"Authorization": {"Bearer " + token}}, nil }
+func bearer(token string) func(context.Context) (http.Header, error) {
+	return func(context.Context) (http.Header, error) {
+		return http.Header{"Authorization": {"Bearer " + token}}, nil
+	}
 }
 
 // TestBackstageActions goes the whole way, from the list to results.
@@ -241,7 +243,7 @@ func TestBackstageThatDoesNotAnswer(t *testing.T) {
 	for want, o := range map[string]source.BackstageOptions{
 		"answered with HTTP 401; it wants credentials (auth or specAuth)": {BaseURL: f.URL + "/base", Plugin: "depot", Header: bearer("wrong")},
 		"answered with HTTP 404": {BaseURL: f.URL + "/base", Plugin: "other", Header: bearer(depotToken)},
-		"file is gone":           {BaseURL: f.URL, Plugin: "depot", Header: func() (http.Header, error) { return nil, errors.New("file is gone") }},
+		"file is gone":           {BaseURL: f.URL, Plugin: "depot", Header: func(context.Context) (http.Header, error) { return nil, errors.New("file is gone") }},
 	} {
 		if got := poll(t.Context(), o); !strings.Contains(got, want) || strings.Contains(got, "wrong") || strings.Contains(got, depotToken) {
 			t.Errorf("got %s, want %s", got, want)

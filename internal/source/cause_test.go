@@ -87,7 +87,7 @@ func TestCauseOfOthers(t *testing.T) {
 	}
 	none := httptest.NewServer(http.NotFoundHandler())
 	defer none.Close()
-	noHeader := func() (http.Header, error) { return nil, errors.New("file /etc/token is gone") }
+	noHeader := func(context.Context) (http.Header, error) { return nil, errors.New("file /etc/token is gone") }
 	for _, tt := range []struct {
 		err  error
 		want string

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -21,7 +22,7 @@ type URLOptions struct {
 	URL, BaseURL string
 	// Header gives what goes with each request, for each poll anew: credentials
 	// may change. nil: nothing does.
-	Header func() (http.Header, error)
+	Header func(context.Context) (http.Header, error)
 	// Refs says where $refs may lead.
 	Refs Refs
 	// Timeout bounds what a document takes, redirects and the search for it
@@ -37,7 +38,7 @@ type URLOptions struct {
 // remote is a document at a URL.
 type remote struct {
 	name       string
-	header     func() (http.Header, error)
+	header     func(context.Context) (http.Header, error)
 	refs       Refs
 	fetcher    fetcher
 	candidates []string     // URLs where the document may be
@@ -58,7 +59,7 @@ func FromURL(o URLOptions) Source {
 		r.name, r.candidates = Display(o.BaseURL), conventional(o.BaseURL)
 	}
 	if r.fetcher.transport == nil {
-		r.fetcher.transport = newPool()
+		r.fetcher.transport = NewPool(nil)
 	}
 	if r.fetcher.timeout <= 0 {
 		r.fetcher.timeout = fetchTimeout
@@ -69,9 +70,11 @@ func FromURL(o URLOptions) Source {
 	return r
 }
 
-// newPool is connections of one source: one that is slow holds up no other.
-func newPool() *http.Transport {
+// NewPool is connections of one source: one that is slow holds up no other.
+// certificates may be nil.
+func NewPool(certificates *tls.Config) *http.Transport {
 	return &http.Transport{
+		TLSClientConfig:        certificates,
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2:      true,
@@ -114,7 +117,7 @@ func (r *remote) Poll(ctx context.Context) (*Publication, error) {
 	var header http.Header
 	if r.header != nil {
 		var err error
-		if header, err = r.header(); err != nil {
+		if header, err = r.header(ctx); err != nil {
 			return nil, because(noProof, fmt.Errorf("document %s: credentials: %w", r.name, err))
 		}
 	}

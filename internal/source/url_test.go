@@ -264,7 +264,7 @@ func TestHeaderIsAskedForEachPoll(t *testing.T) {
 		fmt.Fprint(w, minimal)
 	})
 	n := 0
-	s := fromURL(t, URLOptions{URL: p.URL + "/d", Header: func() (http.Header, error) {
+	s := fromURL(t, URLOptions{URL: p.URL + "/d", Header: func(context.Context) (http.Header, error) {
 		if n++; n == 3 {
 			return nil, errors.New("file /secrets/key does not exist")
 		}

@@ -143,6 +143,7 @@ func notFound(err error) error {
 const (
 	notText  = "22021" // character_not_in_repertoire: bytes that are no UTF-8
 	deadlock = "40P01" // deadlock_detected
+	noTable  = "42P01" // undefined_table
 )
 
 // locking is how a SELECT locks what it finds, for example FOR UPDATE. SQLite

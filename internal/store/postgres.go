@@ -25,10 +25,13 @@ const (
 	connectTimeout      = 5 * time.Second
 )
 
-func openPostgres(ctx context.Context, rawURL string) (*DB, error) {
+func openPostgres(ctx context.Context, rawURL string, readOnly bool) (*DB, error) {
 	config, err := pgx.ParseConfig(rawURL)
 	if err != nil { // its text quotes the URL
 		return nil, errors.New("database URL: not a Postgres URL (expected postgres://user:password@host:5432/name)")
+	}
+	if readOnly {
+		config.RuntimeParams["default_transaction_read_only"] = "on"
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout

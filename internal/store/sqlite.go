@@ -56,6 +56,22 @@ func sqliteDSN(path string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
 }
 
+// readSQLite opens a file that is there, and cannot change it.
+func readSQLite(ctx context.Context, path string) (*DB, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("database %s does not exist: no gateway has kept anything in it yet", path)
+	}
+	db, err := sqlx.Open("sqlite", sqliteDSN(path)+"&mode=ro&_pragma=query_only(1)")
+	if err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	d := &DB{db: db, dialect: goose.DialectSQLite3, name: path}
+	if err := d.checkSQLite(ctx, false); err != nil {
+		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), db.Close())
+	}
+	return d, nil
+}
+
 // touchFile creates the database's file, readable by nobody else: it holds
 // session ids. What is wrong with a path shows here, in the system's words.
 func touchFile(path string) error {

@@ -61,16 +61,35 @@ func Probe(ctx context.Context, rawURL string) error {
 	return d.Close()
 }
 
-func connect(ctx context.Context, rawURL string) (*DB, error) {
-	scheme, rest, found := strings.Cut(rawURL, ":")
-	switch {
-	case found && scheme == "sqlite":
-		return openSQLite(ctx, rest)
-	case found && (scheme == "postgres" || scheme == "postgresql"):
-		return openPostgres(ctx, rawURL)
-	default:
-		return nil, errors.New(`database URL: expected "sqlite:path" or "postgres://user:password@host/name"`)
+// Read opens a database to read what is there: nothing can be changed through
+// it, and its schema stays as it is. Of a file that does not exist, or that no
+// gateway has opened yet, the error says so.
+func Read(ctx context.Context, rawURL string) (*DB, error) {
+	if path, ok := strings.CutPrefix(rawURL, "sqlite:"); ok {
+		return readSQLite(ctx, path)
 	}
+	if !isPostgres(rawURL) {
+		return nil, errURL
+	}
+	return openPostgres(ctx, rawURL, true)
+}
+
+func connect(ctx context.Context, rawURL string) (*DB, error) {
+	path, ok := strings.CutPrefix(rawURL, "sqlite:")
+	switch {
+	case ok:
+		return openSQLite(ctx, path)
+	case isPostgres(rawURL):
+		return openPostgres(ctx, rawURL, false)
+	}
+	return nil, errURL
+}
+
+var errURL = errors.New(`database URL: expected "sqlite:path" or "postgres://user:password@host/name"`)
+
+func isPostgres(rawURL string) bool {
+	scheme, _, ok := strings.Cut(rawURL, ":")
+	return ok && (scheme == "postgres" || scheme == "postgresql")
 }
 
 // prepare makes the schema current and the statements ready.

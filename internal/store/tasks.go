@@ -115,6 +115,8 @@ type PurgeAfter struct {
 	// Keep: after the last of the plugin's was judged. 0: all stay.
 	Generations time.Duration
 	Keep        []string // names of plugins
+
+	Audit time.Duration // of records; 0: all stay
 }
 
 // Purge removes what nobody will ask for again, by the database's clock, and
@@ -136,9 +138,15 @@ func (d *DB) Purge(ctx context.Context, after PurgeAfter) (removed int, err erro
 		}
 		removed += n
 	}
-	if after.Generations == 0 {
+	if after.Generations != 0 {
+		n, err := d.purgeGenerations(ctx, after.Generations, after.Keep)
+		if removed += n; err != nil {
+			return removed, err
+		}
+	}
+	if after.Audit == 0 {
 		return removed, nil
 	}
-	n, err := d.purgeGenerations(ctx, after.Generations, after.Keep)
+	n, err := d.purgeAudit(ctx, after.Audit)
 	return removed + n, err
 }

@@ -20,6 +20,8 @@ type Metrics struct {
 	duration   *prometheus.HistogramVec
 	actions    *prometheus.CounterVec
 	actionTime *prometheus.HistogramVec
+	refused    *prometheus.CounterVec
+	auditLost  prometheus.Counter
 	mismatches *prometheus.CounterVec
 	reloads    *prometheus.CounterVec
 	lastReload prometheus.Gauge
@@ -53,6 +55,14 @@ func NewMetrics() *Metrics {
 			Help:    "How long actions took that were invoked over the actions API, the plugin's answer included.",
 			Buckets: callBuckets,
 		}, []string{"plugin", "action"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stagedoor_requests_refused_total",
+			Help: "Requests that were turned away before anything of their body was read, by named server (or actions-api) and why (unauthenticated, denied, rate_limited).",
+		}, []string{"server", "decision"}),
+		auditLost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "stagedoor_audit_records_lost_total",
+			Help: "Audit records that are in the log alone, for the database was away or too slow.",
+		}),
 		mismatches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stagedoor_output_mismatches_total",
 			Help: "Answers of plugins that break the output schema of their own document, of those that were checked.",
@@ -89,7 +99,7 @@ func NewMetrics() *Metrics {
 	m.registry.MustRegister(m.published)
 	m.lastReload.Set(1)
 	m.databaseUp.Set(1)
-	m.registry.MustRegister(m.calls, m.duration, m.actions, m.actionTime, m.mismatches, m.reloads, m.lastReload, m.generation, m.since, m.replicas, m.databaseUp,
+	m.registry.MustRegister(m.calls, m.duration, m.actions, m.actionTime, m.refused, m.auditLost, m.mismatches, m.reloads, m.lastReload, m.generation, m.since, m.replicas, m.databaseUp,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -111,6 +121,14 @@ func (m *Metrics) ActionCall(plugin, action, outcome string, d time.Duration) {
 	m.actions.WithLabelValues(plugin, action, outcome).Inc()
 	m.actionTime.WithLabelValues(plugin, action).Observe(d.Seconds())
 }
+
+// Refused records a request that was turned away.
+func (m *Metrics) Refused(server, decision string) {
+	m.refused.WithLabelValues(server, decision).Inc()
+}
+
+// AuditLost records audit records that the database will not have.
+func (m *Metrics) AuditLost(records int) { m.auditLost.Add(float64(records)) }
 
 // OutputMismatch records an answer that breaks its output schema.
 func (m *Metrics) OutputMismatch(plugin, action string) {

@@ -130,6 +130,13 @@ func serveSource(t *testing.T, cfg gateway.Config) string {
 	server := gateway.DefaultServer()
 	server.Actions.Include = []gateway.Rule{{Plugin: "pets"}}
 	cfg.Servers["pets"] = server
+	return serveForBackstage(t, cfg)
+}
+
+// serveForBackstage starts a gateway where Backstage looks for its plugins, and
+// gives its URL.
+func serveForBackstage(t *testing.T, cfg gateway.Config) string {
+	t.Helper()
 	g := start(t, cfg)
 	address := "127.0.0.1:" + os.Getenv("STAGEDOOR_TEST_GATEWAY_PORT")
 	listener, err := net.Listen("tcp", address)

@@ -22,6 +22,7 @@ export default createBackendPlugin({
 
         action('list-parcels', nothing, z => z.array(z.string()), () => ['a', 'b']);
         action('count-parcels', nothing, z => z.number(), () => 12);
+        action('see-caller', nothing, z => z.any(), ({ credentials }) => credentials.principal);
         action('leave', nothing, z => z.any(), () => undefined);
         action('weigh', parcel, z => z.object({ weight: z.number() }).passthrough(), ({ input }) => input);
         action('keep', z => z.object({ a: z.string() }).passthrough(), z => z.any(), ({ input }) => input);

@@ -1,6 +1,7 @@
 package backstage_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,7 +31,9 @@ const depotKey = "depot-key-123456"
 func importPlugin(t *testing.T, plugin, token string) imported {
 	t.Helper()
 	url, _ := backstage(t)
-	credentials := func() (http.Header, error) { return http.Header{"Authorization": {"Bearer " + token}}, nil }
+	credentials := func(context.Context) (http.Header, error) {
+		return http.Header{"Authorization": {"Bearer " + token}}, nil
+	}
 	secrets := []string{"depotKey"}
 	p, err := source.FromBackstage(source.BackstageOptions{BaseURL: url, Plugin: plugin, Header: credentials, Secrets: secrets}).Poll(t.Context())
 	if err != nil {

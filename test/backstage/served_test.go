@@ -88,7 +88,7 @@ func TestServeImportedActions(t *testing.T) {
 	slices.Sort(names)
 	want := []string{
 		"auth_who-am-i", "catalog_get-catalog-entity", "catalog_get-catalog-model-description", "catalog_query-catalog-entities", "catalog_validate-entity",
-		"depot_count-parcels", "depot_keep", "depot_leave", "depot_list-parcels", "depot_unlock", "depot_weigh",
+		"depot_count-parcels", "depot_keep", "depot_leave", "depot_list-parcels", "depot_see-caller", "depot_unlock", "depot_weigh",
 		"kubernetes_get-kubernetes-clusters", "kubernetes_get-kubernetes-resources-for-entity", "notifications_get-notifications", "search_query",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {

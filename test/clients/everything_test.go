@@ -1,7 +1,9 @@
 package clients_test
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/stagedoor/stagedoor/gateway"
+	"github.com/stagedoor/stagedoor/internal/bridge"
 	"github.com/stagedoor/stagedoor/internal/config"
 	"github.com/stagedoor/stagedoor/test/conformance/plugin"
 )
@@ -72,6 +75,8 @@ func open(t *testing.T, url, over, version string, options ...client.ClientOptio
 	switch {
 	case over == "sse":
 		to, err = transport.NewSSE(url + "/sse")
+	case over == "connect":
+		to = bridged(t, url)
 	case version == "2026-07-28":
 		to, err = transport.NewStreamableHTTP(url)
 	default:
@@ -100,6 +105,26 @@ func open(t *testing.T, url, over, version string, options ...client.ClientOptio
 	return session{c, t}, told
 }
 
+// bridged is a client on the standard input and output of a bridge to the server.
+func bridged(t *testing.T, url string) transport.Interface {
+	in, write := io.Pipe()
+	read, out := io.Pipe()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- bridge.Run(ctx, in, out, bridge.Options{URL: url, Log: t.Output()})
+		out.Close()
+	}()
+	t.Cleanup(func() {
+		stop()
+		in.Close()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return transport.NewIO(read, write, io.NopCloser(strings.NewReader("")))
+}
+
 // text calls a tool, and gives its first text.
 func (s session) text(name string, arguments map[string]any) string {
 	s.t.Helper()
@@ -120,6 +145,7 @@ func revisions() []revision {
 	return []revision{
 		{"http", "2024-11-05"}, {"http", "2025-03-26"}, {"http", "2025-06-18"}, {"http", "2025-11-25"}, {"http", "2026-07-28"},
 		{"sse", "2024-11-05"}, {"sse", "2025-11-25"},
+		{"connect", "2024-11-05"}, {"connect", "2025-03-26"}, {"connect", "2025-06-18"}, {"connect", "2025-11-25"}, {"connect", "2026-07-28"},
 	}
 }
 
@@ -194,7 +220,7 @@ func (s session) changes(told <-chan mcp.JSONRPCNotification, over, version stri
 		}
 		defer stop()
 		s.hear(told, "notifications/subscriptions/acknowledged")
-	} else if over == "http" { // the client opens its stream beside, and does not say when it stands
+	} else if over != "sse" { // the client opens its stream beside, and does not say when it stands
 		for heard := false; !heard; {
 			s.text("test_trigger_tool_change", nil)
 			select {

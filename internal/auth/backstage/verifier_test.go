@@ -428,3 +428,31 @@ func BenchmarkUser(b *testing.B) {
 		}
 	}
 }
+
+// TestKeyWithdrawn: that a signature was verified once is no reason to take it
+// after Backstage has withdrawn the key.
+func TestKeyWithdrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPortal(t)
+		v := p.verifier(t)
+		token, byPlugin := p.user(), plugin(p.scaffolder, "scaffolder")
+		check := func(valid bool) {
+			t.Helper()
+			for _, each := range []string{token, byPlugin} {
+				if _, err := v.Verify(t.Context(), each, at); (err == nil) != valid || isUnavailable(err) {
+					t.Errorf("taken should be %t: %v", valid, err)
+				}
+			}
+		}
+		check(true)
+		check(true)
+		p.mu.Lock()
+		p.users, p.scaffolder = authtest.NewKey(t, "u2", "ES256"), authtest.NewKey(t, "p3", "ES256")
+		p.mu.Unlock()
+		time.Sleep(11 * time.Minute)
+		check(false)
+		if _, err := v.Verify(t.Context(), p.user(), at); err != nil {
+			t.Errorf("the new key: %v", err)
+		}
+	})
+}

@@ -20,15 +20,15 @@ import (
 
 // Paths of what a Provider serves.
 const (
-	ServerPath   = "/mcp/demo"
-	IssuerPath   = "/idp"
-	ResourcePath = "/.well-known/oauth-protected-resource" + ServerPath
-	MetadataPath = "/.well-known/oauth-authorization-server" + IssuerPath
-	TokenPath    = IssuerPath + "/token"
-	DevicePath   = IssuerPath + "/device"
-	RevokePath   = IssuerPath + "/revoke"
-	RegisterPath = IssuerPath + "/register"
-	AuthorizPath = IssuerPath + "/authorize"
+	ServerPath    = "/mcp/demo"
+	IssuerPath    = "/idp"
+	ResourcePath  = "/.well-known/oauth-protected-resource" + ServerPath
+	MetadataPath  = "/.well-known/oauth-authorization-server" + IssuerPath
+	TokenPath     = IssuerPath + "/token"
+	DevicePath    = IssuerPath + "/device"
+	RevokePath    = IssuerPath + "/revoke"
+	RegisterPath  = IssuerPath + "/register"
+	AuthorizePath = IssuerPath + "/authorize"
 	// Canary is in all that is secret: it may stand in no output.
 	Canary = "canary"
 )
@@ -180,7 +180,7 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(w, 200, p.metadata())
 	case DevicePath:
 		p.device(w, got.Form)
-	case AuthorizPath:
+	case AuthorizePath:
 		p.authorize(w, r)
 	case TokenPath:
 		p.token(w, got.Form)
@@ -213,7 +213,7 @@ func (p *Provider) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	challenge := p.Challenge
 	if challenge == "" {
-		challenge = fmt.Sprintf(`Bearer resource_metadata="%s", scope="mcp:read"`, p.Base+ResourcePath)
+		challenge = fmt.Sprintf(`Bearer resource_metadata=%q, scope="mcp:read"`, p.Base+ResourcePath)
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
 	w.WriteHeader(http.StatusUnauthorized)
@@ -227,7 +227,7 @@ func (p *Provider) resource() map[string]any {
 
 func (p *Provider) metadata() map[string]any {
 	return changed(map[string]any{
-		"issuer": p.Issuer(), "token_endpoint": p.Base + TokenPath, "authorization_endpoint": p.Base + AuthorizPath,
+		"issuer": p.Issuer(), "token_endpoint": p.Base + TokenPath, "authorization_endpoint": p.Base + AuthorizePath,
 		"device_authorization_endpoint": p.Base + DevicePath, "registration_endpoint": p.Base + RegisterPath, "revocation_endpoint": p.Base + RevokePath,
 		"scopes_supported": []string{"openid", "offline_access"}, "code_challenge_methods_supported": []string{"S256"},
 		"authorization_response_iss_parameter_supported": true,
@@ -265,7 +265,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	if p.Callback != nil {
 		p.Callback(back)
 	}
-	http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound)
+	http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound) // #nosec G710 -- tests only
 }
 
 func (p *Provider) token(w http.ResponseWriter, form url.Values) {
