@@ -44,7 +44,7 @@ func (c Config) rulesBeside() (out []registry.AccessRule) {
 }
 
 // isAbout tells whether a rule at the top level is about a door.
-func (g *Grant) isAbout(door string) bool {
+func (g Grant) isAbout(door string) bool {
 	return len(g.Servers) == 0 || slices.ContainsFunc(g.Servers, func(glob string) bool { return matches(glob, door) })
 }
 
@@ -97,7 +97,9 @@ func (s Scopes) scopes(prefix string) registry.Scopes {
 		if out.Names == nil {
 			out.Names = map[string]string{}
 		}
-		out.Names[scope] = name(as, "")
+		if out.Names[scope] = cmp.Or(as, scope); as == "none" {
+			out.Names[scope] = ""
+		}
 	}
 	return out
 }
@@ -107,10 +109,13 @@ func (l CallLimits) limits() registry.Limits {
 	return registry.Limits{CallsPerMinute: l.CallsPerMinute, Burst: max(1, cmp.Or(l.Burst, l.CallsPerMinute/10)), Concurrent: l.Concurrent}
 }
 
-// argumentRules are a server's.
-func argumentRules(path string, in []ArgumentRule) (out []registry.ArgumentRule) {
+// argumentRules are a server's, without those that are known to be wrong.
+func argumentRules(path string, in []ArgumentRule, known Faults) (out []registry.ArgumentRule) {
 	for i, r := range in {
 		at := fmt.Sprintf("%s[%d]", path, i)
+		if known.about(at) {
+			continue
+		}
 		rule := registry.ArgumentRule{Path: at, Actions: rules(at+".actions", r.Actions), Bind: map[string]string{}, Limit: map[string]registry.Limit{}}
 		for name, value := range r.Bind {
 			rule.Bind[name] = string(value)

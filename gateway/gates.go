@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -104,12 +105,13 @@ func pluginOf(r *http.Request) string {
 	return plugin
 }
 
-// publicURL is where clients find the gateway.
+// publicURL is where clients find the gateway, in the form in which they write
+// it themselves: audiences are compared byte for byte (2026-07-28,
+// basic/authorization, "Canonical Server URI").
 func (c Config) publicURL() string {
-	if c.PublicURL != "" {
-		return strings.TrimSuffix(c.PublicURL, "/")
-	}
-	return "http://" + c.Listen
+	scheme, host, _ := strings.Cut(cmp.Or(c.PublicURL, "http://"+c.Listen), "://")
+	scheme, host = strings.ToLower(scheme), strings.TrimSuffix(strings.ToLower(host), "/")
+	return scheme + "://" + strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[scheme])
 }
 
 func (o Operator) scope() string {

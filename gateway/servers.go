@@ -22,9 +22,7 @@ func (c Config) serverSpecs(at gates, known Faults) (out []registry.ServerSpec, 
 			Scopes:  s.Scopes.scopes("mcp"), Gate: at.servers[name], Limits: s.Limits.limits(),
 		}
 		spec.Rules, spec.Ruled = c.accessRules(name, "servers."+name+".rules", s.Rules)
-		if !known.about("servers." + name + ".arguments") {
-			spec.Arguments = argumentRules("servers."+name+".arguments", s.Arguments)
-		}
+		spec.Arguments = argumentRules("servers."+name+".arguments", s.Arguments, known)
 		if s.Tasks.Support == "on" {
 			spec.TaskAfter = s.Tasks.After
 		}

@@ -34,12 +34,36 @@ func (c Config) doors() (out []door) {
 	return out
 }
 
+// verifiers are a door's own, or those at the top level.
+func (c Config) verifiers(own []Verifier) []Verifier {
+	if len(own) == 0 {
+		return c.Auth
+	}
+	return own
+}
+
+// kindsOf names kinds of verifiers, each once.
+func kindsOf(list []Verifier) []string {
+	kinds := []string{}
+	for _, v := range list {
+		for _, kind := range []struct {
+			name string
+			is   bool
+		}{
+			{v.Use, v.Use != ""}, {"static", v.Static.Token.IsSet()}, {"jwt", v.JWT.Issuer != ""}, {"introspection", v.Introspection.URL != ""},
+			{"backstage", v.Backstage.BaseURL != ""},
+		} {
+			if kind.is && !slices.Contains(kinds, kind.name) {
+				kinds = append(kinds, kind.name)
+			}
+		}
+	}
+	return kinds
+}
+
 // anonymous tells whether nobody is asked who they are.
 func (c Config) anonymous(own []Verifier) bool {
-	list := own
-	if len(list) == 0 {
-		list = c.Auth
-	}
+	list := c.verifiers(own)
 	return len(list) == 0 || len(list) == 1 && list[0].Use == "none"
 }
 

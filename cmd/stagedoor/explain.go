@@ -179,6 +179,9 @@ func (p *program) printTool(t toolView, a *gateway.Access) {
 	for _, reason := range t.reasons() {
 		fmt.Fprintf(p.stdout, "  %s\n", reason)
 	}
+	if !t.Visible {
+		return
+	}
 	if len(t.Needed) > 0 {
 		fmt.Fprintf(p.stdout, "  scopes needed: %s\n", strings.Join(t.Needed, ", "))
 	}

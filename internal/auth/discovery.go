@@ -98,7 +98,8 @@ func (s *source) get(ctx context.Context, place string) ([]byte, http.Header, er
 	return read(s.client, request)
 }
 
-// read gives the body of an answer with status 200.
+// read gives the body of an answer with status 200. The error is a *url.Error
+// where there was no answer.
 func read(client *http.Client, request *http.Request) ([]byte, http.Header, error) {
 	response, err := client.Do(request) //nolint:gosec // the config names it, or the metadata of an issuer that it names (IsEndpoint)
 	if err != nil {

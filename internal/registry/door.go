@@ -203,8 +203,12 @@ func (s *Scopes) missing(has, needed []string) (missing []string) {
 
 // above tells whether one of the scopes stands higher on the ladder.
 func (s *Scopes) above(scope string, has []string) bool {
-	ladder := s.ladder()
-	at := slices.Index(ladder[:], scope)
+	ladder, at := s.ladder(), -1
+	for i, name := range ladder {
+		if name == scope {
+			at = i // of two that are called the same, the higher one
+		}
+	}
 	return at >= 0 && slices.ContainsFunc(ladder[at+1:], func(higher string) bool { return higher != "" && slices.Contains(has, higher) })
 }
 

@@ -49,7 +49,7 @@ func (b *building) server(spec ServerSpec) (*resolved, []Fault) {
 	faults = append(faults, b.checkArguments(next, tools)...)
 	resources, more := b.resources(next, was, tools)
 	faults = append(faults, more...)
-	if slices.Equal(tools, was.server.Tools) && spec.same(was.spec) { // resources' actions are among the tools
+	if slices.Equal(tools, was.server.Tools) && slices.Equal(next.resources, was.resources) && spec.same(was.spec) {
 		next.server, next.unmet = was.server, was.unmet
 	} else {
 		next.server = spec.server(tools, resources)
