@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stagedoor/stagedoor/gateway"
+	"github.com/stagedoor/stagedoor/internal/bridge"
 	"github.com/stagedoor/stagedoor/internal/login"
 	"github.com/stagedoor/stagedoor/internal/suggest"
 	"github.com/stagedoor/stagedoor/openapi"
@@ -81,6 +82,9 @@ func (p *program) asked(ctx context.Context, w *where) (asked, error) {
 		if b.token, err = p.tokenIn(w.tokenEnv); err != nil {
 			return nil, err
 		}
+		if bridge.ClearText(u) {
+			fmt.Fprintf(p.stderr, "the token travels to %s in clear text; use https\n", u.Host)
+		}
 	}
 	if slices.Contains(strings.Split(u.Path, "/"), "mcp") {
 		r := p.remote(w.url)
@@ -98,7 +102,7 @@ func (p *program) asked(ctx context.Context, w *where) (asked, error) {
 func (p *program) stored(ctx context.Context, server string) (bearer, error) {
 	source, err := login.Open(server, login.Options{Out: p.stderr, UserAgent: "stagedoor/" + gateway.Version})
 	if err != nil {
-		return bearer{}, nil // it is no server that one can log in to
+		return bearer{}, nil //nolint:nilerr // it is no server that one can log in to
 	}
 	token, err := source.Token(ctx)
 	if errors.Is(err, login.ErrLoggedOut) {

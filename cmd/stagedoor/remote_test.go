@@ -100,3 +100,15 @@ func TestTokenRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestClearText: a token that others can read on the way goes there with a word.
+func TestClearText(t *testing.T) {
+	for url, want := range map[string]bool{"http://gateway.invalid/mcp/p": true, "http://gateway.invalid": true, "https://gateway.invalid": false, "http://127.0.0.1:1": false, "http://[::1]:1/mcp/p": false} {
+		var note bytes.Buffer
+		p := &program{stdin: strings.NewReader(""), stdout: &note, stderr: &note, environ: []string{"TOKEN=canary"}}
+		p.run(t.Context(), []string{"actions", "list", "--url", url, "--token-env", "TOKEN"})
+		if got := strings.Contains(note.String(), "the token travels to gateway.invalid in clear text; use https"); got != want {
+			t.Errorf("%s: %s", url, note.String())
+		}
+	}
+}

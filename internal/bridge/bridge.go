@@ -120,7 +120,7 @@ func newBridge(o Options, out io.Writer) (*bridge, error) {
 	if o.Background == nil {
 		b.idle.tokens = o.Tokens
 	}
-	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && o.Tokens != nil && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if o.Tokens != nil && ClearText(u) {
 		b.log.say("the token travels to " + u.Host + " in clear text; use https")
 	}
 	b.http = &http.Client{
@@ -129,6 +129,12 @@ func newBridge(o Options, out io.Writer) (*bridge, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return b, nil
+}
+
+// ClearText tells whether others on the way can read what goes to a URL.
+func ClearText(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
 // transport keeps idle connections for less time than servers do: a request on
