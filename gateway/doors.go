@@ -44,7 +44,7 @@ func (c Config) rulesBeside() (out []registry.AccessRule) {
 }
 
 // isAbout tells whether a rule at the top level is about a door.
-func (g *Grant) isAbout(door string) bool {
+func (g Grant) isAbout(door string) bool {
 	return len(g.Servers) == 0 || slices.ContainsFunc(g.Servers, func(glob string) bool { return matches(glob, door) })
 }
 

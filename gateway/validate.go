@@ -57,9 +57,20 @@ func (fs Faults) brief() string {
 	return strings.Join(messages, "; ")
 }
 
+// add adds a fault. What it says back of a URL has neither user nor password nor
+// values of the query.
 func (fs *Faults) add(path, hint, format string, args ...any) {
-	*fs = append(*fs, Fault{Path: path, Message: fmt.Sprintf(format, args...), Hint: hint})
+	message := urlText.ReplaceAllStringFunc(fmt.Sprintf(format, args...), func(text string) string {
+		return queryValue.ReplaceAllString(userinfo.ReplaceAllString(text, "://[redacted]@"), "$1[redacted]")
+	})
+	*fs = append(*fs, Fault{Path: path, Message: message, Hint: hint})
 }
+
+var (
+	urlText    = regexp.MustCompile(`://[^\s"]+`)
+	userinfo   = regexp.MustCompile(`^://[^/?#]*@`)
+	queryValue = regexp.MustCompile(`([?&][^=&#]*=)[^&#]+`)
+)
 
 // about tells whether a fault is about a path or something in it.
 func (fs Faults) about(path string) bool {

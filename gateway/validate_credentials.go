@@ -51,7 +51,10 @@ func (a PluginAuth) validate(fs *Faults, path string) {
 	if (a.Header != HeaderAuth{}) && (a.Header.Name == "" || !a.Header.Value.IsSet()) {
 		fs.add(path+".header", "", "needs name and value")
 	}
-	if a.Header.Name != "" && !isCredentialHeader(a.Header.Name) {
+	switch {
+	case a.Header.Name != "" && !httpguts.ValidHeaderFieldName(a.Header.Name): // perhaps with its value
+		fs.add(path+".header.name", "for example X-API-Key", "is not the name of a header")
+	case a.Header.Name != "" && !isCredentialHeader(a.Header.Name):
 		fs.add(path+".header.name", "for example X-API-Key", "%q cannot carry credentials", a.Header.Name)
 	}
 	if (a.Query != QueryAuth{}) && (a.Query.Name == "" || !a.Query.Value.IsSet()) {

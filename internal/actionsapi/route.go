@@ -3,23 +3,44 @@ package actionsapi
 import (
 	"net/url"
 	"strings"
+
+	"github.com/stagedoor/stagedoor/internal/secretname"
 )
 
 // route is what a path asks for.
 type route struct {
 	plugin  string // whose actions alone there are; "": everybody's
-	url     string // the request's, below the plugin's base, as it was sent
+	url     string // the request's, below the plugin's base, as it was sent but for secrets
 	version int    // of invoke, 1 or 2; 0: the list
 	id      string // of the action to invoke
 }
 
 const pathPrefix = "/.backstage/actions/"
 
+// discreet is what a URL asks for, without values of its query that are secrets
+// by their names: errors say it back, and answers are logged on their way.
+func discreet(u *url.URL) string {
+	if u.RawQuery == "" {
+		return u.RequestURI()
+	}
+	pairs := strings.Split(u.RawQuery, "&")
+	for i, pair := range pairs {
+		escaped, _, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(escaped)
+		if err != nil || secretname.Is(name) {
+			pairs[i] = escaped + "=[redacted]"
+		}
+	}
+	shown := *u
+	shown.RawQuery = strings.Join(pairs, "&")
+	return shown.RequestURI()
+}
+
 // routeOf reads a URL. A colon in an id may be encoded, as Backstage does, or
 // not.
 func routeOf(u *url.URL) (r route, ok bool) {
 	path := u.EscapedPath()
-	r.url = u.RequestURI()
+	r.url = discreet(u)
 	if rest, below := strings.CutPrefix(path, "/api/"); below {
 		escaped, rest, _ := strings.Cut(rest, "/")
 		plugin, err := url.PathUnescape(escaped)

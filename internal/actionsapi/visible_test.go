@@ -260,3 +260,23 @@ func TestOutput(t *testing.T) {
 		}
 	}
 }
+
+// TestErrorsTellNoSecrets: what an error says back of a URL has no values that
+// are secrets by their names.
+func TestErrorsTellNoSecrets(t *testing.T) {
+	h := serve(petRegistry(t))
+	for sent, want := range map[string]string{
+		"?access_token=k&a=%41&API-Key=k": "?access_token=[redacted]&a=%41&API-Key=[redacted]",
+		"?token":                          "?token=[redacted]",
+		"?%74oken=k":                      "?%74oken=[redacted]",
+		"?id=[&pageToken=k":               "?id=[&pageToken=k",
+	} {
+		for _, base := range []string{"", "/api/pets"} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("PATCH", base+"/.backstage/actions/v1/actions"+sent, nil))
+			if !strings.Contains(w.Body.String(), `"url":"/.backstage/actions/v1/actions`+want+`"`) {
+				t.Errorf("%s%s: %s", base, sent, w.Body)
+			}
+		}
+	}
+}

@@ -96,6 +96,10 @@ func (v scalar) duration() (any, *problem) {
 	return nil, p
 }
 
+// longestWord is the longest text that is said back where one of a few words is
+// expected, as at auth: longer ones are tokens that belong somewhere else.
+const longestWord = 15
+
 func (s *shape) string(v scalar) (any, *problem) {
 	if !v.is("!!str") && s.enum == nil {
 		return nil, &problem{"expected a string" + v.got(), "in quotes: " + strconv.Quote(short(v.shown))}
@@ -105,7 +109,11 @@ func (s *shape) string(v scalar) (any, *problem) {
 		if len(s.enum) == 1 {
 			expected = "expected "
 		}
-		return nil, &problem{expected + strings.Join(s.enum, ", ") + v.got(), s.meant(v)}
+		got := v.got()
+		if len(v.text) > longestWord {
+			got = fmt.Sprintf(", got %d characters", len(v.text))
+		}
+		return nil, &problem{expected + strings.Join(s.enum, ", ") + got, s.meant(v)}
 	}
 	return v.text, nil
 }

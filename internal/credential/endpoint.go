@@ -2,6 +2,7 @@ package credential
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -123,7 +124,7 @@ func (e *Endpoint) request(ctx context.Context, form url.Values) (*http.Request,
 		if secret, err = e.ClientSecret(); err != nil {
 			return nil, nil, err
 		}
-		hidden = append(hidden, secret)
+		hidden = append(hidden, secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)))
 	}
 	if e.SecretInBody || secret == "" {
 		form.Set("client_id", e.ClientID)
@@ -140,6 +141,7 @@ func (e *Endpoint) request(ctx context.Context, form url.Values) (*http.Request,
 	req.Header.Set("User-Agent", "stagedoor")
 	if !e.SecretInBody && secret != "" {
 		req.SetBasicAuth(url.QueryEscape(e.ClientID), url.QueryEscape(secret)) // RFC 6749, section 2.3.1
+		hidden = append(hidden, strings.TrimPrefix(req.Header.Get("Authorization"), "Basic "))
 	}
 	return req, hidden, nil
 }

@@ -2,6 +2,7 @@ package credential_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -143,11 +144,13 @@ func TestTokenRequest(t *testing.T) {
 
 // TestTokenAnswers: what is no token of use is an error that tells no secret.
 func TestTokenAnswers(t *testing.T) {
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("gateway:"+clientSecret))
 	for name, tt := range map[string]struct {
 		status     int
 		body, want string
 	}{
 		"refused":    {401, `{"error":"invalid_client","error_description":"no such client ` + clientSecret + `"}`, `HTTP 401, error "invalid_client": "no such client [redacted]"`},
+		"echo":       {401, `{"error":"invalid_client","error_description":"` + basic + `"}`, `error "invalid_client": "Basic [redacted]"`},
 		"down":       {503, `<html>` + clientSecret, "token endpoint answered with HTTP 503"},
 		"redirect":   {302, ``, "HTTP 302"},
 		"empty":      {200, ``, "no JSON of a token"},

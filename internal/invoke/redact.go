@@ -29,7 +29,8 @@ type secrets struct {
 }
 
 // newSecrets prepares the forms of the credentials' values and of the operator's
-// secrets: as they are, in JSON, and percent-encoded.
+// secrets: as they are, in JSON, in JSON that is a string of JSON, and
+// percent-encoded.
 func newSecrets(proof *credential.Credentials, revealed map[string]string) *secrets {
 	s := &secrets{proof: proof, revealed: maps.Clone(revealed)}
 	hidden := slices.Collect(maps.Values(revealed))
@@ -46,7 +47,9 @@ func newSecrets(proof *credential.Credentials, revealed map[string]string) *secr
 	for _, secret := range hidden {
 		if len(secret) >= minSecret {
 			s.forms = append(s.forms, secret)
-			s.forms = append(s.forms, jsonForms(secret)...)
+			for _, form := range jsonForms(secret) {
+				s.forms = append(append(s.forms, form), jsonForms(form)...) // a text may be JSON itself
+			}
 			s.forms = append(s.forms, percentForms(secret)...)
 		}
 	}

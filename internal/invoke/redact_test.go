@@ -22,6 +22,7 @@ func TestRedactedJSON(t *testing.T) {
 		{key, "text/event-stream", "id: 12345678\nevent: 12345678\ndata: {\"pin\":\ndata: 12345678}\n\n", `[{"event":"[redacted]","id":"[redacted]","data":{"pin":"[redacted]"}}]`},
 		{"nabcdef", "application/json", `"line\nabcdef, nabcdef"`, `"line\nabcdef, [redacted]"`},
 		{`a":"bcd`, "application/json", `{"a":"bcd","e":"a\":\"bcd"}`, `{"a":"bcd","e":"[redacted]"}`},
+		{`k"ey/&9`, "application/json", `{"sent":"{\"k\":\"k\\\"ey/\u00269\"}"}`, `{"sent":"{\"k\":\"[redacted]\"}"}`},
 		{"key<&>/x", "application/json", `["key<&>/x","key\u003c\u0026\u003e/x","key<&>\/x"]`, `["[redacted]","[redacted]","[redacted]"]`},
 	} {
 		o := Options{Credentials: credential.Header("X-Key", known(tt.key))}

@@ -306,7 +306,7 @@ func TestBrowsers(t *testing.T) {
 }
 
 func TestRS19SessionIDs(t *testing.T) {
-	seen, visible := map[string]bool{}, regexp.MustCompile(`^[!-~]{22,}$`)
+	seen, visible := map[string]bool{}, regexp.MustCompile(`^[[:graph:]]{22,}$`)
 	for range 1000 {
 		id := newSessionID()
 		if seen[id] || !visible.MatchString(id) {

@@ -180,15 +180,23 @@ func TestStdioIsUnguarded(t *testing.T) {
 	if err := h.SetServers(behind(door)); err != nil {
 		t.Fatal(err)
 	}
-	l.send(t, initializeBody("2025-11-25"))
-	for !strings.Contains(l.want(t, "jsonrpc"), `"id":0`) {
+	answers := func(n int) (all string) { // list_changed may come between
+		for n > 0 {
+			if got := l.want(t, "jsonrpc"); strings.Contains(got, `"id":`) {
+				all, n = all+got, n-1
+			}
+		}
+		return all
 	}
+	l.send(t, initializeBody("2025-11-25"))
+	answers(1)
 	l.send(t, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
-	l.want(t, `"id":1`, "fake_echo", "fake_audio")
+	if got := answers(1); !strings.Contains(got, "fake_echo") || !strings.Contains(got, "fake_audio") {
+		t.Errorf("tools are %s", got)
+	}
 	for i := range 5 {
 		l.send(t, callBody("2", "fake_audio", "{}"), modernCall("3", "fake_echo", "{}"), callBody("4", "drop", "{}"))
-		got := l.want(t, "jsonrpc") + l.want(t, "jsonrpc") + l.want(t, "jsonrpc")
-		if strings.Count(got, `"result"`) != 2 || !strings.Contains(got, `"id":4,"error":{"code":-32602`) {
+		if got := answers(3); strings.Count(got, `"result"`) != 2 || !strings.Contains(got, `"id":4,"error":{"code":-32602`) {
 			t.Fatalf("%d: %s", i, got)
 		}
 	}
@@ -260,5 +268,24 @@ func TestCostOfAccess(t *testing.T) {
 	open, guarded := cost(&registry.Door{Name: "catalog", Gate: testGate{}}, ""), cost(g.door(), "ada")
 	if guarded > open+3 {
 		t.Errorf("%v allocations, %v where nobody is asked", guarded, open)
+	}
+}
+
+// Each call is told of by its face; HTTP+SSE and stdio differ in that, too.
+func TestFacesOfCalls(t *testing.T) {
+	faces := make(chan audit.Face, 10)
+	o := Options{Record: func(_ context.Context, c audit.Call) { faces <- c.Face }}
+	r := guarded(t, people().door(), o)
+	for _, way := range ways(t, r) {
+		way.ask(t, "ada", "fake_echo")
+		if got := <-faces; got != audit.MCP {
+			t.Errorf("%s is %s", way.name, got)
+		}
+	}
+	l, _ := startStdio(t, o)
+	l.send(t, modernCall("1", "fake_echo", "{}"))
+	l.want(t, `"result"`)
+	if got := <-faces; got != audit.Stdio {
+		t.Errorf("stdio is %s", got)
 	}
 }

@@ -305,6 +305,31 @@ func TestWatchesUnderReloads(t *testing.T) {
 	eventually(t, "nothing is left", func() bool { return r.watches.count() == 0 })
 }
 
+// Whoever may not know of a resource any more hears no more of it.
+func TestHiddenResourcesAreNotTold(t *testing.T) {
+	g := people()
+	r := guarded(t, g.door(), Options{})
+	const echo, note = "stagedoor://actions/fake:echo", "stagedoor://actions/fake:note"
+	stream := request(t, "POST", r.url, bearer("ada", modernHeaders("subscriptions/listen", "")),
+		listenBody("1", `{"resourceSubscriptions":["`+echo+`","`+note+`"]}`))
+	stream.want(t, "acknowledged")
+	changed := func(door *registry.Door, description string) {
+		servers := behind(door)
+		for _, tool := range servers[0].Tools {
+			tool.Action.Description = description
+		}
+		if err := r.SetServers(servers); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changed(g.door(), "One.")
+	stream.want(t, echo)
+	stream.want(t, note)
+	hidden := registry.AccessRule{Path: "rules[1]", Deny: true, Actions: []registry.Rule{{ID: "fake:echo"}}}
+	changed(g.door(registry.AccessRule{Path: "rules[0]"}, hidden), "Two.")
+	stream.want(t, note)
+}
+
 // Who sees what is part of what lists are: new rules are told of.
 func TestRulesChangeLists(t *testing.T) {
 	g := people()

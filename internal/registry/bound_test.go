@@ -375,7 +375,7 @@ func FuzzNarrow(f *testing.F) {
 			}
 			raw, _ := json.Marshal(given)
 			_, err := (&Call{Principal: ada, Door: &Door{}, Action: a, Arguments: raw}).admit()
-			given["a"] = json.RawMessage(a.Bindings(ada)[0].Value)
+			given["a"] = a.Bindings(ada)[0].Value
 			whole, _ := json.Marshal(given)
 			_, plain := a.ruled.plain.decodeArguments(whole)
 			n, isNumber := given[limited].(int)

@@ -34,8 +34,8 @@ func readMembers(raw json.RawMessage) (all members, err error) {
 	return all, nil
 }
 
-func (ms members) get(name string) json.RawMessage {
-	for _, m := range ms {
+func (ms *members) get(name string) json.RawMessage {
+	for _, m := range *ms {
 		if m.name == name {
 			return m.value
 		}
@@ -56,9 +56,9 @@ func (ms *members) set(name string, value json.RawMessage) {
 	}
 }
 
-func (ms members) json() json.RawMessage {
+func (ms *members) json() json.RawMessage {
 	out := []byte{'{'}
-	for i, m := range ms {
+	for i, m := range *ms {
 		if i > 0 {
 			out = append(out, ',')
 		}

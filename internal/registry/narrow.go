@@ -77,7 +77,7 @@ func except(all, names []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(names, name) })
 }
 
-func (ms members) names(keyword string) (names []string, err error) {
+func (ms *members) names(keyword string) (names []string, err error) {
 	if raw := ms.get(keyword); raw != nil {
 		err = json.Unmarshal(raw, &names)
 	}
@@ -328,7 +328,7 @@ func (ms *members) pattern(quoted json.RawMessage) {
 	}
 	var all []json.RawMessage
 	_ = json.Unmarshal(ms.get("allOf"), &all) // it was compiled
-	ms.set("allOf", asJSON(append(all, members{{"pattern", quoted}}.json())))
+	ms.set("allOf", asJSON(append(all, (&members{{"pattern", quoted}}).json())))
 }
 
 // narrowType sees to it that a keyword bounds all values: what has another type

@@ -14,9 +14,6 @@ import (
 // globRunes are those that make a pattern of an id.
 const globRunes = `*?[{\`
 
-// slashes trades slashes, at which a shell's * stops, for what it does not stop at.
-var slashes = strings.NewReplacer("/", "\x00", "\x00", "/")
-
 // glob matches as in a shell, save that * matches any run of characters:
 // subjects and groups have slashes in them.
 func glob(pattern, name string) bool {
@@ -24,10 +21,24 @@ func glob(pattern, name string) bool {
 		return stars(pattern, name)
 	}
 	if strings.ContainsAny(name, "/\x00") || strings.ContainsAny(pattern, "/\x00") {
-		pattern, name = slashes.Replace(pattern), slashes.Replace(name)
+		pattern, name = traded(pattern), traded(name)
 	}
 	ok, err := doublestar.Match(pattern, name)
 	return ok && err == nil
+}
+
+// traded trades slashes, at which the library's * stops, for what it does not
+// stop at.
+func traded(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch r {
+		case '/':
+			return 0
+		case 0:
+			return '/'
+		}
+		return r
+	}, s)
 }
 
 // stars is glob for patterns with no other signs, as most are.
