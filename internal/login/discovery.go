@@ -193,6 +193,9 @@ func (w *web) authServer(ctx context.Context, issuer string) (authServer, error)
 		default:
 			return as, w.checkEndpoints(as)
 		}
+		if status == 0 { // the other places are of the same host
+			break
+		}
 	}
 	return authServer{}, fmt.Errorf("authorization server: %w", problem)
 }
