@@ -179,6 +179,13 @@ func (p Publisher) validate(fs *Faults, name string) {
 	case len(token) < shortestToken:
 		fs.add(path+".token", "for example the output of: openssl rand -hex 24", "has less than %d characters", shortestToken)
 	}
+	for i, e := range p.Principals {
+		at := fmt.Sprintf("%s.principals[%d]", path, i)
+		if e.isZero() {
+			fs.add(at, "for example {subject: billing-ci}", "principal is empty, and so everybody with the scope registry:publish would be this publisher")
+		}
+		e.validate(fs, at)
+	}
 	if len(p.Plugins) == 0 {
 		fs.add(path, "plugins: [billing]", "needs the names of plugins")
 	}

@@ -75,3 +75,22 @@ func TestScopesOfOneName(t *testing.T) {
 		}
 	}
 }
+
+// TestPassedBy: an actions API without rules passes by what servers say.
+func TestPassedBy(t *testing.T) {
+	rule := []AccessRule{{Allow: &Grant{Everyone: true}}}
+	servers := map[string]Server{"a": {Rules: rule}, "b": {Arguments: []ArgumentRule{{}}}, "c": {}}
+	for name, tc := range map[string]struct {
+		config Config
+		want   string
+	}{
+		"open":             {Config{Servers: servers}, "servers.a.rules servers.b.arguments"},
+		"off":              {Config{Servers: servers, ActionsAPI: ActionsAPI{Support: "off"}}, ""},
+		"rules of its own": {Config{Servers: servers, ActionsAPI: ActionsAPI{Rules: rule}}, ""},
+		"rules for all":    {Config{Servers: servers, Rules: rule}, ""},
+	} {
+		if got := strings.Join(tc.config.passedBy(), " "); got != tc.want {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+}

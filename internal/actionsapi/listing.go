@@ -52,7 +52,8 @@ func newListing(s *registry.Snapshot, offer *Offer, before *listing) *listing {
 
 // listing is that of the current snapshot; nil: there is no actions API.
 func (h *Handler) listing() *listing {
-	offer, snapshot := h.offer.Load(), h.options.Registry.Snapshot()
+	snapshot := h.options.Registry.Snapshot()
+	offer := h.offer.Load() // of that snapshot, or newer
 	if offer == nil {
 		return nil
 	}

@@ -69,7 +69,7 @@ func (s *source) locate(ctx context.Context) error {
 			err = errors.New("answer is no JSON object of metadata")
 		case metadata.Issuer != s.issuer: // RFC 8414, section 3.3: identical
 			err = fmt.Errorf("metadata is of the issuer %.200q", metadata.Issuer)
-		case !IsEndpoint(metadata.JWKS):
+		case !IsEndpoint(metadata.JWKS) || strings.HasPrefix(s.issuer, "https:") && !strings.HasPrefix(metadata.JWKS, "https:"):
 			err = fmt.Errorf("metadata has no jwks_uri with https, but %.200q", metadata.JWKS)
 		default:
 			s.jwks, s.located = metadata.JWKS, time.Now()

@@ -138,6 +138,7 @@ func (x *exchange) fills(actions []*registry.Action, p *prompt, values map[strin
 // refusedCall is told of each message whose calls are refused before anything
 // is called.
 func (h *Handler) refusedCall(x *exchange, m *envelope, why *rpcError) {
+	x.client = m.client
 	ctx, c := x.r.Context(), audit.Call{Method: m.method, Outcome: why.outcome, Status: why.status, Err: why}
 	if m.method == string(mcp.MethodToolsCall) {
 		c.Arguments, _ = argumentsOf(m.arguments)
