@@ -29,7 +29,8 @@ const protocolVersion = "2026-07-28"
 
 const (
 	maxAnswer = 64 << 20
-	maxRounds = 20 // of a call that asks the user, as clients should bound them
+	maxPages  = 1000 // of a list of tools
+	maxRounds = 20   // of a call that asks the user, as clients should bound them
 )
 
 func (p *program) remote(url string) *remote {
@@ -78,6 +79,8 @@ func (r *remote) list(ctx context.Context) ([]actionView, error) {
 			return views, nil
 		case seen[page.NextCursor]:
 			return nil, errors.New("server: tools/list comes back to a page that was there before")
+		case len(seen) >= maxPages:
+			return nil, fmt.Errorf("server: tools/list has more than %d pages", maxPages)
 		}
 		seen[page.NextCursor], params["cursor"] = true, page.NextCursor
 	}

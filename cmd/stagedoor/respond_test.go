@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stagedoor/stagedoor/gateway"
@@ -131,13 +133,18 @@ func TestRemoteStreams(t *testing.T) {
 	}
 }
 
-// TestRemotePages: a server that goes round in circles ends the command.
+// TestRemotePages: a server that goes round in circles, or on and on, ends the
+// command.
 func TestRemotePages(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, `{"id":1,"result":{"tools":[],"nextCursor":"again"}}`)
-	}))
-	defer server.Close()
-	if _, err := (&program{}).remote(server.URL).list(t.Context()); err == nil || !strings.Contains(err.Error(), "was there before") {
-		t.Error(err)
+	for cursor, want := range map[string]string{"again": "was there before", "%d": "has more than 1000 pages"} {
+		var page atomic.Int32
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next := strings.ReplaceAll(cursor, "%d", strconv.Itoa(int(page.Add(1))))
+			fmt.Fprintf(w, `{"id":1,"result":{"tools":[],"nextCursor":%q}}`, next)
+		}))
+		if _, err := (&program{}).remote(server.URL).list(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Error(err)
+		}
+		server.Close()
 	}
 }

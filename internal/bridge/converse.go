@@ -202,23 +202,35 @@ func (b *bridge) deliver(data []byte, from *call) error {
 	if !json.Valid(data) {
 		return newFault(codeInternal, "server sent something that is no JSON")
 	}
-	messages := []json.RawMessage{data}
-	if len(data) > 0 && data[0] == '[' {
-		_ = json.Unmarshal(data, &messages) // it is valid
+	if data[0] != '[' {
+		return b.deliverOne(data, from)
 	}
 	var faults error
-	for _, raw := range messages {
-		m, err := decodeMessage(raw)
-		switch {
-		case err != nil:
-			faults = newFault(codeInternal, "server sent something that is no JSON-RPC: "+err.Error())
-		case m.response():
-			b.pass(m, from)
-		default:
-			b.out.write(raw)
+	list := json.NewDecoder(bytes.NewReader(data)) // one by one: as a slice, many small ones take ten times the memory
+	_, _ = list.Token()                            // it is valid
+	for list.More() {
+		var raw json.RawMessage
+		if list.Decode(&raw) != nil {
+			break
+		}
+		if err := b.deliverOne(raw, from); err != nil {
+			faults = err
 		}
 	}
 	return faults
+}
+
+func (b *bridge) deliverOne(raw []byte, from *call) error {
+	m, err := decodeMessage(raw)
+	switch {
+	case err != nil:
+		return newFault(codeInternal, "server sent something that is no JSON-RPC: "+err.Error())
+	case m.response():
+		b.pass(m, from)
+	default:
+		b.out.write(raw)
+	}
+	return nil
 }
 
 // pass gives an answer to whoever waits for it. An error without an id is that of

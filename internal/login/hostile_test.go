@@ -186,3 +186,28 @@ func TestTokensWithoutLogin(t *testing.T) {
 		})
 	}
 }
+
+// TestTokenUntried: a server that does not answer after a login does not make it
+// look as if there were none.
+func TestTokenUntried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := logintest.New("https://mcp.example.com")
+		s, _ := open(t, p, t.TempDir())
+		s.transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.Header.Get("Authorization") != "" {
+				return nil, errors.New("server is away")
+			}
+			return p.RoundTrip(r)
+		})
+		if _, err := s.Login(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "login succeeded, but the token could not be tried: ") {
+			t.Errorf("got %v", err)
+		}
+		if token, err := s.Token(t.Context()); token == "" || err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

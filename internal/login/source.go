@@ -253,7 +253,10 @@ func (s *Source) Login(ctx context.Context) (Login, error) {
 		return Login{}, err
 	}
 	challenge, _, err := s.probe(ctx, record.Secrets.Access)
-	if err == nil && challenge != nil {
+	switch {
+	case err != nil:
+		err = fmt.Errorf("login succeeded, but the token could not be tried: %w", err)
+	case challenge != nil:
 		err = fmt.Errorf("login succeeded, but the server refuses the token (%s): %s", clean(cmp.Or(challenge["error_description"], challenge["error"], "it does not say why")), record.forWhom())
 	}
 	return record.Login, err
