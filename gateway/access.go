@@ -37,7 +37,7 @@ type JWTVerifier struct {
 // IntrospectionVerifier asks the issuer about tokens.
 type IntrospectionVerifier struct {
 	URL          string            `koanf:"url" doc:"The introspection endpoint."`
-	Issuer       string            `koanf:"issuer" doc:"The authorization server that clients are sent to, and that iss has to be where the answer has one."`
+	Issuer       string            `koanf:"issuer" doc:"The authorization server that clients are sent to, and that iss has to be where the answer has one. Default: clients are sent nowhere, and the issuer of the principals is url."`
 	ClientID     string            `koanf:"clientID" doc:"Who the gateway is there."`
 	ClientSecret Secret            `koanf:"clientSecret" doc:"What it proves that with."`
 	Audiences    []string          `koanf:"audiences" doc:"What of aud one has to be. Default: the URL of the server."`
@@ -111,14 +111,14 @@ type AccessRule struct {
 // ask for.
 type Grant struct {
 	Everyone bool              `koanf:"everyone" doc:"The rule is about every principal, for rules that say nothing else."`
-	Subject  string            `koanf:"subject" doc:"Subject of the principal, or a glob of subjects: user:default/*."`
+	Subject  string            `koanf:"subject" doc:"Subject of the principal, or a glob of subjects: user:default/*, where * is any run of characters."`
 	Group    string            `koanf:"group" doc:"Group that the principal is in, or a glob of groups."`
 	Client   string            `koanf:"client" doc:"OAuth client that the token was given to."`
 	Issuer   string            `koanf:"issuer" doc:"Issuer of the token; static for tokens of the config."`
 	Kind     string            `koanf:"kind" enum:"user,service" doc:"Whether the principal is a user or a service."`
 	Claims   map[string]Scalar `koanf:"claims" doc:"Claims of the token with their values. A claim that is a list has to have the value in it."`
 	Servers  []string          `koanf:"servers" doc:"Names of servers, or globs of them; actions-api is the actions API. For rules at the top level."`
-	Actions  []Rule            `koanf:"actions" doc:"Actions of which one of these is true."`
+	Actions  []Rule            `koanf:"actions" doc:"Actions of which one of these is true. Default: every action."`
 	Unless   *Exception        `koanf:"unless" doc:"Principals that the rule is not about."`
 }
 
@@ -134,7 +134,7 @@ type Exception struct {
 
 // ArgumentRule binds and limits arguments of actions, as one server has them.
 type ArgumentRule struct {
-	Actions []Rule            `koanf:"actions" doc:"Actions of which one of these is true."`
+	Actions []Rule            `koanf:"actions" doc:"Actions of which one of these is true. Default: all of the server's. One that is named by its whole id has to have the arguments."`
 	Bind    map[string]Scalar `koanf:"bind" doc:"Arguments that the server fills in: models neither see them nor can give them. {claims.org}, {subject}, {issuer} and {client} are the principal's; {{ and }} are braces."`
 	Limit   map[string]Limit  `koanf:"limit" doc:"Arguments that are narrower than the document says."`
 }
@@ -151,9 +151,9 @@ type Limit struct {
 
 // CallLimits bound what one principal may do by one way in, on one replica.
 type CallLimits struct {
-	CallsPerMinute int `koanf:"callsPerMinute" doc:"Calls in a minute, on average. More get 429. Default: no bound."`
-	Burst          int `koanf:"burst" doc:"How many of them may come at once. Default: a tenth of callsPerMinute, at least 1."`
-	Concurrent     int `koanf:"concurrent" doc:"Calls under way at once. More get 429. Default: no bound."`
+	CallsPerMinute int `koanf:"callsPerMinute" json:"callsPerMinute,omitempty" doc:"Calls in a minute, on average. More get 429. Default: no bound."`
+	Burst          int `koanf:"burst" json:"burst,omitempty" doc:"How many of them may come at once. Default: a tenth of callsPerMinute, at least 1."`
+	Concurrent     int `koanf:"concurrent" json:"concurrent,omitempty" doc:"Calls under way at once. More get 429. Default: no bound."`
 }
 
 // Operator guards what is for those who run the gateway.

@@ -25,6 +25,10 @@ type ServerInfo struct {
 	Title string     `json:"title"`
 	Path  string     `json:"path"` // "/mcp/name"
 	Tools []ToolInfo `json:"tools"`
+	// Auth are the kinds of its verifiers, "none" where nobody is asked who they
+	// are; Rules counts the access rules that are about it.
+	Auth  []string `json:"auth"`
+	Rules int      `json:"rules"`
 	// Prompts are the names of the declared prompts, Resources what is declared
 	// beside the documents of the tools' actions.
 	Prompts   []string       `json:"prompts"`
@@ -106,8 +110,14 @@ func (g *Gateway) Action(id string) (Action, error) {
 // Servers lists the MCP servers, ordered by name.
 func (g *Gateway) Servers() []ServerInfo {
 	var out []ServerInfo
+	g.changing.Lock()
+	cfg := g.current.config
+	g.changing.Unlock()
 	for _, s := range g.registry.Snapshot().Servers() {
-		info := ServerInfo{Name: s.Name, Title: s.Title, Path: "/mcp/" + s.Name, Tools: []ToolInfo{}, Prompts: []string{}, Resources: []ResourceInfo{}}
+		info := ServerInfo{
+			Name: s.Name, Title: s.Title, Path: "/mcp/" + s.Name, Tools: []ToolInfo{}, Prompts: []string{}, Resources: []ResourceInfo{},
+			Auth: kindsOf(cfg.verifiers(cfg.Servers[s.Name].Auth)), Rules: len(s.Door.Rules),
+		}
 		for _, t := range s.Tools {
 			info.Tools = append(info.Tools, ToolInfo{t.Name, t.Action.ID})
 		}

@@ -34,9 +34,9 @@ func (n *generation) offer() *actionsapi.Offer {
 	if len(list.Include) == 0 {
 		list.Include = []registry.Rule{{}}
 	}
+	rules, ruled := n.config.accessRules(registry.ActionsAPI, "actionsAPI.rules", a.Rules)
 	return &actionsapi.Offer{Allowlist: list, Door: &registry.Door{
-		Name: registry.ActionsAPI, Rules: n.config.accessRules(registry.ActionsAPI, "actionsAPI.rules", a.Rules), Scopes: a.Scopes.scopes("actions"),
-		Gate: n.gates.actions, Limits: a.Limits.limits(),
+		Name: registry.ActionsAPI, Rules: rules, Ruled: ruled, Scopes: a.Scopes.scopes("actions"), Gate: n.gates.actions, Limits: a.Limits.limits(),
 	}}
 }
 

@@ -22,7 +22,7 @@ type Config struct {
 	Listen         string               `koanf:"listen" doc:"Address to listen on. Other than loopback needs authentication."`
 	PublicURL      string               `koanf:"publicURL" doc:"URL that clients reach the gateway by, without a path. Default: http:// and the address it listens on."`
 	Auth           []Verifier           `koanf:"auth" doc:"How callers prove who they are, where nothing else is said: a list of verifiers, tried in order. \"none\" lets everybody call, and only starts on a loopback address, where it is the default."`
-	Rules          []AccessRule         `koanf:"rules" doc:"Who may call what, at all servers and at the actions API. Those of a server come beside them."`
+	Rules          []AccessRule         `koanf:"rules" doc:"Who may call what, at all servers and at the actions API. Those of a server come beside them. With any rule here, what no rule allows is denied everywhere."`
 	Audit          Audit                `koanf:"audit" doc:"What is kept of calls."`
 	Operator       Operator             `koanf:"operator" doc:"Who sees what is for those who run the gateway."`
 	AllowedOrigins []string             `koanf:"allowedOrigins" doc:"Origins of web pages that may call, beside the gateway's own, for example https://inspector.example.com."`

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -109,7 +108,7 @@ func (g *Gateway) entity(s *registry.Server, o EntityOptions) entity {
 	}
 	e.Spec = entitySpec{
 		Type: "mcp-server", Lifecycle: cmp.Or(o.Lifecycle, "production"), Owner: cmp.Or(o.Owner, "unknown"), System: o.System,
-		Remotes: []entityRemote{{"streamable-http", strings.TrimSuffix(g.publicURL, "/") + "/mcp/" + s.Name}},
+		Remotes: []entityRemote{{"streamable-http", g.publicURL + "/mcp/" + s.Name}},
 	}
 	for _, t := range s.Tools {
 		e.Spec.Definition += t.Name + ": " + cmp.Or(t.Action.Title, t.Action.Name) + "\n"

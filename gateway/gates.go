@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -91,6 +92,25 @@ func (g *Gateway) warn(ctx context.Context, cfg Config) {
 			g.log.WarnContext(ctx, "tokens of Backstage are not bound to a server: who gets hold of one may use all of Backstage with it", "config", path)
 		}
 	}
+	for _, path := range cfg.passedBy() {
+		g.log.WarnContext(ctx, "the actions API has no rules: who may come in there may call every action with any arguments, whatever a server says (give it rules, or say support: off)", "config", path)
+	}
+}
+
+// passedBy is what servers say of who may call what, where callers of the
+// actions API can pass it by.
+func (c Config) passedBy() (paths []string) {
+	if c.ActionsAPI.Support == "off" || len(c.Rules)+len(c.ActionsAPI.Rules) > 0 {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Servers)) {
+		if s := c.Servers[name]; len(s.Rules) > 0 {
+			paths = append(paths, "servers."+name+".rules")
+		} else if len(s.Arguments) > 0 {
+			paths = append(paths, "servers."+name+".arguments")
+		}
+	}
+	return paths
 }
 
 // pluginOf is the plugin of /api/{plugin}, which the tokens of Backstage's
@@ -104,12 +124,13 @@ func pluginOf(r *http.Request) string {
 	return plugin
 }
 
-// publicURL is where clients find the gateway.
+// publicURL is where clients find the gateway, in the form in which they write
+// it themselves: audiences are compared byte for byte (2026-07-28,
+// basic/authorization, "Canonical Server URI").
 func (c Config) publicURL() string {
-	if c.PublicURL != "" {
-		return strings.TrimSuffix(c.PublicURL, "/")
-	}
-	return "http://" + c.Listen
+	scheme, host, _ := strings.Cut(cmp.Or(c.PublicURL, "http://"+c.Listen), "://")
+	scheme, host = strings.ToLower(scheme), strings.TrimSuffix(strings.ToLower(host), "/")
+	return scheme + "://" + strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[scheme])
 }
 
 func (o Operator) scope() string {

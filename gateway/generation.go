@@ -39,6 +39,7 @@ type runningCatalog struct {
 // the plugin has none. gone are ids that plugins once had.
 func (n *generation) assemble(chosen map[string]*edition, previous *registry.Snapshot, gone []string) (*registry.Snapshot, []registry.Fault) {
 	o := registry.Options{Previous: previous, Gone: gone, Beside: n.config.ActionsAPI.allowlist()}
+	o.Rules = n.config.rulesBeside()
 	if len(n.config.Publishers) > 0 {
 		o.MayCome = func(plugin string) bool { return len(n.config.publishersOf(plugin)) > 0 }
 	}

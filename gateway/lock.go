@@ -28,8 +28,11 @@ func (n *generation) broken(s *registry.Snapshot, plugin string) []contract.Chan
 	tools := map[string][]contract.Tool{}
 	for _, server := range s.Servers() {
 		for _, t := range server.Tools {
-			if t.Action.Plugin == plugin {
-				tools[server.Name] = append(tools[server.Name], contract.Tool{Name: t.Name, Contract: contract.Of(t.Action.ID, t.Action.Action)})
+			if t.Action.Plugin != plugin {
+				continue
+			}
+			if a, err := s.Action(t.Action.ID); err == nil { // as the plugin has it, whatever the server binds of it
+				tools[server.Name] = append(tools[server.Name], contract.Tool{Name: t.Name, Contract: contract.Of(a.ID, a.Action)})
 			}
 		}
 	}

@@ -94,7 +94,7 @@ func (p Publisher) mayRegister(plugin string) bool {
 
 // is tells whether a principal is the publisher.
 func (p Publisher) is(who principal.Principal) bool {
-	return slices.ContainsFunc(p.Principals, func(e Exception) bool { return new(e.who()).Is(who) })
+	return slices.ContainsFunc(p.Principals, func(e Exception) bool { return new(e.who()).Is(&who) })
 }
 
 // admits tells whether a base URL is one that the publisher may register, or
@@ -178,6 +178,13 @@ func (p Publisher) validate(fs *Faults, name string) {
 		fs.add(path+".token", "", "%v", err)
 	case len(token) < shortestToken:
 		fs.add(path+".token", "for example the output of: openssl rand -hex 24", "has less than %d characters", shortestToken)
+	}
+	for i, e := range p.Principals {
+		at := fmt.Sprintf("%s.principals[%d]", path, i)
+		if e.isZero() {
+			fs.add(at, "for example {subject: billing-ci}", "principal is empty, and so everybody with the scope registry:publish would be this publisher")
+		}
+		e.validate(fs, at)
 	}
 	if len(p.Plugins) == 0 {
 		fs.add(path, "plugins: [billing]", "needs the names of plugins")

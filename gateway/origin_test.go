@@ -110,3 +110,19 @@ func TestPublishersBesideEachOther(t *testing.T) {
 		}
 	}
 }
+
+// TestPublishersPrincipals: who is a publisher has to be said.
+func TestPublishersPrincipals(t *testing.T) {
+	for want, e := range map[string]Exception{
+		"":                               {Subject: "billing-*"},
+		"publishers.a.principals[0]: pr": {},
+		"publishers.a.principals[0].gro": {Group: "["},
+		"publishers.a.principals[0].kin": {Kind: "robot"},
+	} {
+		p := Publisher{Principals: []Exception{e}, Plugins: []string{"pay"}, BaseURLs: []string{"https://x.internal"}}
+		fs := Config{Publishers: map[string]Publisher{"a": p}, Servers: map[string]Server{"s": {Actions: Allowlist{Include: []Rule{{ID: "*"}}}}}}.Validate()
+		if got := fs.Error(); !strings.HasPrefix(got, want) || (want == "") != (got == "") {
+			t.Errorf("%+v: %s", e, got)
+		}
+	}
+}

@@ -107,8 +107,8 @@ func (g *Gateway) replace(ctx context.Context, next generation, arrivals []arriv
 	if !reflect.DeepEqual(old.config, next.config) {
 		g.warn(ctx, next.config)
 	}
+	g.actionsAPI.Offer(next.offer()) // before the actions, so that none is there by the old rules
 	g.registry.Swap(next.snapshot)
-	g.actionsAPI.Offer(next.offer())
 	g.trail.Set(next.config.Audit.settings(g.offline))
 	g.take(next)
 	g.arrived(ctx, arrivals, old)

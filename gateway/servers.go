@@ -19,8 +19,10 @@ func (c Config) serverSpecs(at gates, known Faults) (out []registry.ServerSpec, 
 			NoLegacySSE: s.LegacySSE == "off", ConfirmDestructive: s.Confirm == "destructive",
 			Include: rules("servers."+name+".actions.include", s.Actions.Include),
 			Exclude: rules("servers."+name+".actions.exclude", s.Actions.Exclude),
-			Rules:   c.accessRules(name, "servers."+name+".rules", s.Rules), Scopes: s.Scopes.scopes("mcp"), Gate: at.servers[name], Limits: s.Limits.limits(),
+			Scopes:  s.Scopes.scopes("mcp"), Gate: at.servers[name], Limits: s.Limits.limits(),
 		}
+		spec.Rules, spec.Ruled = c.accessRules(name, "servers."+name+".rules", s.Rules)
+		spec.Arguments = argumentRules("servers."+name+".arguments", s.Arguments, known)
 		if s.Tasks.Support == "on" {
 			spec.TaskAfter = s.Tasks.After
 		}

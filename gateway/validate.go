@@ -132,6 +132,7 @@ func (c Config) Validate() Faults {
 		r.validate(&fs, fmt.Sprintf("actionsAPI.actions.exclude[%d]", i), c.knows)
 	}
 	c.validateCatalogs(&fs)
+	c.validateAccess(&fs)
 	for _, n := range slices.Sorted(maps.Keys(c.Servers)) {
 		c.Servers[n].validate(&fs, n, c.knows)
 	}
@@ -178,7 +179,7 @@ func isLoopback(host string) bool {
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
-		strings.TrimSuffix(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
+		strings.TrimSuffix(u.Path, "/") == "" && !strings.ContainsAny(s, "?#")
 }
 
 // isHTTP tells whether a text is a URL that can be asked.

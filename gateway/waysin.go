@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"maps"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -44,9 +45,31 @@ func (c Config) validateAuth(fs *Faults) {
 	validateVerifiers(fs, "auth", c.Auth)
 	validateVerifiers(fs, "actionsAPI.auth", c.ActionsAPI.Auth)
 	validateVerifiers(fs, "operator.auth", c.Operator.Auth)
+	c.validateResources(fs)
 	for _, name := range slices.Sorted(maps.Keys(c.Servers)) {
 		validateVerifiers(fs, "servers."+name+".auth", c.Servers[name].Auth)
 	}
+}
+
+// validateResources finds tokens that nobody could be given: those for an
+// address that is none.
+func (c Config) validateResources(fs *Faults) {
+	host, _, _ := net.SplitHostPort(c.Listen)
+	if ip := net.ParseIP(host); c.PublicURL != "" || host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return
+	}
+	for _, w := range c.waysIn() {
+		if i := slices.IndexFunc(w.list, Verifier.wantsResource); i >= 0 {
+			fs.add("publicURL", "for example https://stagedoor.example.com",
+				"%s[%d] takes tokens that are for the gateway's own URL, and that has to be said where it listens on %q", w.path, i, c.Listen)
+			return
+		}
+	}
+}
+
+// wantsResource tells whether tokens have to be for the resource itself.
+func (v Verifier) wantsResource() bool {
+	return v.JWT.Issuer != "" && len(v.JWT.Audiences) == 0 || v.Introspection.URL != "" && len(v.Introspection.Audiences) == 0
 }
 
 // validateVerifiers finds what is wrong with a list of verifiers.

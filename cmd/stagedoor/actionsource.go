@@ -22,9 +22,42 @@ import (
 // actionSource is a running gateway, or one plugin of it or of a Backstage, asked
 // in the protocol of Backstage's actions.
 type actionSource struct {
-	base  string // the actions are at base + actionsPath
-	token string // "": none
-	http  *http.Client
+	base string // the actions are at base + actionsPath
+	bearer
+	http *http.Client
+}
+
+// bearer is the token that requests go with.
+type bearer struct {
+	token    string        // "": none
+	variable string        // of the environment, that has it; "": none
+	login    *login.Source // that it is of; nil: of none
+}
+
+// answers makes the client for whoever --url leads to. A redirect would carry
+// the token to where it was not meant for.
+func answers() *http.Client {
+	return &http.Client{Timeout: 2 * time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// mend adds to the error of an answer what to do where it wants another token.
+func (b bearer) mend(ctx context.Context, resp *http.Response, err error) error {
+	challenge := resp.Header.Get("WWW-Authenticate")
+	switch {
+	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+		return fmt.Errorf("server: HTTP %d, which leads to %s: give that URL, if it is the right one", resp.StatusCode, printable(resp.Header.Get("Location")))
+	case resp.StatusCode == http.StatusUnauthorized && b.variable != "":
+		return fmt.Errorf("%w; put a valid token into %s", err, b.variable)
+	case resp.StatusCode == http.StatusUnauthorized && b.login != nil:
+		return fmt.Errorf("%w; to log in: stagedoor login %s", err, b.login.Server())
+	case resp.StatusCode == http.StatusUnauthorized:
+		return fmt.Errorf("%w; --token-env names the variable of the environment that has one", err)
+	case resp.StatusCode == http.StatusForbidden && b.login != nil && strings.Contains(challenge, "insufficient_scope"):
+		if how := b.login.StepUp(ctx, challenge); how != nil { // nobody is asked to log in
+			return fmt.Errorf("%w; %w", err, how)
+		}
+	}
+	return err
 }
 
 const actionsPath = "/.backstage/actions/v1/actions"
@@ -43,35 +76,47 @@ func (p *program) asked(ctx context.Context, w *where) (asked, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
 		return nil, errors.New("--url: expected an absolute http or https URL without credentials, for example http://127.0.0.1:8080")
 	}
-	token := ""
+	b := bearer{variable: w.tokenEnv}
 	if w.tokenEnv != "" {
-		if token = p.variable(w.tokenEnv); token == "" {
-			return nil, fmt.Errorf("--token-env: %s is not set", w.tokenEnv)
+		if b.token, err = p.tokenIn(w.tokenEnv); err != nil {
+			return nil, err
 		}
 	}
 	if slices.Contains(strings.Split(u.Path, "/"), "mcp") {
 		r := p.remote(w.url)
-		if r.token = token; token == "" {
-			r.token, err = p.stored(ctx, w.url)
+		if r.bearer = b; b.token == "" {
+			r.bearer, err = p.stored(ctx, w.url)
 		}
 		return r, err
 	}
 	base, _, _ := strings.Cut(w.url, "/.backstage/")
 	base, _, _ = strings.Cut(base, "?")
-	return &actionSource{base: strings.TrimRight(base, "/"), token: token, http: &http.Client{Timeout: 2 * time.Minute}}, nil
+	return &actionSource{base: strings.TrimRight(base, "/"), bearer: b, http: answers()}, nil
 }
 
-// stored is the token of a login to the server; "": there is none.
-func (p *program) stored(ctx context.Context, server string) (string, error) {
+// stored is the token of a login to the server, where there is one.
+func (p *program) stored(ctx context.Context, server string) (bearer, error) {
 	source, err := login.Open(server, login.Options{Out: p.stderr, UserAgent: "stagedoor/" + gateway.Version})
 	if err != nil {
-		return "", nil // it is no server that one can log in to
+		return bearer{}, nil // it is no server that one can log in to
 	}
 	token, err := source.Token(ctx)
 	if errors.Is(err, login.ErrLoggedOut) {
-		return "", nil
+		err = nil
 	}
-	return token, err
+	return bearer{token: token, login: source}, err
+}
+
+// tokenIn is the token in a variable of the environment.
+func (p *program) tokenIn(name string) (string, error) {
+	switch token := p.variable(name); {
+	case token == "":
+		return "", fmt.Errorf("--token-env: %s is not set", name)
+	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "", fmt.Errorf("--token-env: %s has a space, a line break or something else that no token has", name)
+	default:
+		return token, nil
+	}
 }
 
 // variable is what the environment says.
@@ -177,7 +222,7 @@ func (s *actionSource) ask(ctx context.Context, method, path string, body []byte
 	if resp.StatusCode == http.StatusOK && json.Unmarshal(data, result) == nil {
 		return nil
 	}
-	return sourceError(resp.StatusCode, data)
+	return s.mend(ctx, resp, sourceError(resp.StatusCode, data))
 }
 
 // sourceError says what Backstage's error body says, or that there is none.

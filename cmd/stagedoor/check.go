@@ -114,11 +114,23 @@ func issuesOf(err error) config.Issues {
 	return nil
 }
 
+// guardOf says how a server is guarded: by which verifiers, and how many rules.
+func guardOf(s gateway.ServerInfo) string {
+	guard := strings.Join(s.Auth, ", ")
+	switch s.Rules {
+	case 0:
+		return guard
+	case 1:
+		return guard + "; 1 rule"
+	}
+	return fmt.Sprintf("%s; %d rules", guard, s.Rules)
+}
+
 func (p *program) printReport(path string, r report) {
 	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SERVER\tTOOLS\tBYTES\tPATH")
+	fmt.Fprintln(table, "SERVER\tTOOLS\tBYTES\tPATH\tGUARDED BY")
 	for _, s := range r.Servers {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", s.Name, len(s.Tools), s.ListBytes, s.Path)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\n", s.Name, len(s.Tools), s.ListBytes, s.Path, guardOf(s))
 		for _, t := range s.Tools {
 			fmt.Fprintf(table, "  %s\t\t\t%s\n", t.Name, t.Action)
 		}

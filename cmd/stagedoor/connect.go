@@ -55,16 +55,15 @@ beforehand, is smoother.`,
 // giveTokens says where a bridge has its access tokens from: a variable of the
 // environment, or a login. A header may have all that is needed instead.
 func (p *program) giveTokens(options *bridge.Options, variable string, o login.Options) error {
-	switch token, header := p.variable(variable), options.Header.Get("Authorization") != ""; {
+	switch header := options.Header.Get("Authorization") != ""; {
 	case variable == "" && header:
 		return nil
 	case variable != "" && header:
 		return errors.New("--token-env and an Authorization --header are two answers to one question; give one")
-	case variable != "" && token == "":
-		return fmt.Errorf("--token-env: %s is not set", variable)
 	case variable != "":
+		token, err := p.tokenIn(variable)
 		options.Tokens = fixedToken{name: variable, token: token}
-		return nil
+		return err
 	}
 	background, err := login.Open(options.URL, o)
 	if err != nil {

@@ -94,7 +94,7 @@ func (p *program) root() *cobra.Command {
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.AddCommand(p.serve(), p.check(), p.lint(), p.diff(), p.lock(), p.plugins(), p.actions(), p.tools(), p.catalogEntities(), p.audit(), p.overlay(), p.schema(),
+	root.AddCommand(p.serve(), p.check(), p.lint(), p.diff(), p.lock(), p.plugins(), p.actions(), p.tools(), p.explain(), p.catalogEntities(), p.audit(), p.overlay(), p.schema(),
 		p.login(), p.token(), p.whoami(), p.logout(), p.connect())
 	return root
 }

@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/stagedoor/stagedoor/gateway"
 	"github.com/stagedoor/stagedoor/internal/bridge"
@@ -20,8 +19,8 @@ import (
 
 // remote is a running MCP server, spoken to without a session (2026-07-28).
 type remote struct {
-	url     string
-	token   string // bearer token; "": none
+	url string
+	bearer
 	http    *http.Client
 	confirm func(question string) (bool, error) // asks the user; nil where there is none
 }
@@ -34,7 +33,7 @@ const (
 )
 
 func (p *program) remote(url string) *remote {
-	r := &remote{url: url, http: &http.Client{Timeout: 2 * time.Minute}}
+	r := &remote{url: url, http: answers()}
 	if isTerminal(p.stdin) && isTerminal(p.stderr) {
 		r.confirm = p.confirm
 	}
@@ -154,7 +153,7 @@ func (answer *remoteAnswer) result() (*gateway.Result, error) {
 	}
 	result.Text = strings.Join(texts, "\n")
 	if answer.IsError {
-		return nil, errors.New(result.Text)
+		return nil, errors.New(printable(result.Text))
 	}
 	if result.Binary == nil {
 		result.JSON = answer.StructuredContent
@@ -213,11 +212,10 @@ func (r *remote) ask(ctx context.Context, method string, more http.Header, param
 	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mediaType == "text/event-stream" {
 		data = lastEvent(data)
 	}
-	err = decodeAnswer(resp.StatusCode, data, result)
-	if resp.StatusCode == http.StatusUnauthorized {
-		return fmt.Errorf("%w; to log in: stagedoor login %s", err, r.url)
+	if err = decodeAnswer(resp.StatusCode, data, result); err != nil {
+		return r.mend(ctx, resp, err)
 	}
-	return err
+	return nil
 }
 
 // lastEvent gives the data of a stream's last event that has any: the answer,
@@ -250,7 +248,7 @@ func decodeAnswer(status int, data []byte, result any) error {
 		return fmt.Errorf("server: HTTP %d, and the answer is not MCP; is the URL that of a server, such as http://127.0.0.1:8080/mcp/catalog?", status)
 	}
 	if answer.Error != nil {
-		return fmt.Errorf("server: %s", answer.Error.Message)
+		return fmt.Errorf("server: %s", printable(answer.Error.Message))
 	}
 	return json.Unmarshal(answer.Result, result)
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -69,7 +70,7 @@ func (p *program) runServe(ctx context.Context, path string) error {
 		return located(file, err)
 	}
 	logFindings(ctx, log, g)
-	p.greet(file.Config.PublicURL, g.Servers())
+	p.greet(strings.TrimSuffix(file.Config.PublicURL, "/"), g.Servers())
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "servers", len(g.Servers()), "actions", len(g.Actions()),
 		"generation", g.Generation())
 	files.settle(listed)

@@ -52,7 +52,8 @@ func newListing(s *registry.Snapshot, offer *Offer, before *listing) *listing {
 
 // listing is that of the current snapshot; nil: there is no actions API.
 func (h *Handler) listing() *listing {
-	offer, snapshot := h.offer.Load(), h.options.Registry.Snapshot()
+	snapshot := h.options.Registry.Snapshot()
+	offer := h.offer.Load() // of that snapshot, or newer
 	if offer == nil {
 		return nil
 	}
@@ -76,12 +77,13 @@ func (x *exchange) seen(l *listing) []*entry {
 	if x.route.plugin != "" {
 		entries = l.byPlugin[x.route.plugin]
 	}
-	if !l.offer.Door.Restricts() {
+	sees := l.offer.Door.Sees(x.principal)
+	if sees == nil {
 		return entries
 	}
 	var out []*entry
 	for _, e := range entries {
-		if l.offer.Door.Visible(x.principal, e.action) {
+		if sees(e.action) {
 			out = append(out, e)
 		}
 	}

@@ -46,13 +46,19 @@ func serve(r Registry, rules ...registry.AccessRule) http.Handler {
 		Registry: r, MaxBody: 1000, Calls: 10,
 		Record: func(context.Context, audit.Call) {},
 	})
-	h.Offer(everything(rules...))
+	return routed(h, everything(rules...))
+}
+
+// routed serves an offer.
+func routed(h *Handler, o *Offer) http.Handler {
+	h.Offer(o)
 	router := mux.NewRouter().SkipClean(true)
 	h.Routes(router, func(next http.Handler) http.Handler { return next })
 	return router
 }
 
-// word is a gate that takes the word after Bearer for the subject.
+// word is a gate that takes the word after Bearer for the subject, and those
+// after it for scopes.
 type word struct{}
 
 func (word) Authenticate(r *http.Request) (principal.Principal, *principal.Refusal) {
@@ -62,7 +68,8 @@ func (word) Authenticate(r *http.Request) (principal.Principal, *principal.Refus
 			Status: 401, Challenge: "Bearer", Message: "credentials are missing or not valid", Cause: errors.New("token hush-hush is not known"),
 		}
 	}
-	return principal.Principal{Kind: principal.User, Subject: subject}, nil
+	subject, scopes, _ := strings.Cut(subject, " ")
+	return principal.Principal{Kind: principal.User, Subject: subject, Scopes: strings.Fields(scopes)}, nil
 }
 
 func (word) StepUp(_ principal.Principal, needed []string) *principal.Refusal {
@@ -113,6 +120,60 @@ func TestVisibility(t *testing.T) {
 	ada, bob := ask(h, http.MethodGet, list, "ada", ""), ask(h, http.MethodGet, list, "bob", "")
 	if ada.Header().Get("ETag") == bob.Header().Get("ETag") {
 		t.Error("two lists share an ETag")
+	}
+}
+
+// TestStepUp: rules come first, and then scopes, before anything of the body.
+func TestStepUp(t *testing.T) {
+	offer := everything(registry.AccessRule{Who: registry.Who{Subject: "ada"}})
+	offer.Door.Scopes = registry.Scopes{Read: "actions:read", Write: "actions:write", Destructive: "actions:destructive"}
+	h := routed(New(Options{
+		Registry: petRegistry(t), MaxBody: 1000, Calls: 10, Record: func(context.Context, audit.Call) {},
+	}), offer)
+	for subject, want := range map[string]struct {
+		status    int
+		challenge string
+	}{
+		"ada": {403, `Bearer scope="actions:destructive"`}, "ada actions:write": {403, `Bearer scope="actions:destructive"`},
+		"ada actions:destructive": {200, ""}, "eve": {404, ""}, "eve actions:destructive": {404, ""},
+	} {
+		w := ask(h, http.MethodPost, "/.backstage/actions/v1/actions/pets:delete-pet/invoke", subject, `{"id":"1"}`)
+		if w.Code != want.status || w.Header().Get("WWW-Authenticate") != want.challenge || (want.status == 403) != strings.Contains(w.Body.String(), `"NotAllowedError"`) {
+			t.Errorf("%s: %d %v %s", subject, w.Code, w.Header(), w.Body)
+		}
+	}
+	if w := ask(h, http.MethodGet, "/.backstage/actions/v1/actions", "ada", ""); w.Code != 200 || !strings.Contains(w.Body.String(), "delete-pet") {
+		t.Errorf("list: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestLimits: calls beyond a principal's limits are 429 in Backstage's words,
+// and nobody else's are.
+func TestLimits(t *testing.T) {
+	offer := everything()
+	offer.Door.Limits = registry.Limits{CallsPerMinute: 1, Burst: 2}
+	var told []string
+	h := routed(New(Options{
+		Registry: petRegistry(t), MaxBody: 1000, Calls: 10,
+		Record: func(_ context.Context, c audit.Call) { told = append(told, c.Action+" "+c.Outcome) },
+	}), offer)
+	const invocation = "/.backstage/actions/v1/actions/pets:get-pet/invoke"
+	for _, subject := range []string{"ada", "eve"} {
+		for i, want := range []int{200, 200, 429, 429} {
+			w := ask(h, http.MethodPost, invocation, subject, `{"id":"1"}`)
+			if w.Code != want || (want == 429) != (w.Header().Get("Retry-After") != "") || (want == 429) != strings.Contains(w.Body.String(), `"name":"ServiceUnavailableError","message":"you have made too many calls`) {
+				t.Errorf("call %d of %s: %d %v %s", i, subject, w.Code, w.Header(), w.Body)
+			}
+		}
+	}
+	if want := "pets:get-pet ok pets:get-pet ok pets:get-pet rate_limited pets:get-pet rate_limited"; strings.Join(told[:4], " ") != want {
+		t.Errorf("told %v", told)
+	}
+	offer.Door.Limits = registry.Limits{Concurrent: 1}
+	for range 5 { // one after the other
+		if w := ask(h, http.MethodPost, invocation, "ada", `{"id":"1"}`); w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
 	}
 }
 

@@ -89,7 +89,7 @@ func (t *Trail) Run(ctx context.Context) {
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
 	defer cancel()
-	for left = append(left, t.counted()...); len(left) > 0; left = w.waiting(nil) {
+	for left = w.waiting(append(left, t.counted()...)); len(left) > 0; left = w.waiting(nil) {
 		if left = w.write(last, left); len(left) > 0 {
 			w.lose(last, left, last.Err())
 		}

@@ -75,14 +75,14 @@ func withCause(message string, cause error) string {
 type Chain []Verifier
 
 // Verify is the word of the first verifier that takes the token, or else what
-// the first one said whose token it is. Once a verifier knows a token for one of
-// its own, no authorization server is shown it (see [Introspection]).
+// the first one said whose token it is. An authorization server is shown only
+// tokens that no other verifier knows for one of its own (see [Introspection]).
 func (c Chain) Verify(ctx context.Context, token string, at Resource) (principal.Principal, error) {
 	var verdict error
 	var unknown []string
-	for _, v := range c {
+	for _, v := range c.asked() {
 		if _, asks := v.(*Introspection); asks && verdict != nil {
-			continue
+			break
 		}
 		p, err := v.Verify(ctx, token, at)
 		switch {
@@ -98,6 +98,22 @@ func (c Chain) Verify(ctx context.Context, token string, at Resource) (principal
 		verdict = &InvalidError{Message: "token is of nobody who is trusted here", Cause: errors.New(strings.Join(unknown, "; "))}
 	}
 	return principal.Principal{}, verdict
+}
+
+// asked is the order in which verifiers are asked: those that show tokens to
+// others come last.
+func (c Chain) asked() Chain {
+	for i, v := range c {
+		if _, asks := v.(*Introspection); asks && i < len(c)-1 {
+			return slices.Concat(c.of(false), c.of(true))
+		}
+	}
+	return c
+}
+
+// of are the verifiers that show tokens to others, or those that do not.
+func (c Chain) of(asking bool) Chain {
+	return slices.DeleteFunc(slices.Clone(c), func(v Verifier) bool { _, asks := v.(*Introspection); return asks != asking })
 }
 
 // AuthorizationServers are those of all verifiers, each once.

@@ -69,7 +69,7 @@ func (s *source) locate(ctx context.Context) error {
 			err = errors.New("answer is no JSON object of metadata")
 		case metadata.Issuer != s.issuer: // RFC 8414, section 3.3: identical
 			err = fmt.Errorf("metadata is of the issuer %.200q", metadata.Issuer)
-		case !IsEndpoint(metadata.JWKS):
+		case !IsEndpoint(metadata.JWKS) || strings.HasPrefix(s.issuer, "https:") && !strings.HasPrefix(metadata.JWKS, "https:"):
 			err = fmt.Errorf("metadata has no jwks_uri with https, but %.200q", metadata.JWKS)
 		default:
 			s.jwks, s.located = metadata.JWKS, time.Now()
@@ -98,7 +98,8 @@ func (s *source) get(ctx context.Context, place string) ([]byte, http.Header, er
 	return read(s.client, request)
 }
 
-// read gives the body of an answer with status 200.
+// read gives the body of an answer with status 200. The error is a *url.Error
+// where there was no answer.
 func read(client *http.Client, request *http.Request) ([]byte, http.Header, error) {
 	response, err := client.Do(request) //nolint:gosec // the config names it, or the metadata of an issuer that it names (IsEndpoint)
 	if err != nil {
@@ -106,7 +107,9 @@ func read(client *http.Client, request *http.Request) ([]byte, http.Header, erro
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("answered with HTTP %d", response.StatusCode)
+		var said struct{ Error string }
+		_ = json.NewDecoder(io.LimitReader(response.Body, 4<<10)).Decode(&said) // it may say nothing
+		return nil, nil, &refusedError{response.StatusCode, said.Error}
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
@@ -116,6 +119,19 @@ func read(client *http.Client, request *http.Request) ([]byte, http.Header, erro
 		return nil, nil, fmt.Errorf("answer has more than %d bytes", maxAnswer)
 	}
 	return body, response.Header, nil
+}
+
+// refusedError is an answer other than 200.
+type refusedError struct {
+	status int
+	code   string // of OAuth (RFC 6749, section 5.2); "": it says none
+}
+
+func (e *refusedError) Error() string {
+	if e.code == "" {
+		return fmt.Sprintf("answered with HTTP %d", e.status)
+	}
+	return fmt.Sprintf("answered with HTTP %d, %.100q", e.status, e.code)
 }
 
 // freshness is how long an answer may be used (RFC 9111, section 5.2.2), within

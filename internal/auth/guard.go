@@ -66,15 +66,15 @@ func (g *Guard) refusal(err error) *principal.Refusal {
 	if errors.As(err, &unavailable) {
 		return &principal.Refusal{
 			Status: http.StatusServiceUnavailable, RetryAfter: cmp.Or(unavailable.RetryAfter, retryAfter),
-			Message: "tokens cannot be verified now", Cause: err,
+			Message: "tokens cannot be verified now", Cause: unavailable.Cause,
 		}
 	}
-	message := "token is not valid"
+	message, cause := "token is not valid", err
 	var invalid *InvalidError
 	if errors.As(err, &invalid) {
-		message = invalid.Message
+		message, cause = invalid.Message, invalid.Cause
 	}
-	return g.refuse(http.StatusUnauthorized, g.asked(g.Scopes), "invalid_token", message, err)
+	return g.refuse(http.StatusUnauthorized, g.asked(g.Scopes), "invalid_token", message, cause)
 }
 
 // StepUp implements [principal.Gate]. All that the request needs is in one

@@ -34,7 +34,8 @@ type IntrospectionOptions struct {
 	// URL is the introspection endpoint.
 	URL string
 	// Issuer is what iss has to be where the answer has one, and who clients are
-	// sent to for a token; "": nobody.
+	// sent to for a token; "": nobody, and the issuer of the principals is URL: an
+	// answer cannot make them another's.
 	Issuer string
 	// ClientID and ClientSecret are the gateway's own (client_secret_basic).
 	ClientID, ClientSecret string
@@ -100,8 +101,7 @@ func (v *Introspection) Verify(ctx context.Context, token string, at Resource) (
 		mapping.Subject = "client_id" // sub is optional here; without a user it is the client
 	}
 	p, err := mapping.principal(answer)
-	issuer, _ := answer["iss"].(string)
-	p.Issuer, p.Expires, p.Token = cmp.Or(v.Issuer, issuer, v.URL), end, principal.NewToken(token)
+	p.Issuer, p.Expires, p.Token = cmp.Or(v.Issuer, v.URL), end, principal.NewToken(token)
 	return p, err
 }
 
@@ -169,9 +169,32 @@ func (v *Introspection) ask(ctx context.Context, token string) (answer map[strin
 	if err == nil {
 		answer, err = parseObject(body)
 	}
-	if err != nil {
-		v.failedAt.Store(time.Now().UnixNano())
+	refused, _ := errors.AsType[*refusedError](err)
+	switch {
+	case refused != nil && refused.status == http.StatusBadRequest && refused.code == "unsupported_token_type":
+		return map[string]any{"active": false}, nil // RFC 7009, section 2.2.1: it is about the token
+	case err != nil:
+		if failedForAll(err, refused) {
+			v.failedAt.Store(time.Now().UnixNano())
+		}
 		return nil, fmt.Errorf("introspection at %s: %w", v.URL, err)
 	}
 	return answer, nil
+}
+
+// failedForAll tells whether an authorization server failed, or only could not
+// make sense of one token: else whoever makes up such tokens would keep all
+// others out.
+func failedForAll(err error, refused *refusedError) bool {
+	if refused == nil {
+		_, unanswered := errors.AsType[*url.Error](err)
+		return unanswered
+	}
+	switch refused.status {
+	case http.StatusBadRequest:
+		return refused.code == "invalid_client"
+	case http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusUnprocessableEntity, http.StatusRequestHeaderFieldsTooLarge:
+		return false
+	}
+	return true
 }

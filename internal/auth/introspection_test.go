@@ -186,6 +186,58 @@ func TestIntrospectionFailsClosed(t *testing.T) {
 	})
 }
 
+// TestIntrospectionOfOddTokens: a token that the authorization server makes no
+// sense of keeps no other one out.
+func TestIntrospectionOfOddTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, status := range []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusOK} {
+			i := &introspector{answers: map[string]string{"good": answer(nil), "odd": "<html>"}}
+			o := i.options(idp + "/introspect")
+			o.Transport = i
+			v := auth.NewIntrospection(o)
+			if i.status = status; status == http.StatusOK {
+				i.status = 0
+			}
+			if got := verdict(t, v, "odd"); got != "unavailable" {
+				t.Errorf("%d: got %q of an odd token", status, got)
+			}
+			i.status = 0
+			if got := verdict(t, v, "good"); got != "" {
+				t.Errorf("%d: got %q of a good token just after an odd one", status, got)
+			}
+		}
+	})
+}
+
+// TestIntrospectionOfNoIssuer: an answer cannot make its principals those of
+// somebody else, whom rules may trust with more.
+func TestIntrospectionOfNoIssuer(t *testing.T) {
+	i := &introspector{answers: map[string]string{"good": answer(map[string]any{"iss": auth.StaticIssuer})}}
+	server := httptest.NewServer(i)
+	defer server.Close()
+	o := i.options(server.URL)
+	o.Issuer = ""
+	if p, err := auth.NewIntrospection(o).Verify(t.Context(), "good", at); err != nil || p.Issuer != server.URL {
+		t.Errorf("got the issuer %q, %v", p.Issuer, err)
+	}
+}
+
+// TestIntrospectionIsAskedLast: a token of the config is nobody else's business,
+// wherever its verifier stands.
+func TestIntrospectionIsAskedLast(t *testing.T) {
+	i := &introspector{answers: map[string]string{"good": answer(nil)}}
+	server := httptest.NewServer(i)
+	defer server.Close()
+	static := auth.NewStatic(auth.StaticToken{Token: "0123456789abcdef", Subject: "ci"})
+	chain := auth.Chain{auth.NewIntrospection(i.options(server.URL)), static, saying{auth.ErrNotMine}}
+	if p, err := chain.Verify(t.Context(), "0123456789abcdef", at); err != nil || p.Subject != "ci" || i.requests.Load() != 0 {
+		t.Errorf("got %v, %v after %d requests", p, err, i.requests.Load())
+	}
+	if p, err := chain.Verify(t.Context(), "good", at); err != nil || p.Subject != "ada" {
+		t.Errorf("got %v, %v", p, err)
+	}
+}
+
 // crowded counts how many requests are under way at once.
 type crowded struct {
 	now, most atomic.Int64
@@ -263,5 +315,33 @@ func TestOthersTokensAreNotShown(t *testing.T) {
 	}
 	if _, err := chain.Verify(t.Context(), "opaque", at); told(t, err, "") != "token is not active" || i.requests.Load() != 1 {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestOddTokensStopNobody: an authorization server that answers 400 to a token
+// of another kind (as oidc-provider does to JWTs) has not failed, or any caller
+// could have all others turned away.
+func TestOddTokensStopNobody(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if token := r.PostFormValue("token"); token != "canary" {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `{"error":%q}`, token)
+			return
+		}
+		fmt.Fprint(w, answer(nil))
+	}))
+	defer server.Close()
+	for code, want := range map[string]string{"unsupported_token_type": "token is not active", "invalid_request": "unavailable", "": "unavailable"} {
+		v := auth.NewIntrospection((&introspector{}).options(server.URL))
+		if got := verdict(t, v, code); got != want {
+			t.Errorf("%s: got %q, want %q", code, got, want)
+		}
+		if got := verdict(t, v, "canary"); got != "" {
+			t.Errorf("after %s: %s", code, got)
+		}
+	}
+	v := auth.NewIntrospection((&introspector{}).options(server.URL))
+	if one, two := verdict(t, v, "invalid_client"), verdict(t, v, "canary"); one != "unavailable" || two != one {
+		t.Errorf("got %q and %q", one, two)
 	}
 }

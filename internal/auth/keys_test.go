@@ -289,6 +289,30 @@ func TestMetadataLeadsNowhereElse(t *testing.T) {
 	}
 }
 
+// TestMetadataLeadsNotHere: an issuer elsewhere has nothing asked on this
+// machine.
+func TestMetadataLeadsNotHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer, misled := authtest.Unserved(idp, authtest.NewKey(t, "k", "ES256")), 0
+		keys := auth.NewKeySets(roundTrip(func(r *http.Request) (*http.Response, error) {
+			w := httptest.NewRecorder()
+			if r.URL.Scheme == "http" {
+				misled++
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"issuer": idp, "jwks_uri": "http://127.0.0.1:6060/jwks"})
+			return w.Result(), nil
+		}))
+		v := auth.NewJWT(auth.JWTOptions{Issuer: idp, Keys: keys.Of(idp)})
+		if got := verdict(t, v, issuer.Token(catalog, nil)); got != "unavailable" || misled > 0 {
+			t.Errorf("got %q after %d requests to this machine", got, misled)
+		}
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // TestWhichKeysCount: public ones that sign, and are strong enough.
 func TestWhichKeysCount(t *testing.T) {
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)

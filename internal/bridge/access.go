@@ -28,7 +28,7 @@ func (a *access) token(ctx context.Context) (string, error) {
 // all requests that wait for it, and goes on for life when they are given up.
 func (a *access) renew(ctx, life context.Context, rejected string) error {
 	if a.tokens == nil {
-		return newFault(codeLoggedOut, "server wants a token")
+		return newFault(codeLoggedOut, "server wants a token, or another one than the Authorization header has")
 	}
 	err := a.flights.once(ctx, life, "renew "+rejected, func(ctx context.Context) error {
 		if token, err := a.tokens.Token(ctx); err == nil && token != "" && token != rejected {
@@ -43,7 +43,7 @@ func (a *access) renew(ctx, life context.Context, rejected string) error {
 // stepUp gets a token with more scopes.
 func (a *access) stepUp(ctx, life context.Context, challenge string) error {
 	if a.tokens == nil {
-		return newFault(codeLoggedOut, "server wants a token with more scopes")
+		return newFault(codeLoggedOut, "server wants a token with more scopes than that in the Authorization header has")
 	}
 	err := a.flights.once(ctx, life, "step up "+challenge, func(ctx context.Context) error {
 		return a.tokens.StepUp(ctx, challenge)

@@ -81,7 +81,7 @@ type delays struct {
 	backoff, maxBackoff time.Duration // after a failed attempt
 	connect             time.Duration // how long a server may be unreachable
 	retryAfter          time.Duration // how long a server may put a request off
-	resume              time.Duration // before a stream is resumed, where the server does not say
+	resume, leastResume time.Duration // before a stream is resumed, where the server does not say, and whatever it says
 	notify              time.Duration // for the answer to a notification
 	answers             time.Duration // for the last answers, when the client has ended
 	end                 time.Duration // for the end of the session
@@ -90,7 +90,7 @@ type delays struct {
 func usualDelays() delays {
 	return delays{
 		backoff: 250 * time.Millisecond, maxBackoff: 4 * time.Second, connect: 15 * time.Second,
-		retryAfter: time.Minute, resume: time.Second, notify: time.Minute, answers: time.Minute, end: 2 * time.Second,
+		retryAfter: time.Minute, resume: time.Second, leastResume: 100 * time.Millisecond, notify: time.Minute, answers: time.Minute, end: 2 * time.Second,
 	}
 }
 

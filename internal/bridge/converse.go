@@ -157,11 +157,7 @@ func (b *bridge) deliverEvents(body io.Reader, at *cursor, c *call) error {
 
 // resume goes on with a stream after the server's time for that.
 func (b *bridge) resume(ctx context.Context, s *session, at cursor) (*http.Response, error) {
-	wait := at.retry
-	if wait == 0 {
-		wait = b.delays.resume
-	}
-	if err := sleep(ctx, wait); err != nil {
+	if err := sleep(ctx, b.resumption(at)); err != nil {
 		return nil, err
 	}
 	resp, err := b.send(ctx, get(s, at))
@@ -173,6 +169,14 @@ func (b *bridge) resume(ctx context.Context, s *session, at cursor) (*http.Respo
 		return nil, fmt.Errorf("%w, and the server does not go on with it (HTTP %d)", errLost, resp.StatusCode)
 	}
 	return resp, nil
+}
+
+// resumption is how long to wait before a stream is resumed.
+func (b *bridge) resumption(at cursor) time.Duration {
+	if at.retry == 0 {
+		return b.delays.resume
+	}
+	return max(at.retry, b.delays.leastResume)
 }
 
 // get asks for a session's own stream, or for another one from the cursor on.

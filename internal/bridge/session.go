@@ -232,11 +232,9 @@ func (b *bridge) hear(ctx context.Context, s *session) (deaf bool) {
 		case isStream(resp):
 			heard = true
 			if b.overhear(resp, &at) {
-				wait, failures = b.delays.resume, 0
+				wait, failures = 0, 0
 			}
-			if at.retry > 0 {
-				wait = at.retry
-			}
+			wait = max(wait, b.resumption(at))
 		case heard && resp.StatusCode == http.StatusNotFound && s.id != "":
 			discard(resp)
 			_ = b.revive(ctx, s) // or the next request tries

@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // office is a fake server with sessions: it ends them when its test says so, and
@@ -405,4 +408,32 @@ func TestOwnStreamLost(t *testing.T) {
 	o.lose()
 	close(lost)
 	r.expect(`{"jsonrpc":"2.0","method":"heard/s2"}`)
+}
+
+// TestOwnStreamStorm: a server that closes its stream at once and wants it opened
+// again at once is not asked all the time.
+func TestOwnStreamStorm(t *testing.T) {
+	for name, event := range map[string]string{"moves on": "retry: 1\nid: N\ndata:\n\n", "says nothing": "retry: 1\n\n"} {
+		t.Run(name, func(t *testing.T) {
+			var opened atomic.Int32
+			o := &office{stream: func(w http.ResponseWriter, _ received) {
+				events(w, strings.ReplaceAll(event, "N", strconv.Itoa(int(opened.Add(1)))))
+			}}
+			r := start(t, scripted(t, o.serve).URL, nil, func(b *bridge) {
+				b.delays.resume, b.delays.leastResume = 50*time.Millisecond, 50*time.Millisecond
+			})
+			began := time.Now()
+			r.open()
+			for opened.Load() < 3 {
+				if time.Since(began) > patience {
+					t.Fatal("the stream is not opened again")
+				}
+				runtime.Gosched()
+			}
+			if took := time.Since(began); took < 100*time.Millisecond {
+				t.Errorf("opened three times in %s", took)
+			}
+			r.end()
+		})
+	}
 }

@@ -157,7 +157,9 @@ func (b *requestBuilder) form(content *openapi.Content, v any) []byte {
 			esc = escapeReserved
 		}
 		if e.Style != "" {
-			pairs = append(pairs, queryPairs(name, e.Style, e.Explode, field, esc)...)
+			own := queryPairs(name, e.Style, e.Explode, field, esc)
+			b.stray(name, field, own, func(name string) bool { return object[name] != nil })
+			pairs = append(pairs, own...)
 			continue
 		}
 		if _, isObject := field.(map[string]any); isObject || isJSON(essence(e.ContentType)) {

@@ -30,7 +30,11 @@ func (b *requestBuilder) multipart(content *openapi.Content, v any) (data []byte
 	switch v := v.(type) {
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			parts = append(parts, b.field(name, content.Encoding[name], v[name])...)
+			e := content.Encoding[name]
+			if e.Style != "" {
+				b.stray(name, v[name], queryPairs(name, e.Style, e.Explode, v[name], escape), func(name string) bool { return v[name] != nil })
+			}
+			parts = append(parts, b.field(name, e, v[name])...)
 		}
 	case []any:
 		for _, item := range v {

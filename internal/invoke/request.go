@@ -216,10 +216,13 @@ func (b *requestBuilder) parameters() (query []string, header http.Header) {
 }
 
 func (b *requestBuilder) query(p *openapi.Parameter, v any) []string {
+	esc := escape
 	if p.AllowReserved {
-		return queryPairs(p.Name, p.Style, p.Explode, v, escapeReserved)
+		esc = escapeReserved
 	}
-	return queryPairs(p.Name, p.Style, p.Explode, v, escape)
+	pairs := queryPairs(p.Name, p.Style, p.Explode, v, esc)
+	b.strayParameter(p, v, pairs)
+	return pairs
 }
 
 // querystring is a whole query in its media type (OpenAPI 3.2 §4.12.1): form
@@ -239,9 +242,12 @@ func (b *requestBuilder) querystring(mediaType string, v any) string {
 // they are (OpenAPI 3.2 §4.12.3): those that would be another cookie do not go.
 func (b *requestBuilder) cookie(p *openapi.Parameter, v any) string {
 	if p.Style != "cookie" {
-		return strings.Join(queryPairs(p.Name, p.Style, p.Explode, v, escape), "; ")
+		pairs := queryPairs(p.Name, p.Style, p.Explode, v, escape)
+		b.strayParameter(p, v, pairs)
+		return strings.Join(pairs, "; ")
 	}
 	pairs := queryPairs(p.Name, "form", p.Explode, v, func(s string) string { return s })
+	b.strayParameter(p, v, pairs)
 	for _, pair := range pairs {
 		if strings.Contains(pair, ";") {
 			b.fail("cookie %s: the value has a semicolon, which a cookie cannot carry", p.Name)

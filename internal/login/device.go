@@ -65,7 +65,7 @@ func (s *Source) showCode(d deviceAnswer, life time.Duration) {
 // 8628, section 3.5), until the code ends.
 func (e *errand) poll(ctx context.Context, d deviceAnswer, end time.Time) (tokenAnswer, error) {
 	form := url.Values{"grant_type": {deviceGrant}, "device_code": {d.DeviceCode}, "client_id": {e.client}, "resource": {e.resource}}
-	interval := min(cmp.Or(seconds(d.Interval), 5*time.Second), time.Minute)
+	interval := min(max(cmp.Or(seconds(d.Interval), 5*time.Second), time.Second), time.Minute)
 	for wait := interval; ; {
 		if err := sleep(ctx, wait, end); err != nil {
 			return tokenAnswer{}, err

@@ -61,7 +61,7 @@ func (s *Source) discover(ctx context.Context, most reach, private bool) (discov
 		return discovery{}, err
 	}
 	if len(doc.AuthorizationServers) == 0 {
-		return discovery{}, errors.New("server metadata names no authorization server; ask the server's operator for a token")
+		return discovery{}, errors.New("server metadata names no authorization server: ask the server's operator for a token, and put it where --token-env finds it")
 	}
 	d := discovery{resource: doc.Resource, scopes: strings.Fields(challenge["scope"]), issuers: doc.AuthorizationServers, most: most}
 	if len(d.scopes) == 0 {
@@ -113,9 +113,11 @@ func (s *Source) probe(ctx context.Context, token string) (challenge map[string]
 		return challenge, at, nil
 	case code >= 300 && code < 400:
 		return nil, "", fmt.Errorf("server redirects to %s: log in to that URL, if it is the right one", clean(resp.Header.Get("Location")))
-	case code == http.StatusNotFound || code == http.StatusMethodNotAllowed:
+	case code == http.StatusNotFound || code == http.StatusMethodNotAllowed || code == http.StatusNotImplemented:
 		return nil, "", fmt.Errorf("server: HTTP %d; is the URL that of an MCP server, such as https://gateway.example.com/mcp/catalog?", code)
-	case code == http.StatusTooManyRequests || code >= 500:
+	case strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html"):
+		return nil, "", fmt.Errorf("server: answer is a web page (HTTP %d); is the URL that of an MCP server, such as https://gateway.example.com/mcp/catalog?", code)
+	case code == http.StatusTooManyRequests || code >= 500 && code != http.StatusNotImplemented:
 		return nil, "", fmt.Errorf("server: HTTP %d; try again later", code)
 	}
 	return nil, at, nil // some servers ask for a token at some calls only
@@ -141,6 +143,9 @@ func (s *Source) metadata(ctx context.Context, w *web, challenge map[string]stri
 		}
 		if challenge == nil && (status >= 400 && status < 500 || status == http.StatusOK && doc.Resource == "") {
 			return doc, fmt.Errorf("%s: %w, and has no metadata that says where to get one", s.Server(), ErrNoTokenNeeded)
+		}
+		if status >= 400 && status < 500 {
+			return doc, fmt.Errorf("%s asks for a token, and has no metadata that says where to get one (%w): ask the server's operator for a token, and put it where --token-env finds it", s.Server(), err)
 		}
 		if err != nil {
 			return doc, fmt.Errorf("server metadata: %w", err)
@@ -187,6 +192,9 @@ func (w *web) authServer(ctx context.Context, issuer string) (authServer, error)
 			problem = fmt.Errorf("%s is the metadata of %q, not of %q: it is not used", clean(place), clean(as.Issuer), clean(issuer))
 		default:
 			return as, w.checkEndpoints(as)
+		}
+		if status == 0 { // the other places are of the same host
+			break
 		}
 	}
 	return authServer{}, fmt.Errorf("authorization server: %w", problem)

@@ -36,6 +36,12 @@ func TestDiscoveryLies(t *testing.T) {
 			p.Instead[logintest.ServerPath], p.Instead[logintest.ResourcePath] = text(200, "{}"), text(404, "")
 		}, "server asks for no token"},
 		{"token needed at times", func(p *logintest.Provider) { p.Instead[logintest.ServerPath] = text(400, "{}") }, ""},
+		{"web page", func(p *logintest.Provider) {
+			p.Instead[logintest.ServerPath] = func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html; charset=utf-8")
+				_, _ = w.Write([]byte("<!doctype html>"))
+			}
+		}, "answer is a web page (HTTP 200); is the URL that of an MCP server"},
 		{"wrong URL", func(p *logintest.Provider) { p.Instead[logintest.ServerPath] = text(404, "") }, "server: HTTP 404; is the URL that of an MCP server"},
 		{"server down", func(p *logintest.Provider) { p.Instead[logintest.ServerPath] = text(503, "") }, "server: HTTP 503; try again later"},
 		{"server redirects", func(p *logintest.Provider) {
@@ -51,7 +57,7 @@ func TestDiscoveryLies(t *testing.T) {
 		}, ""},
 		{"metadata nowhere", func(p *logintest.Provider) {
 			p.Challenge, p.Instead[logintest.ResourcePath] = `Bearer`, text(404, "")
-		}, "server metadata: https://mcp.example.com/.well-known/oauth-protected-resource: HTTP 404"},
+		}, "asks for a token, and has no metadata that says where to get one (https://mcp.example.com/.well-known/oauth-protected-resource: HTTP 404)"},
 		{"metadata of another server", func(p *logintest.Provider) { p.Resource = map[string]any{"resource": base + "/mcp/other"} }, "one for somebody else"},
 		{"metadata of the parent", func(p *logintest.Provider) { p.Resource = map[string]any{"resource": base + "/mcp"} }, "one for somebody else"},
 		{"metadata of the origin, at the path", func(p *logintest.Provider) { p.Resource = map[string]any{"resource": base} }, "one for somebody else"},

@@ -121,8 +121,7 @@ func (s *Source) renewed(ctx context.Context, rejected string) (string, error) {
 	if r.Secrets.Access != rejected && r.fresh(time.Now()) {
 		return r.Secrets.Access, nil
 	}
-	// An interrupt in the middle would lose the token that took this one's place.
-	return s.spend(context.WithoutCancel(ctx), r)
+	return s.spend(ctx, r)
 }
 
 // spend trades the refresh token for new tokens, after another look at whom
@@ -145,7 +144,8 @@ func (s *Source) spend(ctx context.Context, r record) (string, error) {
 		return "", err
 	}
 	now := time.Now()
-	answer, err := w.grant(ctx, as.TokenEndpoint, url.Values{
+	// An interrupt in the middle would lose the token that takes this one's place.
+	answer, err := w.grant(context.WithoutCancel(ctx), as.TokenEndpoint, url.Values{
 		"grant_type": {"refresh_token"}, "refresh_token": {r.Secrets.Refresh}, "client_id": {r.Client}, "resource": {r.Resource},
 	})
 	if codeOf(err) == "invalid_grant" {

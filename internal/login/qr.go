@@ -1,6 +1,7 @@
 package login
 
 import (
+	"errors"
 	"strings"
 
 	"rsc.io/qr"
@@ -13,7 +14,10 @@ func drawQR(text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	const quiet = 2
+	const quiet, widest = 2, 80 // a wrapped one cannot be read
+	if code.Size+2*quiet > widest {
+		return "", errors.New("QR code is wider than a terminal")
+	}
 	var b strings.Builder
 	for y := -quiet; y < code.Size+quiet; y += 2 {
 		b.WriteString("\x1b[97;40m") // white on black, whatever the terminal's own are

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -51,6 +52,11 @@ func (l Login) fresh(now time.Time) bool { return l.Renew.IsZero() || now.Before
 
 // valid tells whether the access token has not ended.
 func (l Login) valid(now time.Time) bool { return l.Expires.IsZero() || now.Before(l.Expires) }
+
+// forWhom says what a server that refuses the tokens mostly misses.
+func (l Login) forWhom() string {
+	return fmt.Sprintf("tokens of %s have to be for the audience %s", clean(l.Issuer), clean(l.Resource))
+}
 
 // scopes are all that were asked for or granted.
 func (l Login) scopes() []string { return union(l.Asked, l.Scopes) }

@@ -157,6 +157,9 @@ func (s *Source) Refresh(ctx context.Context, rejected string) (string, error) {
 	if !errors.Is(err, ErrLoggedOut) || !s.opts.Interactive {
 		return token, err
 	}
+	if last, err := s.record(); err == nil && last.Secrets.Access == rejected && last.valid(time.Now()) && time.Since(last.LoggedIn) < patience {
+		return "", fmt.Errorf("server refuses the token of a login that was just made, so another one is of no use: %s; stagedoor login %s tries it once more", last.forWhom(), s.Server())
+	}
 	say(s.opts.Out, "Login needed for %s\n", s.Server())
 	record, err := s.logIn(ctx, s.opts.Scopes)
 	if err != nil {
@@ -186,7 +189,10 @@ func (s *Source) StepUp(ctx context.Context, challenge string) error {
 		return err
 	}
 	if !s.opts.Interactive {
-		return fmt.Errorf("server wants the scopes %s: run stagedoor login %s --scope %q: %w", clean(asked["scope"]), s.Server(), strings.Join(union(record.scopes(), needed), " "), ErrLoggedOut)
+		return &loggedOutError{fmt.Sprintf("server wants the scopes %s: run stagedoor login %s --scope %q", clean(asked["scope"]), s.Server(), clean(strings.Join(union(record.scopes(), needed), " ")))}
+	}
+	if s.recentSteps() >= maxSteps {
+		return fmt.Errorf("server has asked for other scopes %d times within %s, and now for %s; if that is right: stagedoor login %s --scope %q", maxSteps, patience, clean(asked["scope"]), s.Server(), clean(strings.Join(union(record.scopes(), needed), " ")))
 	}
 	say(s.opts.Out, "%s wants more than the login allows: %s\n", s.Server(), clean(asked["scope"]))
 	s.steps[stepKey(needed)] = time.Now()
@@ -215,6 +221,19 @@ func (s *Source) stepped(r record, needed []string) (done bool, err error) {
 // patience is how long logins and what hangs on them may take.
 const patience = 20 * time.Minute
 
+// maxSteps bounds the sets of scopes that a server may have a person log in
+// for within patience.
+const maxSteps = 5
+
+func (s *Source) recentSteps() (n int) {
+	for _, at := range s.steps {
+		if time.Since(at) < patience {
+			n++
+		}
+	}
+	return n
+}
+
 func notGranted(r record, needed []string) error {
 	return fmt.Errorf("authorization server %s did not grant all of the scopes %s", r.Issuer, clean(strings.Join(needed, " ")))
 }
@@ -235,7 +254,7 @@ func (s *Source) Login(ctx context.Context) (Login, error) {
 	}
 	challenge, _, err := s.probe(ctx, record.Secrets.Access)
 	if err == nil && challenge != nil {
-		err = fmt.Errorf("login succeeded, but the server refuses the token (%s): tokens of %s have to be for the audience %s", clean(cmp.Or(challenge["error_description"], challenge["error"], "it does not say why")), record.Issuer, record.Resource)
+		err = fmt.Errorf("login succeeded, but the server refuses the token (%s): %s", clean(cmp.Or(challenge["error_description"], challenge["error"], "it does not say why")), record.forWhom())
 	}
 	return record.Login, err
 }

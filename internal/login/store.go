@@ -58,7 +58,7 @@ func openStore(dir string, mode StoreMode, out io.Writer) (*store, error) {
 	if dir == "" {
 		base, err := os.UserConfigDir()
 		if err != nil {
-			return nil, fmt.Errorf("store: %w", err)
+			return nil, fmt.Errorf("store: no folder to keep logins in: %w; set one of them", err)
 		}
 		dir = filepath.Join(base, "stagedoor")
 	}
@@ -227,8 +227,19 @@ func (st *store) save(r record) error {
 // takes the trouble of a login.
 func (st *store) ready() error {
 	if st.mode == StoreKeyring {
-		_, err := st.ring.get("ready")
-		return err
+		if _, err := st.ring.get("ready"); err != nil {
+			return err
+		}
+	}
+	err := os.MkdirAll(st.dir, 0o700)
+	if err == nil {
+		var f *os.File
+		if f, err = os.CreateTemp(st.dir, "ready-*"); err == nil {
+			err = errors.Join(f.Close(), os.Remove(f.Name()))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("stored logins: nothing can be kept in %s: %w", st.dir, err)
 	}
 	return nil
 }

@@ -184,6 +184,9 @@ func plainly(err error, raw string) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
+	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
+		err = fmt.Errorf("no answer within %s", webPatience)
+	}
 	base, _, _ := strings.Cut(raw, "?")
 	return fmt.Errorf("%s: %w", clean(base), err)
 }

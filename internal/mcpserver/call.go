@@ -115,7 +115,7 @@ func (h *Handler) observe(ctx context.Context, x *exchange, t *tool, c audit.Cal
 // record adds who called what by which way.
 func (h *Handler) record(ctx context.Context, x *exchange, a *registry.Action, c audit.Call) {
 	c.Face, c.Door, c.Ref, c.Principal, c.Client = audit.MCP, x.server.name, x.ref, &x.principal, x.program()
-	if x.forwards() {
+	if x.server.door == registry.Unguarded {
 		c.Face = audit.Stdio
 	}
 	if a != nil {

@@ -169,9 +169,4 @@ func (x *exchange) sendList(e era, m *envelope) {
 }
 
 // seen tells which actions the caller may know of; nil: all of them.
-func (x *exchange) seen() func(*registry.Action) bool {
-	if !x.server.door.Restricts() {
-		return nil
-	}
-	return func(a *registry.Action) bool { return x.server.sees(x.principal, a) }
-}
+func (x *exchange) seen() func(*registry.Action) bool { return x.server.door.Sees(x.principal) }

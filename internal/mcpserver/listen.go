@@ -39,11 +39,13 @@ func (h *Handler) listenLegacy(x *exchange, s session.Session, last string) {
 		return
 	}
 	h.signal(x.r.Context(), session.SignalListen, s.ID)
+	allowed, done := h.whileAllowed(x)
+	defer done()
 	beginEvents(x.w)
 	heard := hearing{nonce: newSessionID(), versions: current.versions}
 	changed := heard.resume(last)
 	out := notices{
-		h: h, listener: l, subscribed: h.subscribed(s.ID), alive: x.comment,
+		h: h, listener: l, subscribed: h.subscribed(s.ID), knows: x.knows, alive: x.comment,
 		telling: func(list int) {
 			if current := h.server(l.server); current != nil {
 				heard.versions[list] = current.versions[list]
@@ -57,8 +59,6 @@ func (h *Handler) listenLegacy(x *exchange, s session.Session, last string) {
 		x.comment()
 	}
 	l.tell(func(l *listener) { l.changed |= changed })
-	allowed, done := h.whileAllowed(x)
-	defer done()
 	out.run(allowed)
 	x.unbound()
 }
@@ -122,6 +122,16 @@ func (h *Handler) subscribed(id string) func(ctx context.Context, uri string) bo
 	}
 }
 
+// knows tells whether the client may still know of a resource, by the rules of
+// now.
+func (x *exchange) knows(uri string) bool {
+	s := x.handler.server(x.server.name)
+	if x.forwards() {
+		s = s.unguarded()
+	}
+	return s != nil && s.hasResource(x.principal, uri)
+}
+
 // listenModern is subscriptions/listen of 2026-07-28 (basic/patterns/subscriptions).
 func (h *Handler) listenModern(x *exchange, m *envelope) {
 	filter, fault := x.subscription(m)
@@ -144,9 +154,11 @@ func (h *Handler) listenModern(x *exchange, m *envelope) {
 		x.refuse(unknownServer(x.server.name))
 		return
 	}
+	allowed, done := h.whileAllowed(x)
+	defer done()
 	out := notices{
 		h: h, listener: l, meta: append(append([]byte(`"_meta":{"`+mcp.MetaKeySubscriptionID+`":`), m.id...), '}'),
-		subscribed: func(_ context.Context, uri string) bool { return slices.Contains(filter.ResourceSubscriptions, uri) },
+		subscribed: func(_ context.Context, uri string) bool { return slices.Contains(filter.ResourceSubscriptions, uri) }, knows: x.knows,
 	}
 	out.deliver, out.alive = x.subscriber()
 	agreed, err := json.Marshal(filter)
@@ -157,8 +169,6 @@ func (h *Handler) listenModern(x *exchange, m *envelope) {
 		agreed = addMember(agreed, "taskIds", appendStrings(nil, slices.Sorted(maps.Keys(tasks))))
 	}
 	out.send("notifications/subscriptions/acknowledged", append([]byte(`"notifications":`), agreed...))
-	allowed, done := h.whileAllowed(x)
-	defer done()
 	if ended := out.run(allowed); ended { // by us: said with the answer to the request
 		result := append(append([]byte(`{"resultType":"complete",`), out.meta...), '}')
 		out.deliver(appendAnswer(nil, m.id, result, nil))
@@ -208,8 +218,9 @@ type notices struct {
 	h          *Handler
 	listener   *listener
 	subscribed func(ctx context.Context, uri string) bool
-	meta       []byte         // of each notification, nil: none
-	telling    func(list int) // says of which list a message is, before it is delivered; nil: nobody wants to know
+	knows      func(uri string) bool // whether the client may know of it; nil: of everything
+	meta       []byte                // of each notification, nil: none
+	telling    func(list int)        // says of which list a message is, before it is delivered; nil: nobody wants to know
 	// deliver gives the client a message; false: it is gone.
 	deliver func(message []byte) bool
 	alive   func() bool // keeps the connection alive, nil: not needed
@@ -253,7 +264,7 @@ func (n *notices) tell(ctx context.Context) (over bool) {
 	}
 	n.tellTasks(ctx)
 	for _, uri := range updated {
-		if n.subscribed(ctx, uri) {
+		if (n.knows == nil || n.knows(uri)) && n.subscribed(ctx, uri) {
 			n.send("notifications/resources/updated", appendString([]byte(`"uri":`), uri))
 		}
 	}

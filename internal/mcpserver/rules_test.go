@@ -29,6 +29,7 @@ import (
 //	input of the client: state bound, sealed, single-use                       TestConfirmModern, TestConfirmOnce
 //	no ping, no logging/setLevel, logs only where the request wants them       TestModernLacks, TestModernLogs
 //	error codes                                                                TestModernChecks, testdata/refused.txtar
+//	authorization                                                              access_test.go, owner_test.go, watch_test.go, quota_test.go
 
 func TestModernHasNoSessions(t *testing.T) {
 	r := newReplica(t, openStore(t), Options{})

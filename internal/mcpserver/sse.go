@@ -77,7 +77,7 @@ func (h *Handler) streamSSE(x *exchange, id string, outgoing *channel, over <-ch
 	defer done()
 	l := &listener{server: x.server.name, session: id, lists: toolsList | promptsList | resourcesList}
 	defer h.listeners.add(l)()
-	out := &notices{h: h, listener: l, subscribed: h.subscribed(id)}
+	out := &notices{h: h, listener: l, subscribed: h.subscribed(id), knows: x.knows}
 	out.deliver = func(message []byte) bool { return writeEvent(x.w, appendEvent(nil, message)) == nil }
 	place := pathPrefix + x.server.name + "/" + endpointMessage + "?" + sessionParam + "=" + id
 	if writeEvent(x.w, []byte("event: endpoint\ndata: "+place+"\n\n")) != nil { // from here on, there can be mail

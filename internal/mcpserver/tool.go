@@ -13,6 +13,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registry"
 )
 
@@ -110,6 +111,9 @@ func meaningOf(a *registry.Action, input []byte) string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Request.Defaults)) {
 		words = append(words, name, string(a.Request.Defaults[name]))
+	}
+	for _, b := range a.Bindings(principal.Principal{}) {
+		words = append(words, b.Argument, b.Source)
 	}
 	sum := sha256.Sum256(unambiguous(words))
 	return hex.EncodeToString(sum[:])

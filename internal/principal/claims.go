@@ -2,6 +2,7 @@ package principal
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 )
 
@@ -34,16 +35,25 @@ func ClaimTexts(claims map[string]any, name string) []string {
 	}
 	texts := make([]string, 0, len(list))
 	for _, v := range list {
-		switch v := v.(type) {
-		case string:
-			texts = append(texts, v)
-		case json.Number:
-			texts = append(texts, v.String())
-		case bool:
-			texts = append(texts, map[bool]string{true: "true", false: "false"}[v])
+		if text, ok := Scalar(v); ok {
+			texts = append(texts, text)
 		}
 	}
 	return texts
+}
+
+// Scalar is a claim's value as text, where it is no list and no object: numbers
+// and booleans as JSON writes them.
+func Scalar(v any) (text string, ok bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case bool:
+		return strconv.FormatBool(v), true
+	case json.Number:
+		return v.String(), true
+	}
+	return "", false
 }
 
 // Words splits texts at white space, as scopes are written: "mcp:read mcp:write".

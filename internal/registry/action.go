@@ -24,6 +24,9 @@ type Action struct {
 	arguments *jsonschema.Schema
 	client    *invoke.Client
 	checked   *checked
+	// ruled is what a server's [ArgumentRule]s made of it; nil: it is as the plugin
+	// has it.
+	ruled *ruledArguments
 }
 
 // Tool is an action under the name that one server shows it by.
@@ -111,11 +114,13 @@ type ServerSpec struct {
 	ToolNames          string // template, "{plugin}_{action}" by default
 	Include            []Rule
 	Exclude            []Rule
-	// Rules, Scopes, Gate and Limits are its [Door]'s.
+	// Rules, Ruled, Scopes, Gate and Limits are its [Door]'s.
 	Rules     []AccessRule
+	Ruled     bool
 	Scopes    Scopes
 	Gate      principal.Gate
 	Limits    Limits
+	Arguments []ArgumentRule
 	Prompts   []Prompt // ordered by name
 	Resources []ResourceSpec
 }

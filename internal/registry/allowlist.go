@@ -1,10 +1,6 @@
 package registry
 
-import (
-	"slices"
-
-	"github.com/bmatcuk/doublestar/v4"
-)
+import "github.com/bmatcuk/doublestar/v4"
 
 // Allowlist picks actions: what an include rule matches and no exclude rule
 // does.
@@ -24,14 +20,11 @@ func ValidGlob(pattern string) bool { return doublestar.ValidatePattern(pattern)
 // checkList finds the rules of a list that cannot be what their author meant, as
 // [building.checkRules] does for those of a server.
 func (b *building) checkList(l Allowlist) (faults []Fault) {
-	matches := func(rule Rule) bool {
-		return slices.ContainsFunc(b.parts, func(p *Part) bool { return slices.ContainsFunc(p.actions, rule.match) })
-	}
 	for _, rule := range l.Include {
-		faults = append(faults, b.checkRule(rule, matches(rule))...)
+		faults = append(faults, b.checkRule(rule, b.anyMatches(rule))...)
 	}
 	for _, rule := range l.Exclude {
-		faults = append(faults, b.checkRule(rule, !rule.one() || matches(rule))...)
+		faults = append(faults, b.checkRule(rule, !rule.one() || b.anyMatches(rule))...)
 	}
 	return faults
 }

@@ -15,7 +15,10 @@ type Door struct {
 	Name string
 	// Rules are in the config's order. Without any, whoever may come in may call
 	// everything; with any, what none allows is denied, and deny counts more.
-	Rules  []AccessRule
+	Rules []AccessRule
+	// Ruled says that there are rules, if only about other doors: what none allows
+	// is denied here, too. With any in Rules it is so in any case.
+	Ruled  bool
 	Scopes Scopes
 	// Gate finds out who comes in by the door. The registry itself does not ask it:
 	// it is here so that who may come in and what they may do change together.
@@ -48,7 +51,8 @@ type AccessRule struct {
 }
 
 // Who is what a rule asks of a principal: all that it says. Subject and Group
-// may be globs.
+// may be globs, in which * matches any run of characters. Nobody who is
+// anonymous has a subject.
 type Who struct {
 	Subject, Group, Client, Issuer string
 	Kind                           principal.Kind
@@ -78,7 +82,7 @@ func (d *Door) Decide(p principal.Principal, a *Action) Decision {
 	if d == Unguarded {
 		return Decision{Allowed: true}
 	}
-	made := d.byRules(p, a)
+	made := d.decide(d.Rules, &p, a)
 	if made.Needed = d.Scopes.needed(a); !p.IsAnonymous() { // who has no token cannot lack scopes
 		made.Missing = d.Scopes.missing(p.Scopes, made.Needed)
 	}
@@ -87,7 +91,22 @@ func (d *Door) Decide(p principal.Principal, a *Action) Decision {
 
 // Visible tells whether a principal may know of an action.
 func (d *Door) Visible(p principal.Principal, a *Action) bool {
-	return d == Unguarded || len(d.Rules) == 0 || d.byRules(p, a).Allowed
+	return !d.Restricts() || d.decide(d.Rules, &p, a).Allowed
+}
+
+// Sees is [Door.Visible] for many actions: the principal is looked at once. nil:
+// all of them are visible.
+func (d *Door) Sees(p principal.Principal) func(a *Action) bool {
+	if !d.Restricts() {
+		return nil
+	}
+	about := make([]AccessRule, 0, len(d.Rules))
+	for i := range d.Rules {
+		if d.Rules[i].concerns(&p) {
+			about = append(about, d.Rules[i])
+		}
+	}
+	return func(a *Action) bool { return d.decide(about, nil, a).Allowed }
 }
 
 // Missing are the scopes that a principal's token lacks for an action.
@@ -99,14 +118,15 @@ func (d *Door) Missing(p principal.Principal, a *Action) []string {
 }
 
 // Restricts tells whether what is visible depends on who asks.
-func (d *Door) Restricts() bool { return d != Unguarded && len(d.Rules) > 0 }
+func (d *Door) Restricts() bool { return d != Unguarded && (d.Ruled || len(d.Rules) > 0) }
 
-func (d *Door) byRules(p principal.Principal, a *Action) Decision {
-	made := Decision{Allowed: len(d.Rules) == 0}
-	for i := range d.Rules {
-		r := &d.Rules[i]
+// decide asks the rules; without a principal they are those that concern it.
+func (d *Door) decide(rules []AccessRule, p *principal.Principal, a *Action) Decision {
+	made := Decision{Allowed: !d.Restricts()}
+	for i := range rules {
+		r := &rules[i]
 		switch {
-		case !r.about(p, a):
+		case len(r.Actions) > 0 && !matchesAny(r.Actions, a) || p != nil && !r.concerns(p):
 		case r.Deny:
 			return Decision{Rule: r.Path}
 		case !made.Allowed:
@@ -116,13 +136,13 @@ func (d *Door) byRules(p principal.Principal, a *Action) Decision {
 	return made
 }
 
-func (r *AccessRule) about(p principal.Principal, a *Action) bool {
-	return (len(r.Actions) == 0 || matchesAny(r.Actions, a)) && r.Who.Is(p) && (r.Unless == nil || !r.Unless.Is(p))
+func (r *AccessRule) concerns(p *principal.Principal) bool {
+	return r.Who.Is(p) && (r.Unless == nil || !r.Unless.Is(p))
 }
 
 // Is tells whether a principal is meant.
-func (w *Who) Is(p principal.Principal) bool {
-	return (w.Subject == "" || glob(w.Subject, p.Subject)) &&
+func (w *Who) Is(p *principal.Principal) bool {
+	return (w.Subject == "" || !p.IsAnonymous() && glob(w.Subject, p.Subject)) &&
 		(w.Group == "" || slices.ContainsFunc(p.Groups, func(group string) bool { return glob(w.Group, group) })) &&
 		(w.Client == "" || w.Client == p.Client) &&
 		(w.Issuer == "" || w.Issuer == p.Issuer) &&
@@ -130,7 +150,7 @@ func (w *Who) Is(p principal.Principal) bool {
 		w.claims(p)
 }
 
-func (w *Who) claims(p principal.Principal) bool {
+func (w *Who) claims(p *principal.Principal) bool {
 	for name, want := range w.Claims {
 		if !p.HasClaim(name, want) {
 			return false
@@ -183,8 +203,12 @@ func (s *Scopes) missing(has, needed []string) (missing []string) {
 
 // above tells whether one of the scopes stands higher on the ladder.
 func (s *Scopes) above(scope string, has []string) bool {
-	ladder := s.ladder()
-	at := slices.Index(ladder[:], scope)
+	ladder, at := s.ladder(), -1
+	for i, name := range ladder {
+		if name == scope {
+			at = i // of two that are called the same, the higher one
+		}
+	}
 	return at >= 0 && slices.ContainsFunc(ladder[at+1:], func(higher string) bool { return higher != "" && slices.Contains(has, higher) })
 }
 

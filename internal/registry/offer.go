@@ -111,7 +111,7 @@ func DocumentID(uri string) (string, bool) {
 // resources resolves the resources of a server. Their actions only read, and
 // the server's allowlist admits them. Those whose action is the same as before
 // are taken over.
-func (b *building) resources(next, was *resolved) (out []Resource, faults []Fault) {
+func (b *building) resources(next, was *resolved, tools []Tool) (out []Resource, faults []Fault) {
 	same := reflect.DeepEqual(next.spec.Resources, was.spec.Resources)
 	next.resources = make([]*Resource, len(next.spec.Resources))
 	for i, r := range next.spec.Resources {
@@ -123,6 +123,7 @@ func (b *building) resources(next, was *resolved) (out []Resource, faults []Faul
 		if a == nil {
 			continue // of a plugin whose actions are not known
 		}
+		a = shownAs(a, tools)
 		if same && was.resources[i] != nil && was.resources[i].Action == a {
 			next.resources[i] = was.resources[i]
 		} else {
@@ -135,6 +136,16 @@ func (b *building) resources(next, was *resolved) (out []Resource, faults []Faul
 		}
 	}
 	return out, faults
+}
+
+// shownAs is the action as the server's tools have it.
+func shownAs(a *Action, tools []Tool) *Action {
+	for _, t := range tools {
+		if t.Action.ruled != nil && t.Action.ruled.plain == a {
+			return t.Action
+		}
+	}
+	return a
 }
 
 // resolve makes the resource of an action; nil where its URI cannot be read.
@@ -291,11 +302,13 @@ func (a *Action) property(name string) (all []property) {
 
 // typed makes JSON of a text: a number, boolean, list or object where the
 // argument's schema wants one and the text is one, else a string.
-func (a *Action) typed(name, text string) json.RawMessage {
-	quoted, _ := json.Marshal(text) // strings always can
+func (a *Action) typed(name, text string) json.RawMessage { return typed(a.property(name), text) }
+
+func typed(schema []property, text string) json.RawMessage {
+	quoted := asJSON(text)
 	kind := kindOf([]byte(text))
 	wanted := false
-	for _, p := range a.property(name) {
+	for _, p := range schema {
 		for _, allowed := range p.Enum { // which may be all that there is
 			if len(p.Type) == 0 && bytes.Equal(allowed, quoted) {
 				return quoted
@@ -338,7 +351,11 @@ func kindOf(text []byte) string {
 // enum lists the values of an argument that has an enum, in their order.
 func (a *Action) enum(name string) []string {
 	var values []string
-	for _, p := range a.property(name) {
+	all := a.property(name)
+	if len(all[0].Enum) > 0 { // what it is composed of may have more
+		all = all[:1]
+	}
+	for _, p := range all {
 		for _, raw := range p.Enum {
 			var text string
 			if json.Unmarshal(raw, &text) != nil {

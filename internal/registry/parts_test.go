@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stagedoor/stagedoor/internal/invoke"
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/openapi"
 )
 
@@ -86,6 +87,18 @@ func (c *company) server(name string) ServerSpec {
 			Action: pick(c, companyPlugins) + ":" + pick(c, companyActions), Arguments: map[string]string{"id": "{id}"},
 		})
 	}
+	for i := range c.IntN(3) {
+		r := ArgumentRule{Path: fmt.Sprintf("arguments[%d]", i), Actions: some(c, companyRules, 2)}
+		if c.IntN(2) == 0 {
+			r.Bind = map[string]string{pick(c, []string{"id", "id", "other"}): pick(c, []string{"5", "{subject}", "x"})}
+		} else {
+			r.Limit = map[string]Limit{"id": pick(c, []Limit{{Maximum: "9"}, {MaxLength: 3}, {Enum: []string{"5"}}})}
+		}
+		s.Arguments = append(s.Arguments, r)
+	}
+	for i := range c.IntN(3) {
+		s.Rules = append(s.Rules, AccessRule{Path: fmt.Sprintf("rules[%d]", i), Deny: c.IntN(2) == 0, Actions: some(c, companyRules, 2)})
+	}
 	for i, uri := range some(c, []string{"x0://{v}", "x1://1", "stagedoor://actions/b:{v}", "stagedoor://actions/a:get", "{v}"}, 2) {
 		text, _ := ParseText(uri)
 		s.Prompts = append(s.Prompts, Prompt{Path: fmt.Sprintf("prompts[%d]", i), Name: fmt.Sprint(i), Messages: []PromptMessage{{Resource: &text}}})
@@ -149,14 +162,18 @@ func shown(s *Snapshot) any {
 		is := server{Server: *given}
 		is.Tools, is.Resources = nil, nil
 		for _, t := range given.Tools {
-			is.tools = append(is.tools, tool{t.Name, t.Action.ID})
-			if found, _ := s.Action(t.Action.ID); found != t.Action {
+			is.tools = append(is.tools, tool{t.Name, t.Action.ID + string(t.Action.InputSchema) + fmt.Sprint(t.Action.Bindings(principal.Principal{}), t.Action.Limited())})
+			plain := t.Action
+			if plain.ruled != nil {
+				plain = plain.ruled.plain
+			}
+			if found, _ := s.Action(t.Action.ID); found != plain {
 				is.tools = append(is.tools, tool{"not the snapshot's", t.Action.ID})
 			}
 		}
 		for _, r := range given.Resources {
-			found, _ := s.Action(r.Action.ID)
-			is.resources = append(is.resources, fmt.Sprint(r.Template, r.Name, string(r.Call(map[string]string{"id": "5"})), r.Action.ID, found == r.Action))
+			ours := slices.ContainsFunc(given.Tools, func(t Tool) bool { return t.Action == r.Action })
+			is.resources = append(is.resources, fmt.Sprint(r.Template, r.Name, string(r.Call(map[string]string{"id": "5"})), r.Action.ID, ours))
 		}
 		servers = append(servers, is)
 	}

@@ -103,7 +103,7 @@ func (c *Call) admit() (map[string]any, error) {
 	if err != nil {
 		return nil, &invoke.Error{Kind: invoke.InvalidArguments, Message: err.Error()}
 	}
-	return arguments, nil
+	return arguments, c.Action.fill(arguments, &c.Principal)
 }
 
 func denied(message string) error { return &invoke.Error{Kind: invoke.Denied, Message: message} }

@@ -14,11 +14,54 @@ import (
 // globRunes are those that make a pattern of an id.
 const globRunes = `*?[{\`
 
-// glob matches as in a shell, where * does not stop at anything: ids have no
-// path separators.
+// glob matches as in a shell, save that * matches any run of characters:
+// subjects and groups have slashes in them.
 func glob(pattern, name string) bool {
+	if !strings.ContainsAny(pattern, globRunes[1:]) {
+		return stars(pattern, name)
+	}
+	if strings.ContainsAny(name, "/\x00") || strings.ContainsAny(pattern, "/\x00") {
+		pattern, name = traded(pattern), traded(name)
+	}
 	ok, err := doublestar.Match(pattern, name)
 	return ok && err == nil
+}
+
+// traded trades slashes, at which the library's * stops, for what it does not
+// stop at.
+func traded(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch r {
+		case '/':
+			return 0
+		case 0:
+			return '/'
+		}
+		return r
+	}, s)
+}
+
+// stars is glob for patterns with no other signs, as most are.
+func stars(pattern, name string) bool {
+	start, rest, isPattern := strings.Cut(pattern, "*")
+	if !isPattern {
+		return pattern == name
+	}
+	if !strings.HasPrefix(name, start) {
+		return false
+	}
+	name = name[len(start):]
+	for {
+		part, after, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(name, part)
+		}
+		i := strings.Index(name, part)
+		if i < 0 {
+			return false
+		}
+		name, rest = name[i+len(part):], after
+	}
 }
 
 func matchesAny(rules []Rule, a *Action) bool {
@@ -26,8 +69,8 @@ func matchesAny(rules []Rule, a *Action) bool {
 }
 
 func (r Rule) match(a *Action) bool {
-	return r.matchID(a.ID) &&
-		r.Attributes.match(a.Attributes) &&
+	return r.Attributes.match(a.Attributes) &&
+		r.matchID(a.ID) &&
 		!slices.ContainsFunc(r.Tags, func(tag string) bool { return !slices.Contains(a.Tags, tag) })
 }
 
@@ -77,6 +120,37 @@ func (b *building) checkRules(r *resolved) (faults []Fault) {
 		faults = append(faults, b.checkRule(rule, !rule.one() || a != nil && rule.match(a))...)
 	}
 	return faults
+}
+
+// checkAccess finds the access rules whose actions are not there. Rules at the
+// top level are about many servers, and told of once. A rule that denies by
+// pattern may wait for actions to come, of a plugin that is there, and so may
+// one that says nothing but attributes: what a rule guards against need not be there.
+func (b *building) checkAccess(servers []ServerSpec) (faults []Fault) {
+	told := map[string]bool{}
+	check := func(rules []AccessRule) {
+		for _, access := range rules {
+			for _, r := range access.Actions {
+				if told[r.Path] {
+					continue
+				}
+				told[r.Path] = true
+				plugin := r.plugin()
+				waits := r.ID == "" && r.Plugin == "" && len(r.Tags) == 0 ||
+					access.Deny && !r.one() && len(r.Tags) == 0 && (plugin == "" || b.byPlugin[plugin] != nil)
+				faults = append(faults, b.checkRule(r, waits || b.anyMatches(r))...)
+			}
+		}
+	}
+	for _, spec := range servers {
+		check(spec.Rules)
+	}
+	check(b.Rules)
+	return faults
+}
+
+func (b *building) anyMatches(r Rule) bool {
+	return slices.ContainsFunc(b.parts, func(p *Part) bool { return slices.ContainsFunc(p.actions, r.match) })
 }
 
 func (b *building) checkRule(r Rule, matched bool) []Fault {

@@ -46,9 +46,10 @@ func (b *building) server(spec ServerSpec) (*resolved, []Fault) {
 	next := &resolved{spec: spec, selections: make(map[*Part]*selection, len(b.parts))}
 	tools, faults := b.tools(next, was)
 	faults = append(b.checkRules(next), faults...)
-	resources, more := b.resources(next, was)
+	faults = append(faults, b.checkArguments(next, tools)...)
+	resources, more := b.resources(next, was, tools)
 	faults = append(faults, more...)
-	if slices.Equal(tools, was.server.Tools) && spec.same(was.spec) { // resources' actions are among the tools
+	if slices.Equal(tools, was.server.Tools) && slices.Equal(next.resources, was.resources) && spec.same(was.spec) {
 		next.server, next.unmet = was.server, was.unmet
 	} else {
 		next.server = spec.server(tools, resources)
@@ -76,7 +77,7 @@ func (spec ServerSpec) server(tools []Tool, resources []Resource) *Server {
 		Name: spec.Name, Title: spec.Title, Version: spec.Version, Description: spec.Description, WebsiteURL: spec.WebsiteURL,
 		Icons: spec.Icons, Instructions: spec.Instructions, ListPage: spec.ListPage, NoLegacySSE: spec.NoLegacySSE,
 		ConfirmDestructive: spec.ConfirmDestructive, TaskAfter: spec.TaskAfter, Prompts: spec.Prompts,
-		Door:  &Door{Name: spec.Name, Rules: spec.Rules, Scopes: spec.Scopes, Gate: spec.Gate, Limits: spec.Limits},
+		Door:  &Door{Name: spec.Name, Rules: spec.Rules, Ruled: spec.Ruled, Scopes: spec.Scopes, Gate: spec.Gate, Limits: spec.Limits},
 		Tools: tools, Resources: resources,
 	}
 }
@@ -85,12 +86,14 @@ func (spec ServerSpec) server(tools []Tool, resources []Resource) *Server {
 // over.
 func (b *building) tools(next, was *resolved) (tools []Tool, faults []Fault) {
 	sameRules := next.spec.ToolNames == was.spec.ToolNames &&
-		reflect.DeepEqual(next.spec.Include, was.spec.Include) && reflect.DeepEqual(next.spec.Exclude, was.spec.Exclude)
+		reflect.DeepEqual(next.spec.Include, was.spec.Include) && reflect.DeepEqual(next.spec.Exclude, was.spec.Exclude) &&
+		reflect.DeepEqual(next.spec.Arguments, was.spec.Arguments)
+	variants := was.variants(next.spec)
 	var added []Tool
 	for _, part := range b.parts {
 		s := was.selections[part]
 		if s == nil || !sameRules {
-			s = next.spec.pick(part)
+			s = next.spec.pick(part, variants)
 			added = append(added, s.tools...)
 		}
 		next.selections[part] = s
@@ -124,8 +127,9 @@ func (r *resolved) kept(was *resolved) []Tool {
 	return kept
 }
 
-// pick applies the allowlist to a part.
-func (spec ServerSpec) pick(part *Part) *selection {
+// pick applies the allowlist and the argument rules to a part. Variants that
+// were made already are taken over.
+func (spec ServerSpec) pick(part *Part, variants map[*Action]*Action) *selection {
 	s := &selection{}
 	about := func(r Rule) bool { plugin := r.plugin(); return plugin == "" || plugin == part.plugin.Name }
 	matched := make([]bool, len(spec.Include))
@@ -158,7 +162,13 @@ func (spec ServerSpec) pick(part *Part) *selection {
 			})
 			continue
 		}
-		s.tools = append(s.tools, Tool{Name: name, Action: a})
+		shown := variants[a]
+		if shown == nil {
+			var faults []Fault
+			shown, faults = spec.variant(a)
+			s.faults = append(s.faults, faults...)
+		}
+		s.tools = append(s.tools, Tool{Name: name, Action: shown})
 	}
 	return s
 }

@@ -35,6 +35,9 @@ type Options struct {
 	// Beside is an allowlist beside those of the servers, whose rules have to match
 	// something, too.
 	Beside Allowlist
+	// Rules are access rules beside those of the servers, whose actions have to be
+	// there, too.
+	Rules []AccessRule
 }
 
 // building is a snapshot that is being built.
@@ -64,6 +67,7 @@ func Build(parts []*Part, servers []ServerSpec, o Options) (*Snapshot, []Fault) 
 		faults = append(faults, more...)
 	}
 	faults = append(faults, b.checkList(o.Beside)...)
+	faults = append(faults, b.checkAccess(servers)...)
 	slices.SortFunc(b.servers, func(s, t *Server) int { return strings.Compare(s.Name, t.Name) })
 	if slices.ContainsFunc(faults, func(f Fault) bool { return !f.Soft }) {
 		return nil, faults

@@ -22,7 +22,10 @@ type part struct {
 }
 
 // ParseText reads a text. The error says what is wrong with its braces.
-func ParseText(s string) (Text, error) {
+func ParseText(s string) (Text, error) { return parseText(s, variableName) }
+
+// parseText reads a text in which names look as the pattern says.
+func parseText(s string, names *regexp.Regexp) (Text, error) {
 	var t Text
 	literal := strings.Builder{}
 	for s != "" {
@@ -40,7 +43,7 @@ func ParseText(s string) (Text, error) {
 			continue
 		}
 		name, rest, closed := strings.Cut(s, "}")
-		if brace == '}' || !closed || !variableName.MatchString(name) {
+		if brace == '}' || !closed || !names.MatchString(name) {
 			return t, fmt.Errorf("%q begins no {name}", string(brace)+s[:min(len(s), 20)])
 		}
 		t.parts = append(t.parts, part{text: literal.String()}, part{text: name, variable: true})

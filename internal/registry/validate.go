@@ -105,6 +105,9 @@ func (a *Action) decodeArguments(raw json.RawMessage) (map[string]any, error) {
 	if errors.As(err, &invalid) {
 		return nil, errors.New(a.complaint(invalid))
 	}
+	if name, found := a.ruled.given(arguments); found { // which an open schema lets pass
+		return nil, fmt.Errorf("invalid arguments: %s is not known here", place([]string{name}))
+	}
 	return arguments, err
 }
 

@@ -37,7 +37,9 @@ func TestGuard(t *testing.T) {
 	h := registryapi.New(registryapi.Options{
 		Registrar: f.registrar, Logger: slog.New(slog.DiscardHandler),
 		Publishers: func() []registryapi.Publisher { return []registryapi.Publisher{team} },
-		Guard:      func() registryapi.Guard { return registryapi.Guard{Gate: words{}, Publish: "registry:publish", Operate: "operator:read"} },
+		Guard: func() registryapi.Guard {
+			return registryapi.Guard{Gate: words{}, Publish: "registry:publish", Operate: "operator:read"}
+		},
 	})
 	ask := func(method, path, bearer, body string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, path, strings.NewReader(body))

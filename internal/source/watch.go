@@ -16,6 +16,9 @@ const (
 	// wakeGap is the least time between the polls of a source that is woken all
 	// the time, unless it is polled more often anyway.
 	wakeGap = time.Second
+	// firstBackoff is the time after the first error, unless the source is polled
+	// more often anyway: most of what fails is back soon.
+	firstBackoff = 2 * time.Second
 	// longestBackoff bounds the time between polls of a source that fails, unless
 	// ten times its normal one is more.
 	longestBackoff = 5 * time.Minute
@@ -49,8 +52,8 @@ func (e *PanicError) Error() string {
 
 // Watch polls a source until ctx ends, and tells each outcome: what is new, a
 // nil publication where nothing is, or an error. The next poll comes after
-// deliver has returned. After errors it polls less and less often, or as a
-// busy server asks, within Longest.
+// deliver has returned. After an error it polls soon again, and then less and less
+// often, or as a busy server asks, within Longest.
 func Watch(ctx context.Context, s Source, o WatchOptions, deliver func(context.Context, *Publication, error)) {
 	w := watch{every: o.Every, longest: max(o.Longest, o.Every), wake: o.Wake}
 	if o.Longest == 0 {
@@ -91,7 +94,7 @@ func (w *watch) next(err error) time.Duration {
 		w.backoff = 0
 		return jitter(w.every)
 	}
-	w.backoff = min(max(w.every, 2*w.backoff), w.longest)
+	w.backoff = min(max(min(w.every, firstBackoff), 2*w.backoff), w.longest)
 	due := w.backoff
 	if status, ok := errors.AsType[*StatusError](err); ok {
 		due = min(max(due, status.RetryAfter), w.longest)

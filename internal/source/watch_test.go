@@ -75,7 +75,11 @@ func TestWatchBacksOff(t *testing.T) {
 	}{
 		"and comes back": {
 			time.Minute, []error{down, down, down, down, down, down, nil, down, nil},
-			[]time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 10 * time.Minute, 10 * time.Minute, time.Minute, time.Minute, time.Minute},
+			[]time.Duration{2e9, 4e9, 8e9, 16e9, 32e9, 64e9, time.Minute, 2e9, time.Minute},
+		},
+		"and stays away": {
+			time.Minute, slices.Repeat([]error{down}, 12),
+			[]time.Duration{2e9, 4e9, 8e9, 16e9, 32e9, 64e9, 128e9, 256e9, 512e9, 10 * time.Minute, 10 * time.Minute, 10 * time.Minute},
 		},
 		"of an eager one": {
 			time.Second, []error{down, down, down, down, down, down, down, down, down, down, down},
@@ -83,7 +87,7 @@ func TestWatchBacksOff(t *testing.T) {
 		},
 		"as asked": {
 			time.Minute, []error{busy(5 * time.Minute), busy(time.Second), busy(time.Hour), nil},
-			[]time.Duration{5 * time.Minute, 2 * time.Minute, 10 * time.Minute, time.Minute},
+			[]time.Duration{5 * time.Minute, 4e9, 10 * time.Minute, time.Minute},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -143,7 +147,7 @@ func TestWatchIsWoken(t *testing.T) {
 				return nil, errors.New("down")
 			}), WatchOptions{Every: time.Minute, Wake: wake}, func(context.Context, *Publication, error) {})
 		}()
-		time.Sleep(10 * time.Minute) // by now it has backed off
+		time.Sleep(20 * time.Minute) // by now it has backed off
 		before := len(polls())
 		for range 100 { // come to one, and to one more for those during the poll
 			select {
@@ -157,7 +161,7 @@ func TestWatchIsWoken(t *testing.T) {
 		if at := polls(); len(at) != before+1 || at[before]-woken > wakeJitter {
 			t.Fatalf("polled at %v, woken at %v", at, woken)
 		}
-		time.Sleep(time.Minute + 7*time.Second) // not the ten minutes of before
+		time.Sleep(wakeGap + firstBackoff) // not the ten minutes of before
 		if at := polls(); len(at) != before+2 {
 			t.Errorf("polled at %v", at)
 		}

@@ -135,7 +135,11 @@ type front struct {
 func configure(t *testing.T, dir, origin, plugin, issuer, yaml string) string {
 	t.Helper()
 	path := filepath.Join(dir, "config.yaml")
-	text := strings.NewReplacer("ORIGIN", origin, "PLUGIN", plugin, "IDP", issuer).Replace("publicURL: ORIGIN\nplugins: {things: {spec: things.yaml, baseURL: PLUGIN, attributes: {make: {destructive: false}}}}\n" + yaml)
+	text := "publicURL: ORIGIN\n" + yaml
+	if !strings.Contains(yaml, "\nplugins:") {
+		text += "plugins: {things: {spec: things.yaml, baseURL: PLUGIN, attributes: {make: {destructive: false}}}}\n"
+	}
+	text = strings.NewReplacer("ORIGIN", origin, "PLUGIN", plugin, "IDP", issuer).Replace(text)
 	for name, content := range map[string]string{path: text, filepath.Join(dir, "things.yaml"): document} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)

@@ -21,7 +21,7 @@ import (
 )
 
 // folder has provider.mjs with its packages; "": there is none.
-var folder = os.Getenv("STAGEDOOR_TEST_IDP")
+func folder() string { return os.Getenv("STAGEDOOR_TEST_IDP") }
 
 // provider is a process of provider.mjs.
 type provider struct {
@@ -43,10 +43,7 @@ var (
 
 func startProvider(settings string) (*provider, error) {
 	p := &provider{cmd: exec.CommandContext(context.Background(), "node", "provider.mjs", settings)} // #nosec G204 -- our own program
-	p.cmd.Dir, p.cmd.Stderr = folder, os.Stderr
-	if os.Getenv("CI") == "" {
-		p.cmd.Stderr = nil // its notices that it is for development
-	}
+	p.cmd.Dir = folder()                                                                             // what it says on standard error is that it is for development
 	out, err := p.cmd.StdoutPipe()
 	if err == nil {
 		err = p.cmd.Start()
@@ -80,10 +77,10 @@ func stopProviders() {
 // providerOf skips the test where there is no provider.
 func providerOf(t *testing.T, start func() (*provider, error)) *provider {
 	t.Helper()
-	if folder == "" {
+	if folder() == "" {
 		t.Skip("STAGEDOOR_TEST_IDP is not set")
 	}
-	if _, err := os.Stat(filepath.Join(folder, "node_modules", "oidc-provider")); err != nil {
+	if _, err := os.Stat(filepath.Join(folder(), "node_modules", "oidc-provider")); err != nil {
 		t.Fatal(err)
 	}
 	p, err := start()
