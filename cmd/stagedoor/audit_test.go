@@ -19,13 +19,13 @@ func TestRecordsDoNotPlayWithTheTerminal(t *testing.T) {
 		r := gateway.AuditRecord{
 			Time: time.Unix(1, 0), Subject: nasty, Tool: nasty, Client: nasty, Rule: nasty, Arguments: nasty, Outcome: nasty, Ref: nasty, Server: nasty, Decision: audit.Denied,
 		}
-		for name, print := range map[string]func(*bytes.Buffer) error{
+		for name, show := range map[string]func(*bytes.Buffer) error{
 			"json":  func(b *bytes.Buffer) error { return printRecords(b, []gateway.AuditRecord{r}, true, true) },
 			"table": func(b *bytes.Buffer) error { return printRecords(b, []gateway.AuditRecord{r}, false, true) },
 			"row":   func(b *bytes.Buffer) error { return printRecords(b, []gateway.AuditRecord{r}, false, false) },
 		} {
 			var out bytes.Buffer
-			if err := print(&out); err != nil {
+			if err := show(&out); err != nil {
 				t.Fatal(err)
 			}
 			text := strings.TrimSuffix(out.String(), "\n")

@@ -1,7 +1,6 @@
 package canary
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,8 +16,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/stagedoor/stagedoor/gateway"
 	"github.com/stagedoor/stagedoor/internal/auth/authtest"
@@ -252,38 +249,12 @@ func TestCanaries(t *testing.T) {
 		s := newStage(t)
 		url := strings.Replace(storetest.Postgres(t), "postgres@", "postgres:"+s.hatch("database password")+"@", 1)
 		s.play("'"+url+"'", "text")
-		s.search("the database", dump(t, url))
+		rows := storetest.Dump(t, url)
+		s.search("the database", rows)
+		if !strings.Contains(rows, "tools/call") {
+			t.Errorf("the audit has no calls:\n%.3000s", rows)
+		}
 	})
-}
-
-// dump is all rows of all tables as text.
-func dump(t *testing.T, url string) string {
-	t.Helper()
-	db, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close(t.Context())
-	texts := func(query string) (all []string) {
-		rows, err := db.Query(t.Context(), query)
-		if err == nil {
-			all, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return all
-	}
-	var out bytes.Buffer
-	for _, table := range texts(`SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'`) {
-		for _, row := range texts(`SELECT t::text FROM ` + pgx.Identifier{table}.Sanitize() + ` t`) {
-			fmt.Fprintln(&out, table, row)
-		}
-	}
-	if !strings.Contains(out.String(), "tools/call") {
-		t.Errorf("the audit has no calls:\n%.3000s", &out)
-	}
-	return out.String()
 }
 
 // play uses everything in a config of everything.

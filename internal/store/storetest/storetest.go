@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -92,6 +93,34 @@ func Connections(t testing.TB, url string) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// Dump gives all rows of all tables of a Postgres database as text, bytes in
+// hexadecimal, for tests about what must not be there.
+func Dump(t testing.TB, url string) string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	texts := func(query string) (all []string) {
+		rows, err := conn.Query(t.Context(), query)
+		if err == nil {
+			all, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	var out strings.Builder
+	for _, table := range texts(`SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'`) {
+		for _, row := range texts(`SELECT t::text FROM ` + pgx.Identifier{table}.Sanitize() + ` t`) {
+			out.WriteString(table + " " + row + "\n")
+		}
+	}
+	return out.String()
 }
 
 // Server is a Postgres of one test alone, which may stop and start it.
