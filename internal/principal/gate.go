@@ -19,7 +19,7 @@ type Gate interface {
 }
 
 // Refusal is why a request is turned away, and what its sender is told.
-type Refusal struct {
+type Refusal struct { //nolint:errname // an answer first, and an error for the log
 	// Status is 400, 401, 403, 429 or 503.
 	Status int
 	// Challenge is the value of WWW-Authenticate; "": there is none.
@@ -51,7 +51,7 @@ func (r *Refusal) SetHeader(h http.Header) {
 }
 
 // Open is the gate that asks nobody: everybody is the anonymous principal.
-var Open Gate = open{}
+var Open Gate = open{} //nolint:gochecknoglobals // it is constant
 
 type open struct{}
 
