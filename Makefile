@@ -7,7 +7,7 @@ GOLANGCI_VERSION := $(shell sed -n 's/^golangci_version=//p' .ci/run)
 GOLANGCI := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stagedoor/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance clients oracle replicas interop replica-cost manifests clean
+.PHONY: help build test race lint fuzz bench corpus golden docs check smoke sdk conformance clients oracle idp replicas interop replica-cost manifests clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ oracle: ## compare requests with swagger-client's, and write docs/conformance.md
 	npm ci --prefix test/oracle --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(GO) test -count=1 ./test/oracle -update
 
+idp: ## servers, logins and connect, with an identity provider from npm
+	npm ci --prefix test/idp --ignore-scripts --no-audit --no-fund --loglevel=error
+	STAGEDOOR_TEST_IDP=$(CURDIR)/test/idp $(GO) test -count=1 ./test/idp
+
 replicas: ## two replicas on one Postgres, killed, stopped and cut off, at length
 	STAGEDOOR_TEST_POSTGRES=required $(GO) test -count=1 ./test/replicas -long
 
@@ -88,4 +92,4 @@ manifests: ## hold deploy/ to Kubernetes's own schemas
 	$(GO) test -count=1 ./test/deploy
 
 clean: ## remove what was built here
-	rm -rf bin test/sdk/node_modules test/conformance/node_modules test/oracle/node_modules
+	rm -rf bin test/sdk/node_modules test/conformance/node_modules test/oracle/node_modules test/idp/node_modules

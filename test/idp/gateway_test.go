@@ -130,7 +130,8 @@ type front struct {
 	log    *record
 }
 
-// configure writes a config and its document: ORIGIN, PLUGIN and IDP in it
+// configure writes a config and its documents, of which others.yaml claims to be
+// at the plugin of things.yaml: ORIGIN, PLUGIN and IDP in it
 // become URLs.
 func configure(t *testing.T, dir, origin, plugin, issuer, yaml string) string {
 	t.Helper()
@@ -140,7 +141,8 @@ func configure(t *testing.T, dir, origin, plugin, issuer, yaml string) string {
 		text += "plugins: {things: {spec: things.yaml, baseURL: PLUGIN, attributes: {make: {destructive: false}}}}\n"
 	}
 	text = strings.NewReplacer("ORIGIN", origin, "PLUGIN", plugin, "IDP", issuer).Replace(text)
-	for name, content := range map[string]string{path: text, filepath.Join(dir, "things.yaml"): document} {
+	claims := strings.Replace(document, "paths:", "servers: [{url: "+plugin+"}]\npaths:", 1)
+	for name, content := range map[string]string{path: text, filepath.Join(dir, "things.yaml"): document, filepath.Join(dir, "others.yaml"): claims} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -66,11 +66,11 @@ type screen struct {
 func (s *screen) Write(p []byte) (int, error) {
 	s.text.Write(p)
 	page := ""
-	if shown := codeShown.FindSubmatchIndex(s.text.Bytes()); shown != nil {
+	if shown := codeShown.FindSubmatchIndex(s.text.Bytes()); len(shown) == 6 {
 		text := s.text.String()
 		page = text[shown[2]:shown[3]] + "?user_code=" + text[shown[4]:shown[5]]
 		s.text.Next(shown[1])
-	} else if shown := pageShown.FindIndex(s.text.Bytes()); shown != nil && bytes.ContainsRune(s.text.Bytes()[shown[1]:], '\n') {
+	} else if shown := pageShown.FindIndex(s.text.Bytes()); len(shown) == 2 && bytes.ContainsRune(s.text.Bytes()[shown[1]:], '\n') {
 		page = string(s.text.Bytes()[shown[0]:shown[1]])
 		s.text.Next(shown[1])
 	}
@@ -121,7 +121,6 @@ func (h *home) connect(kind string, args ...string) *client {
 		h.t.Fatal(err)
 	}
 	c.lines = bufio.NewReader(out)
-	h.t.Logf("%s began", kind)
 	h.t.Cleanup(func() {
 		_ = c.in.Close() // it has ended then
 		_, _ = io.Copy(io.Discard, out)
@@ -154,7 +153,6 @@ func (c *client) call(tool, arguments string) map[string]any {
 		c.t.Fatal(err)
 	}
 	got := c.next()
-	c.t.Logf("%s %v", tool, time.Now())
 	if got.Error != nil || got.Result.IsError || got.Result.StructuredContent == nil {
 		c.t.Fatalf("%s: %+v", tool, got)
 	}
@@ -223,7 +221,8 @@ func TestStepUpLogin(t *testing.T) {
 	p := providerOf(t, lasting)
 	f := openGateway(t, p.issuer, twoServers)
 	h := &home{t: t, dir: t.TempDir(), name: "admin-ada"}
-	c := h.connect("new", f.resource("a"), "--device", "--client-id", "stagedoor-cli", "--store", "file") // which logs in
+	// It logs in. The new client would first ask a process whose standard error it throws away.
+	c := h.connect("old", f.resource("a"), "--device", "--client-id", "stagedoor-cli", "--store", "file")
 	c.call("list", "{}")
 	if got := c.call("bill", "{}"); got["method"] != http.MethodPost {
 		t.Errorf("got %v", got)

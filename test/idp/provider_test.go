@@ -102,7 +102,7 @@ type tokens struct {
 // post sends a form to an endpoint of the provider, and reads JSON.
 func (p *provider) post(t testing.TB, path string, form url.Values, to any) {
 	t.Helper()
-	response, err := http.PostForm(p.issuer+path, form) //nolint:noctx // a provider on this machine
+	response, err := http.PostForm(p.issuer+path, form)
 	if err != nil {
 		t.Fatal(err)
 	}

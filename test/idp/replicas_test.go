@@ -26,7 +26,7 @@ func startReplicas(t *testing.T, issuer, yaml string) *front {
 	var turn atomic.Int64
 	var to [2]string
 	transport := &http.Transport{DisableKeepAlives: true} // a request goes where its connection does
-	balancer := httptest.NewServer(&httputil.ReverseProxy{
+	balancer := httptest.NewUnstartedServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", to[int(turn.Add(1))%2] // Host stays: it is the public one
 		},
@@ -36,11 +36,12 @@ func startReplicas(t *testing.T, issuer, yaml string) *front {
 		balancer.CloseClientConnections()
 		balancer.Close()
 	})
-	f := &front{t: t, url: balancer.URL, plugin: startSpy(t), log: &record{}}
+	f := &front{t: t, url: "http://" + balancer.Listener.Addr().String(), plugin: startSpy(t), log: &record{}}
 	path := configure(t, t.TempDir(), f.url, f.plugin.url, issuer, fmt.Sprintf("listen: 127.0.0.1:0\ndatabase: {url: %q}\n", storetest.Postgres(t))+yaml)
 	for i := range to {
 		to[i] = f.serve(path)
 	}
+	balancer.Start()
 	return f
 }
 

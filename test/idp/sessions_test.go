@@ -2,7 +2,6 @@ package idp
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -347,7 +346,7 @@ func TestRS09NoPassThrough(t *testing.T) {
 			t.Errorf("the plugin had %+v", r)
 		}
 	}
-	if bytes.Contains([]byte(f.log.String()), []byte(secret)) {
+	if strings.Contains(f.log.String(), secret) {
 		t.Error("the token is in the log")
 	}
 }

@@ -16,7 +16,7 @@ import (
 // jwks are the provider's keys, as it publishes them.
 func (p *provider) jwks(t *testing.T) (raw []byte, kid string) {
 	t.Helper()
-	response, err := http.Get(p.issuer + "/jwks") //nolint:noctx // a provider on this machine
+	response, err := http.Get(p.issuer + "/jwks")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,9 +59,9 @@ func TestRS07BadTokens(t *testing.T) {
 	own := authtest.NewIssuer(t)
 	f := openGateway(t, p.issuer, strings.Replace(twoServers, "servers:", `  - jwt: {issuer: "`+own.URL+`"}`+"\nservers:", 1))
 	at := f.resource("a")
-	real := p.robot(t, at, "mcp:read")
-	parts := strings.Split(real, ".")
-	claims := payload(t, real)
+	good := p.robot(t, at, "mcp:read")
+	parts := strings.Split(good, ".")
+	claims := payload(t, good)
 	keys, kid := p.jwks(t)
 	if kid == "" {
 		t.Fatal("the provider has no RSA key")
@@ -87,7 +87,7 @@ func TestRS07BadTokens(t *testing.T) {
 		"keys elsewhere":      stranger.Sign(map[string]any{"typ": "at+jwt", "jku": own.URL + "/jwks", "x5u": own.URL + "/jwks"}, claims),
 		"kid is a path":       rsa.Sign(map[string]any{"typ": "at+jwt", "kid": "../../../dev/null"}, claims),
 		"kid is long":         rsa.Sign(map[string]any{"typ": "at+jwt", "kid": strings.Repeat("k", 4000)}, claims),
-		"five parts":          real + "." + parts[1] + "." + parts[2],
+		"five parts":          good + "." + parts[1] + "." + parts[2],
 		"of another issuer":   own.Newest().Sign(map[string]any{"typ": "at+jwt"}, claims),
 		// of an issuer that signs whatever it is asked to
 		"expired":       own.Token(at, map[string]any{"exp": time.Now().Add(-time.Second).Unix()}),
@@ -108,7 +108,7 @@ func TestRS07BadTokens(t *testing.T) {
 	if n := own.Requests("/jwks"); n > 1 {
 		t.Errorf("keys were fetched %d times", n)
 	}
-	f.want("the real one", ask{token: real, body: initialize}, http.StatusOK, "protocolVersion")
+	f.want("the real one", ask{token: good, body: initialize}, http.StatusOK, "protocolVersion")
 	if len(f.plugin.requests()) > 0 {
 		t.Errorf("the plugin had %+v", f.plugin.requests())
 	}
