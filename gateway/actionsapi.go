@@ -27,7 +27,7 @@ func (g *Gateway) newActionsAPI(n generation) *actionsapi.Handler {
 // offer is which actions the API has, and for whom; nil: there is none.
 func (n *generation) offer() *actionsapi.Offer {
 	a := n.config.ActionsAPI
-	if a.Support == "off" {
+	if !n.config.hasActionsAPI() {
 		return nil
 	}
 	list := a.allowlist()

@@ -126,7 +126,7 @@ type Publisher struct {
 
 // ActionsAPI is the HTTP face of the actions.
 type ActionsAPI struct {
-	Support string       `koanf:"support" enum:"on,off" doc:"Whether there is one."`
+	Support string       `koanf:"support" enum:"on,off" doc:"Whether there is one. Default: on, unless a server has rules or arguments, which it would pass by, and nothing else is said here."`
 	Actions Allowlist    `koanf:"actions" doc:"Which actions it has. Without include: all."`
 	Auth    []Verifier   `koanf:"auth" doc:"How callers prove who they are. Default: as at the top level. The audience is the gateway's publicURL with /.backstage/actions."`
 	Scopes  Scopes       `koanf:"scopes" doc:"What tokens need. Defaults: actions:read, actions:write and actions:destructive."`
@@ -284,9 +284,8 @@ func DefaultConfig() Config {
 			RequestBody: 4 << 20, SessionTTL: 24 * time.Hour,
 			Calls: 10_000, CallsPerSession: 1000, Streams: 10_000, StreamsPerSession: 16,
 		},
-		Streams:    Streams{SlowCall: 2 * time.Second, KeepAlive: 15 * time.Second, Replay: 10 * time.Minute, ReplayBytes: 16 << 20},
-		Shutdown:   Shutdown{Timeout: 30 * time.Second},
-		ActionsAPI: ActionsAPI{Support: "on"},
+		Streams:  Streams{SlowCall: 2 * time.Second, KeepAlive: 15 * time.Second, Replay: 10 * time.Minute, ReplayBytes: 16 << 20},
+		Shutdown: Shutdown{Timeout: 30 * time.Second},
 	}
 }
 
@@ -382,7 +381,6 @@ func (c Config) withDefaults() Config {
 	c.Streams.SlowCall, c.Streams.KeepAlive = cmp.Or(c.Streams.SlowCall, d.Streams.SlowCall), cmp.Or(c.Streams.KeepAlive, d.Streams.KeepAlive)
 	c.Streams.Replay, c.Streams.ReplayBytes = cmp.Or(c.Streams.Replay, d.Streams.Replay), cmp.Or(c.Streams.ReplayBytes, d.Streams.ReplayBytes)
 	c.Shutdown.Timeout = cmp.Or(c.Shutdown.Timeout, d.Shutdown.Timeout)
-	c.ActionsAPI.Support = cmp.Or(c.ActionsAPI.Support, d.ActionsAPI.Support)
 	c.Plugins, c.Servers, c.Publishers = maps.Clone(c.Plugins), maps.Clone(c.Servers), maps.Clone(c.Publishers)
 	for name, p := range c.Publishers {
 		p.Keep = cmp.Or(p.Keep, DefaultPublisher().Keep)

@@ -16,6 +16,7 @@ func TestExplain(t *testing.T) {
 		allow(gateway.Grant{Group: "team/*"}),
 		deny(gateway.Grant{Actions: []gateway.Rule{{Attributes: gateway.AttributeRule{Destructive: &yes}}}, Unless: &gateway.Exception{Group: "team/admins"}}),
 	}
+	cfg.ActionsAPI.Support = "on"
 	s := cfg.Servers["all"]
 	s.Limits.CallsPerMinute = 60
 	s.Arguments = []gateway.ArgumentRule{{

@@ -92,15 +92,30 @@ func (g *Gateway) warn(ctx context.Context, cfg Config) {
 			g.log.WarnContext(ctx, "tokens of Backstage are not bound to a server: who gets hold of one may use all of Backstage with it", "config", path)
 		}
 	}
+	if paths := cfg.passedBy(); len(paths) > 0 && !cfg.hasActionsAPI() && cfg.ActionsAPI.Support == "" {
+		g.log.InfoContext(ctx, "the actions API is closed, since callers could pass by there what servers say (actionsAPI opens it)", "config", paths)
+		return
+	}
 	for _, path := range cfg.passedBy() {
+		if !cfg.hasActionsAPI() {
+			break
+		}
 		g.log.WarnContext(ctx, "the actions API has no rules: who may come in there may call every action with any arguments, whatever a server says (give it rules, or say support: off)", "config", path)
 	}
 }
 
+// hasActionsAPI tells whether there is one. Where nothing is said of it, there is
+// none that would open what a server's rules and bound arguments close.
+func (c Config) hasActionsAPI() bool {
+	a := c.ActionsAPI
+	said := len(a.Auth)+len(a.Actions.Include)+len(a.Actions.Exclude) > 0
+	return a.Support == "on" || a.Support == "" && (said || len(c.passedBy()) == 0)
+}
+
 // passedBy is what servers say of who may call what, where callers of the
-// actions API can pass it by.
+// actions API could pass it by.
 func (c Config) passedBy() (paths []string) {
-	if c.ActionsAPI.Support == "off" || len(c.Rules)+len(c.ActionsAPI.Rules) > 0 {
+	if len(c.ActionsAPI.Rules) > 0 {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Servers)) {

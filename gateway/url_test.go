@@ -76,20 +76,29 @@ func TestScopesOfOneName(t *testing.T) {
 	}
 }
 
-// TestPassedBy: an actions API without rules passes by what servers say.
+// TestPassedBy: an actions API opens nothing that servers close, unless the
+// config says what it is to have.
 func TestPassedBy(t *testing.T) {
 	rule := []AccessRule{{Allow: &Grant{Everyone: true}}}
-	servers := map[string]Server{"a": {Rules: rule}, "b": {Arguments: []ArgumentRule{{}}}, "c": {}}
+	ruled := map[string]Server{"a": {Rules: rule}, "b": {Arguments: []ArgumentRule{{}}}, "c": {}}
 	for name, tc := range map[string]struct {
 		config Config
-		want   string
+		open   bool
+		warns  string
 	}{
-		"open":             {Config{Servers: servers}, "servers.a.rules servers.b.arguments"},
-		"off":              {Config{Servers: servers, ActionsAPI: ActionsAPI{Support: "off"}}, ""},
-		"rules of its own": {Config{Servers: servers, ActionsAPI: ActionsAPI{Rules: rule}}, ""},
-		"rules for all":    {Config{Servers: servers, Rules: rule}, ""},
+		"nothing to pass by":   {Config{Servers: map[string]Server{"c": {}}}, true, ""},
+		"nothing said":         {Config{Servers: ruled}, false, ""},
+		"rules for all":        {Config{Servers: ruled, Rules: rule}, false, ""},
+		"on":                   {Config{Servers: ruled, ActionsAPI: ActionsAPI{Support: "on"}}, true, "servers.a.rules servers.b.arguments"},
+		"off":                  {Config{ActionsAPI: ActionsAPI{Support: "off", Rules: rule}}, false, ""},
+		"rules of its own":     {Config{Servers: ruled, ActionsAPI: ActionsAPI{Rules: rule}}, true, ""},
+		"actions of its own":   {Config{Servers: ruled, ActionsAPI: ActionsAPI{Actions: Allowlist{Include: []Rule{{ID: "a:b"}}}}}, true, "servers.a.rules servers.b.arguments"},
+		"verifiers of its own": {Config{Servers: ruled, ActionsAPI: ActionsAPI{Auth: []Verifier{{Use: "none"}}}}, true, "servers.a.rules servers.b.arguments"},
 	} {
-		if got := strings.Join(tc.config.passedBy(), " "); got != tc.want {
+		if open := tc.config.hasActionsAPI(); open != tc.open {
+			t.Errorf("%s: open is %v", name, open)
+		}
+		if got := strings.Join(tc.config.passedBy(), " "); tc.open && got != tc.warns {
 			t.Errorf("%s: got %q", name, got)
 		}
 	}

@@ -124,7 +124,7 @@ func (c Config) Validate() Faults {
 		c.Plugins[n].validate(&fs, n, c.origin(n))
 		c.validateBackstageAuths(&fs, n)
 	}
-	oneOf(&fs, "actionsAPI.support", c.ActionsAPI.Support, "on", "off")
+	oneOf(&fs, "actionsAPI.support", cmp.Or(c.ActionsAPI.Support, "on"), "on", "off")
 	for i, r := range c.ActionsAPI.Actions.Include {
 		r.validate(&fs, fmt.Sprintf("actionsAPI.actions.include[%d]", i), c.knows)
 	}

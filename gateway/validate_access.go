@@ -28,7 +28,7 @@ func (c Config) doors() (out []door) {
 		s := c.Servers[name]
 		out = append(out, door{name, "servers." + name, s.Auth, s.Scopes, s.Rules, s.Limits, s.Arguments})
 	}
-	if a := c.ActionsAPI; a.Support != "off" {
+	if a := c.ActionsAPI; c.hasActionsAPI() {
 		out = append(out, door{registry.ActionsAPI, "actionsAPI", a.Auth, a.Scopes, a.Rules, a.Limits, nil})
 	}
 	return out

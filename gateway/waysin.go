@@ -33,7 +33,7 @@ func (c Config) waysIn() []wayIn {
 	for _, name := range slices.Sorted(maps.Keys(c.Servers)) {
 		add("servers."+name+".auth", c.Servers[name].Auth)
 	}
-	if c.ActionsAPI.Support == "on" {
+	if c.hasActionsAPI() {
 		add("actionsAPI.auth", c.ActionsAPI.Auth)
 	}
 	add("operator.auth", c.Operator.Auth)
