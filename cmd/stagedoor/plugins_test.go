@@ -45,7 +45,7 @@ func TestPlugins(t *testing.T) {
 	}
 	var stdout, errs bytes.Buffer
 	p := &program{stdin: strings.NewReader(""), stdout: &stdout, stderr: &errs, environ: []string{"WRONG=token"}}
-	if code := p.run(t.Context(), []string{"plugins", "--url", server.URL, "--token-env", "WRONG"}); code != 1 || errs.String() != "stagedoor: token is missing, or no publisher's\n" {
+	if code := p.run(t.Context(), []string{"plugins", "--url", server.URL, "--token-env", "WRONG"}); code != 1 || errs.String() != "stagedoor: token is missing, or no publisher's; put a valid token into WRONG\n" {
 		t.Error(code, errs.String())
 	}
 	for _, args := range [][]string{{"--url", server.URL + "/mcp/x"}, {"--url", "nowhere"}, {"--url", server.URL + "/elsewhere"}, {"--url", server.URL, "--token-env", "NONE"}} {
