@@ -73,8 +73,12 @@ func TestAccessFaults(t *testing.T) {
 		"top, bad glob":          {top(everyone, deny(gateway.Grant{Servers: []string{"["}})), []string{`rules[1].deny.servers[0]: "[" is not a glob`}},
 		"top, actions API":       {top(everyone, deny(gateway.Grant{Servers: []string{"actions-api"}})), nil},
 		"top, some servers":      {top(allow(gateway.Grant{Servers: []string{"safe"}})), []string{"rules: no rule allows anything at servers.all, and what no rule allows is denied"}},
-		"top and own":            {func(c *gateway.Config) { c.ActionsAPI.Support = "on"; top(deny(gateway.Grant{Group: "x"}))(c); rules(everyone)(c) }, []string{"rules: no rule allows anything at servers.safe, and what no rule allows is denied", "rules: no rule allows anything at actionsAPI, and what no rule allows is denied"}},
-		"anonymous":              {func(c *gateway.Config) { c.Auth = nil; rules(allow(gateway.Grant{Group: "x"}))(c) }, []string{"servers.all.rules[0].allow: callers of servers.all are anonymous (auth: none), and the rule can be about none of them"}},
+		"top and own": {func(c *gateway.Config) {
+			c.ActionsAPI.Support = "on"
+			top(deny(gateway.Grant{Group: "x"}))(c)
+			rules(everyone)(c)
+		}, []string{"rules: no rule allows anything at servers.safe, and what no rule allows is denied", "rules: no rule allows anything at actionsAPI, and what no rule allows is denied"}},
+		"anonymous": {func(c *gateway.Config) { c.Auth = nil; rules(allow(gateway.Grant{Group: "x"}))(c) }, []string{"servers.all.rules[0].allow: callers of servers.all are anonymous (auth: none), and the rule can be about none of them"}},
 		"anonymous exception": {func(c *gateway.Config) {
 			c.Auth = nil
 			rules(everyone, deny(gateway.Grant{Actions: []gateway.Rule{{ID: "pets:delete-pet"}}, Unless: &gateway.Exception{Group: "x"}}))(c)
