@@ -9,6 +9,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/stagedoor/stagedoor/internal/auth"
+	"github.com/stagedoor/stagedoor/internal/principal"
 	"github.com/stagedoor/stagedoor/internal/registryapi"
 	"github.com/stagedoor/stagedoor/internal/telemetry"
 )
@@ -69,18 +70,23 @@ type readiness struct {
 	Replica    string         `json:"replica"`
 	Generation string         `json:"generation"`
 	Since      time.Time      `json:"since"`
-	Plugins    []PluginStatus `json:"plugins"`
+	Plugins    []PluginStatus `json:"plugins,omitzero"`
 }
 
 // readyz says whether calls should be sent here, what is served, and which
 // plugins there are. It asks nobody, so that it answers at once in any
 // weather. A database that is away does not make a gateway unready: it would
 // be away for all replicas, and none would be left to serve what needs none.
-func (g *Gateway) readyz(w http.ResponseWriter, _ *http.Request) {
+func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) {
 	now := g.serving.Load()
 	ready := readiness{Status: "ready", Replica: g.replica.ID, Generation: now.generation, Since: now.since.UTC(), Plugins: g.Plugins()}
-	for i := range ready.Plugins { // probes are for everybody: no inner hosts
-		ready.Plugins[i].Source, ready.Plugins[i].Reason = "", ""
+	switch operator := g.gates.Load().operator; {
+	case operator.Gate == principal.Open: // then it is for everybody: no inner hosts
+		for i := range ready.Plugins {
+			ready.Plugins[i].Source, ready.Plugins[i].Reason = "", ""
+		}
+	case operator.Admit(r) != nil: // probes want the status alone
+		ready.Plugins = nil
 	}
 	status := http.StatusOK
 	switch {

@@ -4,13 +4,38 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // access is the token that requests are sent with.
 type access struct {
 	tokens  Tokens // nil: none
 	flights flights
+
+	mu     sync.Mutex
+	barred string // a token that was refused although it was new
+	until  time.Time
 }
+
+// barFor is how long a server that refuses new tokens is believed: each renewal
+// may cost a refresh token.
+const barFor = 30 * time.Second
+
+// bar notes a new token that the server refuses.
+func (a *access) bar(token string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.barred, a.until = token, time.Now().Add(barFor)
+}
+
+func (a *access) isBarred(token string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return token == a.barred && time.Now().Before(a.until)
+}
+
+// errRefused is what a client is told when no token helps.
+var errRefused = newFault(codeLoggedOut, "server refuses the token that it was given")
 
 // token gives what to send; while somebody logs in, it waits.
 func (a *access) token(ctx context.Context) (string, error) {
@@ -29,6 +54,9 @@ func (a *access) token(ctx context.Context) (string, error) {
 func (a *access) renew(ctx, life context.Context, rejected string) error {
 	if a.tokens == nil {
 		return newFault(codeLoggedOut, "server wants a token, or another one than the Authorization header has")
+	}
+	if a.isBarred(rejected) {
+		return errRefused
 	}
 	err := a.flights.once(ctx, life, "renew "+rejected, func(ctx context.Context) error {
 		if token, err := a.tokens.Token(ctx); err == nil && token != "" && token != rejected {

@@ -129,7 +129,8 @@ func TestLoginFails(t *testing.T) {
 	r.expect(`{"jsonrpc":"2.0","id":9,"result":{}}`)
 }
 
-// TestNothingHelps: a server that refuses every token is asked three times.
+// TestNothingHelps: a server that refuses every token is asked three times, and
+// costs no more tokens for a while.
 func TestNothingHelps(t *testing.T) {
 	var asked atomic.Int32
 	s := scripted(t, func(w http.ResponseWriter, _ received) {
@@ -142,6 +143,12 @@ func TestNothingHelps(t *testing.T) {
 	r.send(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)
 	if f := r.fault("1"); f.Code != codeLoggedOut || asked.Load() != 3 || n != 2 {
 		t.Errorf("%d %s, asked %d times, %d tokens", f.Code, f.Message, asked.Load(), n)
+	}
+	for i := range 3 {
+		r.send(`{"jsonrpc":"2.0","id":2,"method":"ping"}`)
+		if f := r.fault("2"); f.Code != codeLoggedOut || asked.Load() != int32(4+i) || n != 2 {
+			t.Errorf("%d %s, asked %d times, %d tokens", f.Code, f.Message, asked.Load(), n)
+		}
 	}
 	r = start(t, s.URL, nil)
 	r.send(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)

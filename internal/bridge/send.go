@@ -174,9 +174,8 @@ func (b *bridge) remedy(access *access, resp *http.Response, token string, tried
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
 		if tried.renewed >= maxRenewals {
-			return func(context.Context) error {
-				return newFault(codeLoggedOut, "server refuses the token that it was given")
-			}
+			access.bar(token)
+			return func(context.Context) error { return errRefused }
 		}
 		tried.renewed++
 		return func(ctx context.Context) error { return access.renew(ctx, b.life, token) }
