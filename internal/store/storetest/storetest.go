@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -103,7 +104,7 @@ func Dump(t testing.TB, url string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context())
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
 	texts := func(query string) (all []string) {
 		rows, err := conn.Query(t.Context(), query)
 		if err == nil {
