@@ -54,12 +54,13 @@ type Log struct {
 
 // Limits bound what one caller can cost.
 type Limits struct {
-	RequestBody Size          `koanf:"requestBody" doc:"Largest request body of a client, of MCP and of the actions API."`
-	SessionTTL  time.Duration `koanf:"sessionTTL" doc:"How long an MCP session lives without being used."`
+	RequestBody          Size          `koanf:"requestBody" doc:"Largest request body of a client, of MCP and of the actions API."`
+	SessionTTL           time.Duration `koanf:"sessionTTL" doc:"How long an MCP session lives without being used."`
+	SessionsPerPrincipal int           `koanf:"sessionsPerPrincipal" doc:"How many MCP sessions one principal may have at a server. With one more, the one that it has not used for the longest time ends. As many may be opened within a minute, and 60 in any case, at each replica; more get 429. Nobody counts the sessions of the anonymous principal."`
 	// What one replica does at once:
-	Calls             int `koanf:"calls" doc:"How many requests a replica works on at once, of MCP and as many of the actions API. More get 503."`
+	Calls             int `koanf:"calls" doc:"How many requests a replica works on at once, of MCP and as many of the actions API. More get 503. A principal of MCP may have a quarter of them, or callsPerSession where that is more, in all its sessions and without one; more get 429. The anonymous one may have all."`
 	CallsPerSession   int `koanf:"callsPerSession" doc:"How many of them may be of one session. More get 429."`
-	Streams           int `koanf:"streams" doc:"How many connections that only listen a replica holds. More get 503."`
+	Streams           int `koanf:"streams" doc:"How many connections that only listen a replica holds. More get 503. A principal may have a quarter of them, or streamsPerSession where that is more; more get 429. The anonymous one may have all."`
 	StreamsPerSession int `koanf:"streamsPerSession" doc:"How many of them may be of one session. More get 429."`
 }
 
@@ -283,6 +284,7 @@ func DefaultConfig() Config {
 		Limits: Limits{
 			RequestBody: 4 << 20, SessionTTL: 24 * time.Hour,
 			Calls: 10_000, CallsPerSession: 1000, Streams: 10_000, StreamsPerSession: 16,
+			SessionsPerPrincipal: 1000,
 		},
 		Streams:  Streams{SlowCall: 2 * time.Second, KeepAlive: 15 * time.Second, Replay: 10 * time.Minute, ReplayBytes: 16 << 20},
 		Shutdown: Shutdown{Timeout: 30 * time.Second},
@@ -378,6 +380,7 @@ func (c Config) withDefaults() Config {
 	c.Limits.SessionTTL = cmp.Or(c.Limits.SessionTTL, d.Limits.SessionTTL)
 	c.Limits.Calls, c.Limits.CallsPerSession = cmp.Or(c.Limits.Calls, d.Limits.Calls), cmp.Or(c.Limits.CallsPerSession, d.Limits.CallsPerSession)
 	c.Limits.Streams, c.Limits.StreamsPerSession = cmp.Or(c.Limits.Streams, d.Limits.Streams), cmp.Or(c.Limits.StreamsPerSession, d.Limits.StreamsPerSession)
+	c.Limits.SessionsPerPrincipal = cmp.Or(c.Limits.SessionsPerPrincipal, d.Limits.SessionsPerPrincipal)
 	c.Streams.SlowCall, c.Streams.KeepAlive = cmp.Or(c.Streams.SlowCall, d.Streams.SlowCall), cmp.Or(c.Streams.KeepAlive, d.Streams.KeepAlive)
 	c.Streams.Replay, c.Streams.ReplayBytes = cmp.Or(c.Streams.Replay, d.Streams.Replay), cmp.Or(c.Streams.ReplayBytes, d.Streams.ReplayBytes)
 	c.Shutdown.Timeout = cmp.Or(c.Shutdown.Timeout, d.Shutdown.Timeout)

@@ -102,6 +102,7 @@ func (c Config) Validate() Faults {
 		{"requestBody", int64(c.Limits.RequestBody)}, {"sessionTTL", int64(c.Limits.SessionTTL)},
 		{"calls", int64(c.Limits.Calls)}, {"callsPerSession", int64(c.Limits.CallsPerSession)},
 		{"streams", int64(c.Limits.Streams)}, {"streamsPerSession", int64(c.Limits.StreamsPerSession)},
+		{"sessionsPerPrincipal", int64(c.Limits.SessionsPerPrincipal)},
 	} {
 		if limit.value <= 0 {
 			fs.add("limits."+limit.path, "", "has to be more than 0")

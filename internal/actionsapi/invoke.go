@@ -42,9 +42,9 @@ func (x *exchange) invoke(l *listing) *fault {
 		x.observe(l, e, audit.Call{Outcome: outcomeUnknown})
 		return unknownAction(x.route.id)
 	}
-	if len(l.offer.Door.Missing(x.principal, e.action)) > 0 {
+	if missing := l.offer.Door.Missing(x.principal, e.action); len(missing) > 0 {
 		x.observe(l, e, audit.Call{Outcome: outcomeScope})
-		return refused(l.offer.Door.Gate.StepUp(x.principal, l.offer.Door.Decide(x.principal, e.action).Needed))
+		return refused(l.offer.Door.Gate.StepUp(x.principal, l.offer.Door.Decide(x.principal, e.action).Needed, missing))
 	}
 	release, f := x.take(l.offer.Door)
 	if f != nil {

@@ -72,7 +72,7 @@ func (word) Authenticate(r *http.Request) (principal.Principal, *principal.Refus
 	return principal.Principal{Kind: principal.User, Subject: subject, Scopes: strings.Fields(scopes)}, nil
 }
 
-func (word) StepUp(_ principal.Principal, needed []string) *principal.Refusal {
+func (word) StepUp(_ principal.Principal, needed, _ []string) *principal.Refusal {
 	return &principal.Refusal{Status: 403, Challenge: `Bearer scope="` + strings.Join(needed, " ") + `"`, Message: "scopes are missing"}
 }
 

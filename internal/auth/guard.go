@@ -78,13 +78,13 @@ func (g *Guard) refusal(err error) *principal.Refusal {
 }
 
 // StepUp implements [principal.Gate]. All that the request needs is in one
-// challenge, also what the token has of it.
-func (g *Guard) StepUp(p principal.Principal, needed []string) *principal.Refusal {
+// challenge, also what the token has of it; the message is about what is missing.
+func (g *Guard) StepUp(p principal.Principal, needed, missing []string) *principal.Refusal {
 	scopes := needed
 	if g.Union {
 		scopes = appendNew(g.asked(p.Scopes), needed...)
 	}
-	return g.refuse(http.StatusForbidden, scopes, "insufficient_scope", "token lacks a scope: "+strings.Join(askable(needed), " "), nil)
+	return g.refuse(http.StatusForbidden, scopes, "insufficient_scope", "token lacks a scope: "+strings.Join(askable(missing), " "), nil)
 }
 
 // asked are scopes without those that clients need not ask for.

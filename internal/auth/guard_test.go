@@ -29,7 +29,8 @@ func door(t *testing.T, name string, chain ...auth.Verifier) (at string, refused
 	mux.HandleFunc("/mcp/"+name, func(w http.ResponseWriter, r *http.Request) {
 		p, refusal := guard.Authenticate(r)
 		if refusal == nil && r.Header.Get("X-Needs") != "" {
-			refusal = guard.StepUp(p, strings.Fields(r.Header.Get("X-Needs")))
+			needed := strings.Fields(r.Header.Get("X-Needs"))
+			refusal = guard.StepUp(p, needed, needed)
 		}
 		if refusal == nil {
 			_, _ = w.Write([]byte(p.Subject))
@@ -111,7 +112,7 @@ func TestNoIssuerNoMetadata(t *testing.T) {
 	if response := send(t, http.MethodGet, strings.Replace(at, "/mcp", auth.WellKnown+"/mcp", 1), nil); response.StatusCode != http.StatusNotFound {
 		t.Errorf("metadata: %s", response.Status)
 	}
-	if got := (&auth.Guard{}).StepUp(principal.Principal{}, nil).Challenge; !strings.HasPrefix(got, `Bearer error="insufficient_scope"`) {
+	if got := (&auth.Guard{}).StepUp(principal.Principal{}, nil, nil).Challenge; !strings.HasPrefix(got, `Bearer error="insufficient_scope"`) {
 		t.Errorf("challenge %s", got)
 	}
 	_, refusal := (&auth.Guard{}).Authenticate(httptest.NewRequest(http.MethodPost, "/", nil))
@@ -216,7 +217,8 @@ func TestRS13RS15StepUp(t *testing.T) {
 	g := &auth.Guard{Granted: []string{"granted"}, Scopes: []string{"granted"}}
 	for union, want := range map[bool]string{false: `scope="mcp:write x"`, true: `scope="mcp:read mcp:write x"`} {
 		g.Union = union
-		if got := g.StepUp(p, []string{"mcp:write", "x"}); got.Status != http.StatusForbidden || !strings.Contains(got.Challenge, want) {
+		got := g.StepUp(p, []string{"mcp:write", "x"}, []string{"x"})
+		if got.Status != http.StatusForbidden || !strings.Contains(got.Challenge, want) || got.Message != "token lacks a scope: x" {
 			t.Errorf("union %v: %+v", union, got)
 		}
 	}

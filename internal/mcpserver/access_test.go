@@ -57,9 +57,9 @@ func (g *tokens) Authenticate(r *http.Request) (principal.Principal, *principal.
 	return p, nil
 }
 
-func (g *tokens) StepUp(_ principal.Principal, needed []string) *principal.Refusal {
+func (g *tokens) StepUp(_ principal.Principal, needed, missing []string) *principal.Refusal {
 	return &principal.Refusal{
-		Status: 403, Message: "token lacks a scope: " + strings.Join(needed, " "),
+		Status: 403, Message: "token lacks a scope: " + strings.Join(missing, " "),
 		Challenge: `Bearer error="insufficient_scope", scope="` + strings.Join(needed, " ") + `", resource_metadata="` + metadataURL + `"`,
 	}
 }
@@ -439,6 +439,22 @@ func TestRS13AllScopesInOneChallenge(t *testing.T) {
 	if got.status != 403 || !strings.Contains(got.header.Get("WWW-Authenticate"), `scope="mcp:read mcp:write files images"`) || len(invoker.seen) != 0 ||
 		!slices.Equal(answered, []string{"1", "2", "3", `"4"`, "5"}) {
 		t.Errorf("%d %v %v %v", got.status, got.header, answered, invoker.seen)
+	}
+}
+
+// The challenge has all that is needed, the message only what is missing, also
+// where a greater scope has a smaller one in it.
+func TestStepUpNamesWhatIsMissing(t *testing.T) {
+	r := guarded(t, people().door(), Options{})
+	for _, token := range []string{"writer", "eve"} {
+		got := request(t, "POST", r.url, bearer(token, modernHeaders("tools/call", "fake_image")), modernCall("1", "fake_image", "{}"))
+		body, _ := got.next(t)
+		if challenge := got.header.Get("WWW-Authenticate"); !strings.Contains(challenge, `scope="mcp:write images renamed"`) {
+			t.Errorf("%s: challenge %s", token, challenge)
+		}
+		if !strings.Contains(body.data, `"token lacks a scope: images renamed"`) {
+			t.Errorf("%s: %s", token, body.data)
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ func refusedByQuality(params string) bool {
 // checkHost turns DNS rebinding away: behind a loopback listener only a name
 // of this machine, or the public one, can be meant.
 func (h *Handler) checkHost(r *http.Request) *refusal {
-	if !h.options.LoopbackOnly || isLoopback(r.Host) || strings.EqualFold(r.Host, h.publicHost) {
+	if !h.options.LoopbackOnly || isLoopback(r.Host) || h.public != nil && hostOf(h.public.Scheme, r.Host) == h.publicHost {
 		return nil
 	}
 	return &refusal{status: http.StatusForbidden, message: "Host is not a name of this machine"}

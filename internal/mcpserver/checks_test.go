@@ -129,6 +129,32 @@ func TestHostBehindLoopback(t *testing.T) {
 	}
 }
 
+// The public URL's own port may be said or not.
+func TestHostOfPublicURL(t *testing.T) {
+	for _, test := range []struct {
+		url, host string
+		want      int
+	}{
+		{"https://mcp.example.com:443", "mcp.example.com", 200}, {"https://MCP.example.com:443", "mcp.EXAMPLE.com:443", 200},
+		{"https://mcp.example.com", "mcp.example.com:443", 200}, {"http://mcp.example.com:80", "mcp.example.com", 200},
+		{"https://mcp.example.com", "mcp.example.com:80", 403}, {"https://mcp.example.com:8443", "mcp.example.com", 403},
+		{"https://mcp.example.com:8443", "mcp.example.com:8443", 200}, {"https://mcp.example.com", "mcp.example.com:4430", 403},
+		{"HTTPS://mcp.example.com:443", "mcp.example.com", 200},
+	} {
+		h := newTestHandler(t, Options{LoopbackOnly: true, PublicURL: test.url})
+		if w := serve(h, "POST", "/mcp/catalog", headers{"Host": test.host}, initializeBody("2025-11-25")); w.Code != test.want {
+			t.Errorf("Host %q of %s: %d, want %d", test.host, test.url, w.Code, test.want)
+		}
+	}
+	h, err := New(Options{Store: openStore(t), Invoker: &fakeInvoker{}, LoopbackOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.checkHost(newRequest("POST", "/mcp/catalog", headers{"Host": ""}, "")) == nil {
+		t.Error("without a public URL, no host is one of this machine")
+	}
+}
+
 // countingBody tells how much of it was asked for.
 type countingBody struct {
 	read   int

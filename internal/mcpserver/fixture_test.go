@@ -254,7 +254,7 @@ func (testGate) Authenticate(r *http.Request) (principal.Principal, *principal.R
 	}
 }
 
-func (testGate) StepUp(_ principal.Principal, needed []string) *principal.Refusal {
+func (testGate) StepUp(_ principal.Principal, needed, _ []string) *principal.Refusal {
 	return &principal.Refusal{
 		Status: 403, Challenge: `Bearer error="insufficient_scope", scope="` + strings.Join(needed, " ") + `"`, Message: "scopes are missing",
 	}

@@ -45,8 +45,9 @@ type Handler struct {
 	buffers    buffers
 	draining   chan struct{} // closed when the gateway stops
 	drain      sync.Once
-	watches    watches // of streams whose clients' tokens may end
-	quota      *quota.Quota
+	watches    watches      // of streams whose clients' tokens may end
+	quota      *quota.Quota // of calls
+	opened     *quota.Quota // of sessions
 	cursors    *cursors
 	states     sealer // of requestState
 	works      works  // tasks that this replica works on
@@ -65,7 +66,7 @@ func New(o Options) (*Handler, error) {
 	h := &Handler{options: o, sessions: newSessions(o.Store, o.SessionTTL, o.Now), draining: make(chan struct{})}
 	h.absent = absent{store: o.Store, sure: deadSure, since: map[string]time.Time{}, dead: map[string]bool{}}
 	h.calls, h.streams = newLimit("calls", o.Calls, o.CallsPerSession), newLimit("streams", o.Streams, o.StreamsPerSession)
-	h.quota = quota.New()
+	h.quota, h.opened = quota.New(), quota.New()
 	h.log = newEventLog(o.Store, o.Logger, h.logged)
 	h.servers.Store(&map[string]*server{})
 	if o.PublicURL != "" {
@@ -73,7 +74,7 @@ func New(o Options) (*Handler, error) {
 		if err != nil || u.Host == "" || !isWeb(u) {
 			return nil, fmt.Errorf("public URL %q: expected http://host or https://host", o.PublicURL)
 		}
-		h.public, h.publicHost = u, u.Host
+		h.public, h.publicHost = u, hostOf(u.Scheme, u.Host)
 	}
 	var err error
 	if h.cursors, err = newCursors(o.Secret); err != nil {

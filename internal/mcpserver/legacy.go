@@ -131,8 +131,8 @@ func (h *Handler) initialize(ctx context.Context, x *exchange, m *envelope) {
 		x.fail(m.id, fault)
 		return
 	}
-	if err := h.sessions.create(ctx, made); err != nil {
-		x.refuse(h.storeAway(ctx, x, err))
+	if refused := h.open(ctx, x, made); refused != nil {
+		x.refuse(refused)
 		return
 	}
 	x.w.Header().Set(sessionHeader, made.ID)

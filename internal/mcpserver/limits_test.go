@@ -68,9 +68,9 @@ func TestLimits(t *testing.T) {
 	eventually(t, "all streams ended", func() bool { return r.streams.count() == 0 })
 }
 
-// count is what is under way, and sessions that have any of it.
+// count is what is under way, and who has any of it.
 func (l *limit) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.all + len(l.sessions)
+	return l.all + len(l.each)
 }

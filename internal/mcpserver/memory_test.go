@@ -57,6 +57,10 @@ func (m *memoryStore) DeleteSession(_ context.Context, id string) error {
 	return nil
 }
 
+func (m *memoryStore) OtherSessions(context.Context, session.Session, int, int) ([]string, error) {
+	return nil, nil
+}
+
 func (m *memoryStore) DeleteSessionsBefore(context.Context, time.Time) (int, error) { return 0, nil }
 
 func (m *memoryStore) DeleteServerSessions(context.Context, string) (int, error) { return 0, nil }

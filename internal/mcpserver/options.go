@@ -46,7 +46,11 @@ type Options struct {
 	// Calls and CallsPerSession bound the requests that are answered at once
 	// (default 10,000 and 1,000), Streams and StreamsPerSession the connections
 	// that only listen (default 10,000 and 16).
+	// One principal has at most a quarter of each, or as much as one session may.
 	Calls, CallsPerSession, Streams, StreamsPerSession int
+	// SessionsPerPrincipal bounds the sessions that a principal has at a server,
+	// and, where they are more than 60, those that it opens within a minute; default 1,000.
+	SessionsPerPrincipal int
 
 	SessionTTL  time.Duration // since a session was last seen; default 24 h
 	CallTimeout time.Duration // of a legacy request, which outlives its connection; default 15 min
@@ -90,6 +94,7 @@ func setDefaults(o *Options) {
 	}
 	o.Calls, o.CallsPerSession = cmp.Or(o.Calls, 10_000), cmp.Or(o.CallsPerSession, 1000)
 	o.Streams, o.StreamsPerSession = cmp.Or(o.Streams, 10_000), cmp.Or(o.StreamsPerSession, 16)
+	o.SessionsPerPrincipal = cmp.Or(o.SessionsPerPrincipal, 1000)
 	o.SlowCall, o.KeepAlive = cmp.Or(o.SlowCall, 2*time.Second), cmp.Or(o.KeepAlive, 15*time.Second)
 	o.EventTTL, o.EventBytes = cmp.Or(o.EventTTL, 10*time.Minute), cmp.Or(o.EventBytes, 16<<20)
 	o.Recheck = cmp.Or(o.Recheck, 30*time.Second)

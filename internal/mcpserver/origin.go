@@ -65,14 +65,21 @@ func parseOrigin(s string) (*url.URL, error) {
 // originOf is the form in which origins are compared: lower case, without the
 // scheme's own port.
 func originOf(u *url.URL) string {
-	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	scheme := strings.ToLower(u.Scheme)
+	return scheme + "://" + hostOf(scheme, u.Host)
+}
+
+// hostOf is the form in which hosts of a scheme, "host" or "host:port", are
+// compared: lower case, without the scheme's own port.
+func hostOf(scheme, host string) string {
+	host = strings.ToLower(host)
 	switch scheme {
 	case "http":
 		host = strings.TrimSuffix(host, ":80")
 	case "https":
 		host = strings.TrimSuffix(host, ":443")
 	}
-	return scheme + "://" + host
+	return host
 }
 
 func isWeb(u *url.URL) bool { return u.Scheme == "http" || u.Scheme == "https" }

@@ -47,15 +47,12 @@ func (h *Handler) permitCalls(x *exchange, actions []*registry.Action) *rpcError
 	door := x.server.door
 	lacks := func(a *registry.Action) bool { return len(door.Missing(x.principal, a)) > 0 }
 	if slices.ContainsFunc(actions, lacks) {
-		var needed []string
+		var needed, missing []string
 		for _, a := range actions {
-			for _, scope := range door.Decide(x.principal, a).Needed {
-				if !slices.Contains(needed, scope) {
-					needed = append(needed, scope)
-				}
-			}
+			made := door.Decide(x.principal, a)
+			needed, missing = appendNew(needed, made.Needed), appendNew(missing, made.Missing)
 		}
-		why := refused(door.Gate.StepUp(x.principal, needed))
+		why := refused(door.Gate.StepUp(x.principal, needed, missing))
 		return &rpcError{code: mcp.INVALID_REQUEST, message: why.message, status: why.status, header: why.header, outcome: outcomeScope}
 	}
 	limits := quota.Limits(door.Limits)
@@ -70,18 +67,30 @@ func (h *Handler) permitCalls(x *exchange, actions []*registry.Action) *rpcError
 	return nil
 }
 
+func appendNew(list, more []string) []string {
+	for _, s := range more {
+		if !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
 // tooMany is of calls beyond the caller's limits.
 func tooMany(calls int, l quota.Limits, retryAfter time.Duration) *rpcError {
-	seconds := strconv.Itoa(max(1, int(math.Ceil(retryAfter.Seconds()))))
-	message := "you have made too many calls: try again in " + seconds + " s"
+	later := seconds(retryAfter)
+	message := "you have made too many calls: try again in " + later + " s"
 	if l.CallsPerMinute > 0 && calls > l.Burst {
 		message = "the message makes " + strconv.Itoa(calls) + " calls, and " + strconv.Itoa(l.Burst) + " may come at once: send fewer"
 	}
 	return &rpcError{
 		code: mcp.INVALID_REQUEST, message: message, status: http.StatusTooManyRequests,
-		header: [2]string{"Retry-After", seconds}, outcome: outcomeLimit,
+		header: [2]string{"Retry-After", later}, outcome: outcomeLimit,
 	}
 }
+
+// seconds is a time for Retry-After, which has no fractions.
+func seconds(d time.Duration) string { return strconv.Itoa(max(1, int(math.Ceil(d.Seconds())))) }
 
 // letGo gives back what the message's calls took of the caller's limits, unless
 // a task goes on with it.

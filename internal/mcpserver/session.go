@@ -11,6 +11,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/stagedoor/stagedoor/internal/quota"
 	"github.com/stagedoor/stagedoor/internal/session"
 )
 
@@ -47,6 +48,47 @@ func unknownSession() *refusal {
 func (x *exchange) owns(s session.Session) bool {
 	return s.Server == x.server.name && s.Principal == x.key
 }
+
+// open keeps a new session. A principal that has too many at the server loses
+// the one that it has not used for the longest time; the anonymous one is
+// everybody, and has no bound.
+func (h *Handler) open(ctx context.Context, x *exchange, made session.Session) *refusal {
+	most := h.options.SessionsPerPrincipal
+	if x.key != "" {
+		rate := max(most, leastRate)
+		release, retryAfter, ok := h.opened.Take(x.server.name, x.key, 1, quota.Limits{CallsPerMinute: rate, Burst: rate})
+		if !ok {
+			return &refusal{
+				status: http.StatusTooManyRequests, message: "you have opened too many sessions: go on with one of them, or try again later",
+				header: [2]string{"Retry-After", seconds(retryAfter)},
+			}
+		}
+		release()
+	}
+	if err := h.sessions.create(ctx, made); err != nil {
+		return h.storeAway(ctx, x, err)
+	}
+	if x.key == "" {
+		return nil
+	}
+	beyond, err := h.options.Store.OtherSessions(ctx, made, most-1, endAtOnce)
+	if err != nil {
+		_ = h.storeAway(ctx, x, err) // logged there; the next one ends them
+	}
+	for _, id := range beyond {
+		_ = h.close(ctx, x, id) // likewise
+	}
+	return nil
+}
+
+const (
+	// leastRate is how many sessions a principal may open within a minute at
+	// least, however few it may have.
+	leastRate = 60
+	// endAtOnce bounds how many sessions end for a new one: after the bound was
+	// lowered there can be many too many.
+	endAtOnce = 16
+)
 
 // endSession is the DELETE of 2025-03-26 and later ("Session Management").
 func (h *Handler) endSession(x *exchange) {

@@ -47,8 +47,8 @@ func (h *Handler) openSSE(x *exchange) {
 		return
 	}
 	made := session.Session{ID: channelPrefix + newSessionID(), Server: x.server.name, Principal: x.key}
-	if err := h.sessions.create(ctx, made); err != nil {
-		x.refuse(h.storeAway(ctx, x, err))
+	if refused := h.open(ctx, x, made); refused != nil {
+		x.refuse(refused)
 		return
 	}
 	defer h.closeSSE(x, made.ID)

@@ -33,6 +33,9 @@ type SessionStore interface {
 	SetLogLevel(ctx context.Context, id, level string) error
 	TouchSessions(ctx context.Context, seen map[string]time.Time) error
 	DeleteSession(ctx context.Context, id string) error
+	// OtherSessions gives the ids of sessions that the session's principal has at
+	// its server beside it, without the keep last used ones; at most limit.
+	OtherSessions(ctx context.Context, s session.Session, keep, limit int) ([]string, error)
 	DeleteSessionsBefore(ctx context.Context, before time.Time) (int, error)
 	DeleteServerSessions(ctx context.Context, server string) (int, error)
 	Subscribe(ctx context.Context, id, uri string) error

@@ -185,7 +185,7 @@ func (f gateFunc) Authenticate(r *http.Request) (principal.Principal, *principal
 	return f(r)
 }
 
-func (f gateFunc) StepUp(principal.Principal, []string) *principal.Refusal {
+func (f gateFunc) StepUp(principal.Principal, []string, []string) *principal.Refusal {
 	return &principal.Refusal{Status: 403}
 }
 

@@ -14,8 +14,9 @@ type Gate interface {
 	// the body is read.
 	Authenticate(r *http.Request) (Principal, *Refusal)
 	// StepUp is the refusal of a principal whose token has not all the scopes that a
-	// request needs (RFC 6750, section 3.1: insufficient_scope).
-	StepUp(p Principal, needed []string) *Refusal
+	// request needs (RFC 6750, section 3.1: insufficient_scope), and which of them
+	// are missing.
+	StepUp(p Principal, needed, missing []string) *Refusal
 }
 
 // Refusal is why a request is turned away, and what its sender is told.
@@ -57,6 +58,6 @@ type open struct{}
 
 func (open) Authenticate(*http.Request) (Principal, *Refusal) { return Principal{}, nil }
 
-func (open) StepUp(Principal, []string) *Refusal {
+func (open) StepUp(Principal, []string, []string) *Refusal {
 	return &Refusal{Status: http.StatusForbidden, Message: "the scopes for this are missing"}
 }

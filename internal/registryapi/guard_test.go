@@ -23,7 +23,7 @@ func (words) Authenticate(r *http.Request) (principal.Principal, *principal.Refu
 	return principal.Principal{Kind: principal.User, Subject: said[0], Scopes: said[1:]}, nil
 }
 
-func (words) StepUp(_ principal.Principal, needed []string) *principal.Refusal {
+func (words) StepUp(_ principal.Principal, needed, _ []string) *principal.Refusal {
 	return &principal.Refusal{Status: http.StatusForbidden, Challenge: `Bearer error="insufficient_scope", scope="` + strings.Join(needed, " ") + `"`, Message: "scopes are missing"}
 }
 

@@ -69,7 +69,7 @@ func (g Guard) Admit(r *http.Request) *principal.Refusal {
 func (g Guard) admit(r *http.Request, scope string) (principal.Principal, *principal.Refusal) {
 	p, why := g.Gate.Authenticate(r)
 	if why == nil && scope != "" && !p.IsAnonymous() && !slices.Contains(p.Scopes, scope) {
-		why = g.Gate.StepUp(p, []string{scope})
+		why = g.Gate.StepUp(p, []string{scope}, []string{scope})
 	}
 	return p, why
 }

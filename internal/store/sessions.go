@@ -106,6 +106,16 @@ func (d *DB) DeleteSession(ctx context.Context, id string) error {
 	return one(n, err)
 }
 
+// OtherSessions gives the ids of sessions that the session's principal has at
+// its server beside it, without the keep last used ones; at most limit.
+func (d *DB) OtherSessions(ctx context.Context, s Session, keep, limit int) (ids []string, err error) {
+	err = d.do(ctx, "session owner", callBound, func(ctx context.Context) error {
+		query := `SELECT id FROM sessions WHERE server = ? AND principal = ? AND id <> ? ORDER BY seen_at DESC, id DESC LIMIT ? OFFSET ?`
+		return d.db.SelectContext(ctx, &ids, d.db.Rebind(query), s.Server, s.Principal, s.ID, limit, keep)
+	})
+	return ids, err
+}
+
 // DeleteSessionsBefore ends the sessions that were last seen before the time
 // and tells how many.
 func (d *DB) DeleteSessionsBefore(ctx context.Context, before time.Time) (int, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -63,6 +64,35 @@ func TestSessionEnds(t *testing.T) {
 		} {
 			if !errors.Is(err, store.ErrNotFound) || !errors.Is(err, session.ErrNotFound) {
 				t.Errorf("error %v, want not found", err)
+			}
+		}
+	})
+}
+
+// Those that were used last are kept, and nothing of others is found.
+func TestOtherSessions(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		a, b := open(), open()
+		made := newSession("new", 1)
+		another, elsewhere := newSession("another", 1), newSession("elsewhere", 1)
+		another.Principal, elsewhere.Server = "user:default/eve", "admin"
+		for _, s := range []store.Session{made, another, elsewhere, newSession("s3", 3000), newSession("s1", 1000), newSession("s4", 4000), newSession("s2", 2000)} {
+			if err := a.CreateSession(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := a.TouchSessions(t.Context(), map[string]time.Time{"s1": time.UnixMilli(5000)}); err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range []struct {
+			keep, limit int
+			want        []string
+		}{
+			{0, 9, []string{"s1", "s4", "s3", "s2"}}, {1, 2, []string{"s4", "s3"}}, {3, 9, []string{"s2"}}, {4, 9, nil}, {9, 9, nil},
+		} {
+			got, err := b.OtherSessions(t.Context(), made, test.keep, test.limit)
+			if err != nil || !slices.Equal(got, test.want) {
+				t.Errorf("keep %d, limit %d: %v %v, want %v", test.keep, test.limit, got, err, test.want)
 			}
 		}
 	})
