@@ -183,6 +183,12 @@ type URITemplate struct {
 	match *regexp.Regexp
 }
 
+// aValue is a part of a path segment, in which literals of the template end no
+// percent-encoded character in the middle.
+const aValue = `((?:[^/?#%]|%[0-7][[:xdigit:]]|%[C-Dc-d][[:xdigit:]]` + furtherByte + `|%[Ee][[:xdigit:]]` + furtherByte + `{2}|%[Ff][0-7]` + furtherByte + `{3})+)`
+
+const furtherByte = `(?:%[89ABab][[:xdigit:]])`
+
 // ParseURITemplate reads a template with a scheme and at least one variable.
 func ParseURITemplate(s string) (*URITemplate, error) {
 	text, err := ParseText(s)
@@ -203,7 +209,7 @@ func ParseURITemplate(s string) (*URITemplate, error) {
 			return nil, fmt.Errorf("nothing stands between {%s} and {%s}", text.parts[i-2].text, p.text)
 		}
 		count++
-		pattern.WriteString(`([^/?#]+)`)
+		pattern.WriteString(aValue)
 	}
 	if count != len(names) {
 		return nil, fmt.Errorf("%q has a variable twice", s)
