@@ -15,9 +15,8 @@ import (
 // and code stand on standard error. The token is renewed when the server takes it
 // no more, and a login that ended is begun anew; the client sees nothing of all this.
 func TestConnectLogsIn(t *testing.T) {
-	provider, server := logintest.Start()
+	provider, server := logintest.Start(func(p *logintest.Provider) { p.Interval = 0.01 })
 	defer server.Close()
-	provider.Interval = 0.01
 	cmd := stagedoorAt(t, t.TempDir(), "connect", provider.Server(), "--device", "--store", "file")
 	var told bytes.Buffer
 	cmd.Stderr = &told

@@ -35,9 +35,10 @@ func stagedoorAt(t *testing.T, dir string, args ...string) *exec.Cmd {
 // its refresh token once. A second time would end the login: rotation takes it
 // for theft.
 func TestTokenOfManyProcesses(t *testing.T) {
-	provider, server := logintest.Start()
+	provider, server := logintest.Start(func(p *logintest.Provider) {
+		p.Interval, p.Life = 0.01, 1 // ended before anybody looks, or nearly so
+	})
 	defer server.Close()
-	provider.Interval, provider.Life = 0.01, 1 // ended before anybody looks, or nearly so
 	dir := t.TempDir()
 	if out, err := stagedoorAt(t, dir, "login", provider.Server(), "--device", "--store", "file").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -89,18 +90,19 @@ func expire(t *testing.T, file string) {
 // TestLoginInterrupted: Ctrl-C ends a login that waits, with a word and no
 // trace of a token.
 func TestLoginInterrupted(t *testing.T) {
-	provider, server := logintest.Start()
-	defer server.Close()
-	provider.Interval = 0.01
 	asked := make(chan struct{}, 1)
-	provider.Instead[logintest.TokenPath] = func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusBadRequest)
-		_, _ = io.WriteString(w, `{"error":"authorization_pending"}`)
-		select {
-		case asked <- struct{}{}:
-		default:
+	provider, server := logintest.Start(func(p *logintest.Provider) {
+		p.Interval = 0.01
+		p.Instead[logintest.TokenPath] = func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"error":"authorization_pending"}`)
+			select {
+			case asked <- struct{}{}:
+			default:
+			}
 		}
-	}
+	})
+	defer server.Close()
 	dir := t.TempDir()
 	cmd := stagedoorAt(t, dir, "login", provider.Server(), "--device")
 	var out bytes.Buffer

@@ -71,8 +71,7 @@ func plugin(ts *testscript.TestScript, _ bool, args []string) {
 // idp VAR starts an authorization server, with an MCP server at /mcp/demo that
 // trusts it, and sets VAR to their URL. Whoever logs in is let in at once.
 func idp(ts *testscript.TestScript, _ bool, args []string) {
-	provider, server := logintest.Start()
-	provider.Interval = 0.01
+	_, server := logintest.Start(func(p *logintest.Provider) { p.Interval = 0.01 })
 	ts.Defer(server.Close)
 	ts.Setenv(args[0], server.URL)
 }

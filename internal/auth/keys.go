@@ -79,7 +79,7 @@ func (k *Keys) has(ctx context.Context, key thumbprint) bool {
 
 // current is the set as it should be now. From four fifths of its time on it is
 // fetched beside the calls, and only after all of it do they wait for that; not
-// for an issuer that is known to be down.
+// for an issuer that is known to be down, as long as its keys count.
 func (k *Keys) current(ctx context.Context) (*keySet, error) {
 	k.mu.Lock()
 	set, now := k.set, time.Now()
@@ -88,7 +88,7 @@ func (k *Keys) current(ctx context.Context) (*keySet, error) {
 		return set, nil
 	}
 	flight := k.attempt(now)
-	patient := set == nil || now.Sub(set.fetched) >= set.fresh && k.failed == nil
+	patient := set == nil || now.Sub(set.fetched) >= keepStale || now.Sub(set.fetched) >= set.fresh && k.failed == nil
 	k.mu.Unlock()
 	if patient {
 		if err := landed(ctx, flight); err != nil {

@@ -74,11 +74,16 @@ type Provider struct {
 	forgotten map[string]bool
 }
 
-// Start serves a provider on loopback. Close ends it.
-func Start() (*Provider, *httptest.Server) {
+// Start serves a provider on loopback, changed before it is in use. Close ends
+// it.
+func Start(changes ...func(*Provider)) (*Provider, *httptest.Server) {
 	p := New("")
-	server := httptest.NewServer(p)
-	p.Base = server.URL
+	server := httptest.NewUnstartedServer(p)
+	p.Base = "http://" + server.Listener.Addr().String()
+	for _, change := range changes {
+		change(p)
+	}
+	server.Start()
 	return p, server
 }
 
