@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/stagedoor/stagedoor/internal/auth"
@@ -78,7 +79,7 @@ func TestStatic(t *testing.T) {
 		if p.Subject != want || (err == nil) != (want != "") || err != nil && !errors.Is(err, auth.ErrNotMine) {
 			t.Errorf("%q: got %v, %v", token, p, err)
 		}
-		if want == "ci" && (p.Kind != principal.Service || p.Issuer != "static" || !p.In("ci") || p.Scopes[0] != "mcp:read" || p.Claims["org"] != "a" || p.Token.Reveal() != token) {
+		if want == "ci" && (p.Kind != principal.Service || p.Issuer != "static" || !slices.Contains(p.Groups, "ci") || p.Scopes[0] != "mcp:read" || p.Claims["org"] != "a" || p.Token.Reveal() != token) {
 			t.Errorf("got %+v", p)
 		}
 	}

@@ -53,9 +53,6 @@ type Principal struct {
 // IsAnonymous tells whether nobody was asked.
 func (p Principal) IsAnonymous() bool { return p.Kind == Anonymous }
 
-// In tells whether the principal is in a group.
-func (p Principal) In(group string) bool { return slices.Contains(p.Groups, group) }
-
 // HasClaim tells whether a claim has a value, as text, or is a list with it. A
 // name with dots is a path, unless there is a claim of the whole name.
 func (p Principal) HasClaim(name, value string) bool {

@@ -73,12 +73,6 @@ func (u Unverified) Subject() string { return word(u.Payload["sub"]) }
 // Claim is a claim that is a text; "" where it is none.
 func (u Unverified) Claim(name string) string { return word(u.Payload[name]) }
 
-// Has tells whether the payload has a claim that is not null.
-func (u Unverified) Has(name string) bool {
-	raw, ok := u.Payload[name]
-	return ok && string(raw) != "null"
-}
-
 // Expires is exp; zero where there is none.
 func (u Unverified) Expires() time.Time {
 	seconds, err := strconv.ParseFloat(string(u.Payload["exp"]), 64)
